@@ -1,0 +1,115 @@
+"""`compile`: config to lock, and what running it would do."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+from mlops_compile import api
+from mlops_compile.cli.documents import compile_document
+from mlops_compile.cli.front import run_hydra
+from mlops_compile.cli.show import table
+from mlops_compile.cli.verb import Call, Verb
+from mlops_compile.compiler.effects import Effect
+from mlops_compile.ir.lock import Lock, encode, plan_value, to_value
+from mlops_compile.ir.problem import StaleError, UsageError, problem
+from mlops_compile.ir.schema import to_value as spec_value
+from mlops_compile.ir.value import Value, canonical, dotted, leaves, pretty, same
+
+_MOST = 20
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The verb's own options."""
+    parser.add_argument(
+        "-o", dest="file", type=Path, default=Path(api.LOCK_FILE), help="the lock to write"
+    )
+    parser.add_argument(
+        "--locked", action="store_true", help="write nothing; exit 4 if the lock is stale"
+    )
+    parser.add_argument("--refresh", action="store_true", help="look at every source again")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument(
+        "--emit",
+        choices=("config", "spec", "plan", "lock"),
+        help="print that value and write nothing",
+    )
+
+
+def run(call: Call) -> int:
+    """Compile one config."""
+    if {"-m", "--multirun"} & set(call.rest):
+        message = "compile takes one config, not a sweep"
+        raise UsageError([problem("usage", message, hint="leave -m out")])
+    options = call.options
+
+    def compiled(job: object) -> api.Compilation:
+        return api.compile_config(job.config, Path(), refresh=options.refresh)  # type: ignore[attr-defined]
+
+    for done in run_hydra(call.rest, compiled, inspect=True):
+        if options.emit:
+            print(_emitted(done, options.emit), end="", file=call.out)
+            continue
+        if options.locked:
+            check_current(done.lock, options.file)
+        changed = not options.locked and api.write_lock(done.lock, options.file)
+        found = api.effects_of(done.lock, done.state)
+        if options.json:
+            print(compile_document(done.lock, options.file, found), end="", file=call.out)
+        else:
+            print(_summary(done.lock, found, options.file, changed), file=call.out)
+    return 0
+
+
+def _emitted(done: api.Compilation, what: str) -> str:
+    match what:
+        case "config":
+            return pretty(done.config.values)
+        case "spec":
+            return pretty(spec_value(done.spec))
+        case "plan":
+            return pretty(plan_value(done.plan))
+        case _:
+            return encode(done.lock)
+
+
+def check_current(lock: Lock, file: Path) -> None:
+    """StaleError, with what differs, if the file is not this lock."""
+    committed = api.read_lock(file)
+    if encode(committed) == encode(lock):
+        return
+    old, new = dict(leaves(to_value(committed))), dict(leaves(to_value(lock)))
+    differs = [path for path in sorted({*old, *new}) if not same(old.get(path), new.get(path))]
+    lines = [
+        f"{dotted(path)}: {_text(old.get(path))} -> {_text(new.get(path))}"
+        for path in differs[:_MOST]
+    ]
+    more = [f"and {len(differs) - _MOST} more"] if len(differs) > _MOST else []
+    message = "\n  ".join([f"{file} is not what the config compiles to:", *lines, *more])
+    raise StaleError(
+        [problem("stale", message, hint="write it again with `mlops-compile compile`")]
+    )
+
+
+def _text(value: Value) -> str:
+    return canonical(value).decode("utf-8")
+
+
+def _summary(lock: Lock, found: tuple[Effect, ...], file: Path, changed: bool) -> str:
+    counts = {
+        name: sum(effect.effect == name for effect in found) for name in ("run", "maybe", "hit")
+    }
+    rows = [(effect.step.name, effect.effect, effect.reason) for effect in found]
+    counted = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    state = "written" if changed else "unchanged"
+    head = f"plan {lock.digest[:12]}: {len(found)} steps, {counted}"
+    return f"{head}\n{table(rows)}\n{file} {state}"
+
+
+VERB = Verb(
+    name="compile",
+    summary="Compile the config to a lock, and say what running it would do.",
+    arguments=arguments,
+    run=run,
+    composes=True,
+)

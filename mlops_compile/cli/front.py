@@ -1,0 +1,177 @@
+"""The front of Hydra: puts a verb's words in its order, runs it, and keeps stdout for answers.
+
+With compiler/compose*.py the only code that knows Hydra.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import hydra
+from hydra.conf import HydraConf, RunDir
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from mlops_compile.compiler.compose import (
+    CONFIG_NAME,
+    config_directory,
+    plain_override,
+    refusals,
+    register_groups,
+    to_config,
+)
+from mlops_compile.ir.config import Config
+from mlops_compile.ir.problem import UsageError, problem
+
+T = TypeVar("T")
+
+_WITH_VALUE = {
+    *("--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
+    *("--cfg", "-c", "--experimental-rerun"),
+}
+_ALONE = {
+    *("--help", "-h", "--hydra-help", "--resolve", "--run", "-r", "--multirun", "-m"),
+    *("--shell-completion", "-sc", "--info", "-i", "--version"),
+}
+_ANSWERS = {
+    "--help",
+    "-h",
+    "--hydra-help",
+    "--cfg",
+    "-c",
+    "--info",
+    "-i",
+    "-sc",
+    "--shell-completion",
+}
+_INSPECT = (
+    "hydra.output_subdir=null",
+    "hydra.run.dir=.",
+    "hydra/job_logging=disabled",
+    "hydra/hydra_logging=disabled",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One composed config, and the directory that Hydra gave it (of no meaning to inspection)."""
+
+    config: Config
+    directory: Path
+
+
+def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) -> list[T]:
+    """What a task gives for each job that these flags and overrides ask for.
+
+    `inspect` leaves no output directory behind. Empty where Hydra answered by itself (`--cfg`,
+    `--info`, `--help`). CompileError says what Hydra refuses; a task's errors pass through.
+    """
+    flags, overrides = _order(words)
+    results: list[T] = []
+    problems: list[BaseException] = []
+
+    def call(config: DictConfig) -> None:
+        try:
+            _quiet_console()
+            job = Job(
+                config=_job_config(config), directory=Path(HydraConfig.get().runtime.output_dir)
+            )
+            results.append(task(job))
+        except Exception as error:
+            problems.append(error)
+
+    OmegaConf.register_new_resolver("mlops_run", _reserver(reserve=not inspect), replace=True)
+    run_dir = HydraConf(run=RunDir(dir="outputs/${mlops_run:}"))
+    ConfigStore.instance().store(group="hydra", name="config", node=run_dir, provider="hydra")
+    register_groups()
+    directory = config_directory(Path.cwd())
+    ours = ("hydra.job.name=mlops_compile", *(_INSPECT if inspect else ()))
+    before = sys.argv
+    sys.argv = ["mlops-compile", *flags, *ours, *map(plain_override, overrides)]
+    answers = any(flag.partition("=")[0] in _ANSWERS for flag in flags)
+    quiet = contextlib.nullcontext() if answers else contextlib.redirect_stdout(sys.stderr)
+    try:
+        with quiet, refusals():
+            hydra.main(version_base="1.3", config_path=str(directory), config_name=CONFIG_NAME)(
+                call
+            )()
+    finally:
+        sys.argv = before
+    if problems:
+        raise problems[0]
+    return results
+
+
+def _order(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Flags, then overrides; Hydra 1.3 refuses a flag behind an override."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        name, equals, _ = word.partition("=")
+        if not word.startswith("-"):
+            overrides.append(word)
+        elif name in _WITH_VALUE:
+            if not equals and not rest:
+                raise UsageError([problem("usage", f"{word} needs a value")])
+            flags += [word] if equals else [word, rest.pop(0)]
+        elif name in ("--info", "-i"):
+            flags.append(word if equals else "--info=all")
+        elif name in _ALONE:
+            flags.append(word)
+        else:
+            hint = "see --help for the verb's options and --hydra-help for Hydra's"
+            raise UsageError([problem("usage", f"there is no option {word}", hint=hint)])
+    names = {flag.partition("=")[0] for flag in flags}
+    if names & {"--cfg", "-c"} and names & {"--multirun", "-m"}:
+        message = "--cfg shows one config, and -m asks for many"
+        raise UsageError([problem("usage", message, hint="leave one of them out")])
+    return flags, overrides
+
+
+def _job_config(config: DictConfig) -> Config:
+    """A job's config; its overrides as the user wrote them."""
+    runtime = HydraConfig.get()
+    paths = tuple(
+        str(source.path) for source in runtime.runtime.config_sources if source.schema == "file"
+    )
+    overrides = tuple(str(text).removeprefix("++") for text in runtime.overrides.task)
+    return to_config(config, paths, overrides, str(runtime.job.config_name))
+
+
+def _reserver(*, reserve: bool) -> Callable[[], str]:
+    """Gives DATE/TIME of this run; reserved by making the directory, so that two runs in the same
+    second never share one."""
+    chosen: list[str] = []
+
+    def directory() -> str:
+        while not chosen:
+            name = time.strftime("%Y-%m-%d/%H-%M-%S")
+            if reserve:
+                try:
+                    os.makedirs(Path("outputs", name).parent, exist_ok=True)
+                    os.mkdir(Path("outputs", name))
+                except FileExistsError:
+                    time.sleep(0.05)
+                    continue
+            chosen.append(name)
+        return chosen[0]
+
+    return directory
+
+
+def _quiet_console() -> None:
+    """Leave the console to our own lines; the run's log file keeps everything."""
+    for handler in logging.getLogger().handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setLevel(logging.CRITICAL + 1)

@@ -1,0 +1,61 @@
+"""`init`: a new project around a data file."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+from mlops_compile import api
+from mlops_compile.cli.show import number
+from mlops_compile.cli.verb import Call, Verb
+from mlops_compile.ir.proposal import Proposal
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The verb's own options."""
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the new project")
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="a csv file")
+    parser.add_argument("--target", required=True, metavar="COLUMN", help="what is to be predicted")
+    parser.add_argument(
+        "--columns",
+        default="",
+        metavar="a,b,c",
+        help="names of the columns of a file without a header",
+    )
+
+
+def run(call: Call) -> int:
+    """Look at the file, write the project, say what was found."""
+    options = call.options
+    columns = tuple(name.strip() for name in options.columns.split(",") if name.strip())
+    proposal, files = api.init(options.directory, options.data, options.target, columns)
+    print(_said(options.directory, proposal, files), file=call.out)
+    return 0
+
+
+def _said(directory: Path, proposal: Proposal, files: tuple[str, ...]) -> str:
+    features = [column for column in proposal.columns if column.role == "feature"]
+    metric, value = proposal.baseline
+    lines = [
+        f"{proposal.rows} rows, {len(proposal.columns) + 1} columns, {len(features)} features",
+        f"target {proposal.target}: {proposal.task} ({proposal.task_note})",
+    ]
+    if proposal.positive is not None:
+        lines.append(f"positive class: {proposal.positive}")
+    if proposal.missing_target:
+        lines.append(f"{proposal.missing_target} rows without a target are dropped")
+    aside = [column for column in proposal.columns if column.role != "feature"]
+    lines += [f"{column.name} -> {column.role}: {column.note}" for column in aside]
+    lines += [f"note: {warning}" for warning in proposal.warnings]
+    lines.append(f"baseline to beat: {metric} {number(value)}")
+    lines.append(f"wrote {', '.join(files)}")
+    return "\n".join([*lines, "", "next:", f"  cd {directory} && mlops-compile run"])
+
+
+VERB = Verb(
+    name="init",
+    summary="Make a new project around a data file.",
+    arguments=arguments,
+    run=run,
+    composes=False,
+)

@@ -1,0 +1,115 @@
+"""Entry of the command line: picks the verb, says what is wrong, gives the exit code."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from mlops_compile.cli.show import say_problems
+from mlops_compile.cli.verb import Call, Verb
+from mlops_compile.ir.problem import ProblemsError, UsageError, problem
+
+# verb -> module; a verb's module is imported when it is called.
+VERBS: Mapping[str, str] = {
+    "init": "mlops_compile.cli.init",
+    "config": "mlops_compile.cli.config",
+    "compile": "mlops_compile.cli.compile",
+    "run": "mlops_compile.cli.run",
+    "bundle": "mlops_compile.cli.bundle",
+    "serve": "mlops_compile.cli.serve",
+}
+_INTERRUPTED = 130
+
+USAGE = """\
+usage: mlops-compile VERB [options] [hydra flags and overrides]
+
+  init DIR --data FILE --target COLUMN   a new project around a data file
+  config                                 the composed config; --origins: what set each value
+  compile                                config to plan.lock.json, and what would run
+  run                                    compile and execute, into outputs/DATE/TIME/
+  bundle MODEL -o DIR                    write the serving bundle of a run or digest
+  serve MODEL                            run that bundle's service on 127.0.0.1
+
+  mlops-compile VERB --help              a verb's options
+  overrides are Hydra's: model=ridge data=diabetes model.params.alpha=0.5
+"""
+
+
+class _Parser(ArgumentParser):
+    """An argument parser that raises instead of exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        hint = f"see `{self.prog} --help`"
+        raise UsageError([problem("usage", message, hint=hint)])
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of a command line (docs/cli.md)."""
+    debug = "--debug" in arguments
+    words = [word for word in arguments if word != "--debug"]
+    try:
+        return _dispatch(words)
+    except ProblemsError as error:
+        if debug:
+            traceback.print_exc()
+        say_problems(error.problems, sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return _INTERRUPTED
+    except Exception as error:  # a bug: say so in a line, with the way to the traceback
+        if debug:
+            traceback.print_exc()
+        else:
+            print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+            print("  help: this is a bug; --debug shows where", file=sys.stderr)
+        return 1
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE, end="", file=sys.stdout if words else sys.stderr)
+        return 0 if words else UsageError.exit_code
+    if words[0] == "--version":
+        from mlops_compile import __version__
+
+        print(f"mlops-compile {__version__}")
+        return 0
+    name, rest = words[0], words[1:]
+    if name not in VERBS:
+        from mlops_compile.compiler.read import suggest
+
+        hint = suggest(name, tuple(VERBS))
+        raise UsageError([problem("usage", f"there is no verb {name!r}", hint=hint)])
+    verb: Verb = import_module(VERBS[name]).VERB
+    options, left = _parse(verb, rest)
+    return verb.run(Call(options=options, rest=left, out=sys.stdout, err=sys.stderr))
+
+
+def _parse(verb: Verb, words: list[str]) -> tuple[Namespace, tuple[str, ...]]:
+    """A verb's own options, and the words that are left for Hydra, in order."""
+    parser = _Parser(
+        prog=f"mlops-compile {verb.name}",
+        description=verb.summary,
+        allow_abbrev=False,
+        add_help=not verb.composes,
+        epilog="Hydra's flags and overrides may follow; --help lists the groups."
+        if verb.composes
+        else None,
+    )
+    verb.arguments(parser)
+    options, left = parser.parse_known_args(words)
+    if verb.composes and ("--help" in left or "-h" in left):
+        parser.print_help(sys.stdout)
+        print("\n", end="")
+    if not verb.composes and any(word.startswith("-") for word in left):
+        unknown = next(word for word in left if word.startswith("-"))
+        raise UsageError([problem("usage", f"{verb.name} has no option {unknown}")])
+    return options, tuple(left)

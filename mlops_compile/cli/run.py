@@ -1,0 +1,150 @@
+"""`run`: compile and execute, into a directory of its own."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_compile import api
+from mlops_compile.cli.compile import check_current
+from mlops_compile.cli.documents import points_document, run_value
+from mlops_compile.cli.front import Job, run_hydra
+from mlops_compile.cli.show import metrics_table, observer, say_problems
+from mlops_compile.cli.verb import Call, Verb
+from mlops_compile.compiler.check import check_places
+from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.problem import CompileError, ProblemsError, UsageError, problem
+from mlops_compile.ir.record import RunRecord
+from mlops_compile.ir.value import Map, pretty
+
+_PLACES = ("store.", "store=", "execution.", "execution=", "hydra.", "hydra/")
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """The verb's own options."""
+    parser.add_argument("--plan", type=Path, metavar="FILE", help="execute exactly that lock")
+    parser.add_argument(
+        "--locked", action="store_true", help=f"{api.LOCK_FILE} must be current, else exit 4"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A job that was run: its record, or why there is none."""
+
+    job: Job
+    record: RunRecord | None = None
+    bundle: Path | None = None
+    error: ProblemsError | None = None
+
+
+def run(call: Call) -> int:
+    """Run every job; a multirun goes on after one that fails."""
+    options = call.options
+    many = bool({"-m", "--multirun"} & set(call.rest))
+    _check_usage(call, many)
+
+    def task(job: Job) -> Done:
+        try:
+            return _run(job, options, call)
+        except ProblemsError as error:
+            if not many:
+                raise
+            say_problems(error.problems, call.err)
+            return Done(job=job, error=error)
+
+    done = run_hydra(call.rest, task, inspect=False)
+    if options.json and done:
+        print(_document(done, many), end="", file=call.out)
+    return max((_exit_code(item) for item in done), default=0)
+
+
+def _check_usage(call: Call, many: bool) -> None:
+    if call.options.plan is None:
+        return
+    if call.options.locked or many:
+        message = "--plan executes one lock as it is; --locked and -m compile"
+        raise UsageError([problem("usage", message, hint="leave one of them out")])
+    refused = [
+        word
+        for word in call.rest
+        if not word.startswith("-") and "=" in word and not word.lstrip("+~").startswith(_PLACES)
+    ]
+    if refused:
+        message = f"--plan executes exactly that lock, so {refused[0]!r} would change nothing"
+        hint = "only store.*, execution.* and hydra.* can be overridden"
+        raise UsageError([problem("usage", message, hint=hint)])
+
+
+def _run(job: Job, options: Namespace, call: Call) -> Done:
+    lock, state = _lock(job, options)
+    _, execution = check_places(job.config)
+    progress = observer(call.err, options.quiet)
+    if not options.quiet:
+        print(f"plan {lock.digest[:12]} -> {_shown(job.directory)}", file=call.err)
+    record, bundle = api.run_and_write(
+        lock, state, Path(), job.directory, progress, execution.threads
+    )
+    if not record.ok:
+        say_problems(api.failure(record).problems, call.err)
+    if not options.json:
+        print(_summary(record, job.directory, bundle), file=call.out)
+    return Done(job=job, record=record, bundle=bundle)
+
+
+def _lock(job: Job, options: Namespace) -> tuple[Lock, api.State]:
+    if options.plan is not None:
+        return api.read_lock(options.plan), api.state_of(job.config, Path())
+    compilation = api.compile_config(job.config, Path())
+    if options.locked:
+        check_current(compilation.lock, Path(api.LOCK_FILE))
+    return compilation.lock, compilation.state
+
+
+def _summary(record: RunRecord, directory: Path, bundle: Path | None) -> str:
+    ran = sum(result.status == "ran" for result in record.results)
+    hits = sum(result.status == "hit" for result in record.results)
+    lines = [metrics_table(record.metrics)] if record.metrics else []
+    if not record.ok:
+        failed = ", ".join(r.step for r in record.results if r.status == "failed")
+        return "\n".join([*lines, f"failed: {failed}; see {_shown(directory)}"])
+    lines.append(f"{ran} ran, {hits} unchanged; model {str(record.model)[:12]}")
+    if bundle is not None:
+        lines.append(f"serve it: mlops-compile serve {_shown(directory)}")
+    return "\n".join(lines)
+
+
+def _shown(directory: Path) -> str:
+    try:
+        return str(directory.resolve().relative_to(Path.cwd().resolve()))
+    except ValueError:
+        return str(directory)
+
+
+def _document(done: list[Done], many: bool) -> str:
+    rows: list[tuple[tuple[str, ...], Map]] = []
+    for item in done:
+        if item.record is not None:
+            value = run_value(item.record, item.job.directory, item.bundle)
+        else:
+            value = Map({"status": "failed", "error": str(item.error)})
+        rows.append((item.job.config.composition.overrides, value))
+    return points_document(rows) if many else pretty(rows[0][1])
+
+
+def _exit_code(done: Done) -> int:
+    if done.record is None:
+        return done.error.exit_code if done.error else CompileError.exit_code
+    return 0 if done.record.ok else api.failure(done.record).exit_code
+
+
+VERB = Verb(
+    name="run",
+    summary="Compile the config and execute the plan.",
+    arguments=arguments,
+    run=run,
+    composes=True,
+)

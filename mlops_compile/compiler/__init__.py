@@ -1,0 +1,1 @@
+"""Config in, lock out: the passes of the compiler."""

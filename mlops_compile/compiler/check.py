@@ -1,0 +1,247 @@
+"""Check: composed values become the typed spec, or every problem that can be seen without data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from mlops_compile.compiler.read import Reader, suggest
+from mlops_compile.compiler.spec import PLACES, Evaluate, Execution, Model, Prepare, Spec, Store
+from mlops_compile.ir.config import Config
+from mlops_compile.ir.problem import CompileError
+from mlops_compile.ir.schema import from_value
+from mlops_compile.ir.value import KeyPath, Map, Value, thaw
+from mlops_compile.steps.families import FAMILIES
+from mlops_compile.steps.families.kind import Family
+from mlops_compile.steps.families.parameters import parameters
+from mlops_compile.steps.metrics import METRICS, USUAL
+from mlops_compile.steps.preparations import PREPARATIONS
+from mlops_compile.steps.preparations.kind import Shape, Sort
+
+_GATE = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*\Z")
+_SORTS: tuple[Sort, ...] = ("numeric", "boolean", "categorical", "datetime")
+
+
+def check(config: Config) -> Spec:
+    """The spec of a config, with what it leaves to `auto` filled in.
+
+    Raises CompileError with every problem, each with its key.
+    """
+    reader = Reader()
+    values = config.values
+    spec = reader.group(Spec, values, ())
+    if spec is None:
+        _check_known_parts(reader, values)
+        raise CompileError(_unique(reader))
+    spec = _settle(reader, spec)
+    if reader.problems:
+        raise CompileError(_unique(reader))
+    return spec
+
+
+def check_places(config: Config) -> tuple[Store, Execution]:
+    """Only what says where things are and how a plan is run; the rest may be anything."""
+    reader = Reader()
+    places = Map({name: config.values.get(name, Map()) for name in PLACES})
+    store = reader.group(Store, places["store"], ("store",))
+    execution = reader.group(Execution, places["execution"], ("execution",))
+    if store is None or execution is None:
+        raise CompileError(reader.problems)
+    return store, execution
+
+
+def _unique(reader: Reader) -> list[Any]:
+    return list(dict.fromkeys(reader.problems))
+
+
+def _check_known_parts(reader: Reader, values: Map) -> None:
+    """Parameters and metrics of a config that has other problems too: all at once."""
+    model, data = values.get("model"), values.get("data")
+    if isinstance(model, Map) and isinstance(model.get("params", Map()), Map):
+        family = FAMILIES.get(str(model.get("family")))
+        if family is not None:
+            _params(reader, family, model.get("params", Map()))  # type: ignore[arg-type]
+    task = data.get("task") if isinstance(data, Map) else None
+    evaluate = values.get("evaluate")
+    if isinstance(evaluate, Map) and task in USUAL:
+        probe = Reader()
+        read = probe.group(Evaluate, evaluate, ("evaluate",))
+        if read is not None:
+            _evaluate(reader, read, str(task))
+
+
+def _settle(reader: Reader, spec: Spec) -> Spec:
+    family = FAMILIES[spec.model.family]
+    task = spec.data.task
+    if task not in family.tasks:
+        fitting = ", ".join(name for name, item in FAMILIES.items() if task in item.tasks)
+        message = f"{family.name} has no {task} models"
+        reader.complain("impossible", message, ("model", "family"), f"for {task}: {fitting}")
+    if spec.data.split.kind == "stratified" and task == "regression":
+        message = "a stratified split needs classes, and the task is regression"
+        reader.complain("impossible", message, ("data", "split", "kind"), "random, or time")
+    if spec.data.split.test_size + spec.data.split.validation_size >= 1:
+        message = "test_size and validation_size leave no rows to train on"
+        reader.complain("out-of-range", message, ("data", "split", "test_size"))
+    for name, column in spec.data.columns:
+        if name == spec.data.target and column.role != "feature":
+            message = "is the target and cannot have a role of its own"
+            reader.complain("impossible", message, ("data", "columns", name, "role"))
+    params = _params(reader, family, spec.model.params)
+    has_validation = spec.data.split.validation_size > 0
+    for complaint in (
+        family.complaints(params, task, has_validation) if task in family.tasks else ()
+    ):
+        where = ("model", "params", complaint.param)
+        reader.complain("impossible", complaint.message, where, complaint.hint)
+    positive = spec.data.positive
+    if positive is not None and task != "binary":
+        message = f"only a binary task has a positive class, and the task is {task}"
+        reader.complain("impossible", message, ("data", "positive"), "leave it out")
+    if isinstance(positive, bool | int):
+        positive = str(positive).lower()
+    return replace(
+        spec,
+        data=replace(spec.data, positive=positive),
+        model=Model(family=family.name, params=params),
+        prepare=_prepare(reader, spec.prepare, family),
+        evaluate=_evaluate(reader, spec.evaluate, task),
+        deploy=replace(spec.deploy, name=spec.deploy.name or spec.data.name),
+    )
+
+
+def _params(reader: Reader, family: Family, params: Map) -> Map:
+    """The params under the library's main names, without those that are null."""
+    table = {item.name: item for item in parameters(family.name)}
+    names = {alias: item.name for item in table.values() for alias in (item.name, *item.aliases)}
+    given: dict[str, str] = {}
+    found: dict[str, Value] = {}
+    for name, value in params.items():
+        where = ("model", "params", name)
+        main = names.get(name)
+        if main is None:
+            hint = suggest(name, tuple(names))
+            reader.complain("unknown-key", f"{family.name} has no such parameter", where, hint)
+            continue
+        if main in given:
+            message = f"means the same as {given[main]!r}, which is set too"
+            hint = f"keep one: model.params.{main}"
+            reader.complain("given-twice", message, where, hint)
+            continue
+        given[main] = name
+        if table[main].refused:
+            reader.complain("refused", table[main].refused, where)
+        elif (complaint := table[main].complaint(thaw(value))) is not None:
+            reader.complain("wrong-value", complaint, where, table[main].doc)
+        elif value is not None:
+            number = "int" not in table[main].types and "float" in table[main].types
+            as_float = number and isinstance(value, int) and not isinstance(value, bool)
+            found[main] = float(value) if as_float else value  # type: ignore[arg-type]
+    return Map(found)
+
+
+def _evaluate(reader: Reader, evaluate: Evaluate, task: str) -> Evaluate:
+    where = ("evaluate", "metrics")
+    metrics = USUAL[task] if evaluate.metrics is None else evaluate.metrics
+    fitting = tuple(name for name, metric in METRICS.items() if task in metric.tasks)
+    if not metrics:
+        reader.complain("missing-value", "must name a metric", where, suggest("", fitting))
+    for position, name in enumerate(metrics):
+        if name not in fitting:
+            known = "does not fit" if name in METRICS else "is no metric of"
+            hint = suggest(name, fitting)
+            reader.complain(
+                "impossible", f"{name!r} {known} a {task} task", (*where, str(position)), hint
+            )
+    primary = evaluate.primary or next(iter(metrics), None)
+    if primary not in metrics:
+        message = f"{primary!r} is not among evaluate.metrics"
+        reader.complain(
+            "impossible", message, ("evaluate", "primary"), suggest(str(primary), metrics)
+        )
+    gates: dict[str, Value] = {}
+    for name, text in evaluate.gates.items():
+        path = ("evaluate", "gates", name)
+        if name not in metrics:
+            hint = suggest(name, metrics)
+            reader.complain("impossible", "this metric is not among evaluate.metrics", path, hint)
+        elif text is None:
+            continue
+        elif (gate := _gate(text)) is None:
+            hint = 'write a comparison, for example ">= 0.9"'
+            reader.complain("wrong-type", f"{text!r} is no gate", path, hint)
+        else:
+            gates[name] = gate
+    return replace(evaluate, primary=primary, metrics=tuple(metrics), gates=Map(gates))
+
+
+def _gate(text: Value) -> str | None:
+    """A gate in one form: `>= 0.9`."""
+    match = _GATE.match(text) if isinstance(text, str) else None
+    try:
+        return f"{match[1]} {float(match[2])!r}" if match else None
+    except ValueError:
+        return None
+
+
+def _prepare(reader: Reader, prepare: Prepare, family: Family) -> Prepare:
+    """The chains with `auto` filled in, each checked from its column type to the family."""
+    chains = {}
+    for sort in _SORTS:
+        stated = getattr(prepare, sort)
+        chains[sort] = family.chains[sort] if stated == "auto" else stated
+        _flow(reader, chains[sort], (sort,), family, ("prepare", sort), stated == "auto")
+    own: dict[str, Value] = {}
+    for name, chain in prepare.columns.items():
+        if chain == "auto":
+            continue
+        own[name] = chain
+        _flow(reader, chain, _SORTS, family, ("prepare", "columns", name), False)
+    return Prepare(**chains, columns=Map(own))
+
+
+def _flow(
+    reader: Reader,
+    chain: Value,
+    starts: tuple[Sort, ...],
+    family: Family,
+    where: KeyPath,
+    usual: bool,
+) -> None:
+    """Follow a chain over shapes: some start must get through to what the family takes.
+
+    A column's type may not be known before the data is seen, so that any start may be meant.
+    """
+    assert isinstance(chain, tuple)
+    complaints = [_blocked(chain, start, family, where) for start in starts]
+    if usual or None in complaints:
+        return
+    path, message, hint = next(complaint for complaint in complaints if complaint)
+    reader.complain("impossible", message, path, hint)
+
+
+def _blocked(
+    chain: tuple[Value, ...], start: Sort, family: Family, where: KeyPath
+) -> tuple[KeyPath, str, str] | None:
+    shapes: tuple[Shape, ...] = (Shape(sort=start, missing=True),)
+    for position, entry in enumerate(chain):
+        assert isinstance(entry, Map)
+        ((name, options),) = entry.items()
+        preparation = PREPARATIONS[name]
+        made: list[Shape] = []
+        for shape in shapes:
+            if shape.sort not in preparation.accepts:
+                path = (*where, str(position))
+                takes = f"it takes {', '.join(preparation.accepts)}"
+                return path, f"{name} cannot take {shape.sort} values", takes
+            made += preparation.shapes(from_value(preparation.spec, options), shape)
+        shapes = tuple(made)
+    for shape in shapes:
+        if shape.sort not in family.accepts:
+            hint = f"end it in a preparation that gives {', '.join(family.accepts)}"
+            return where, f"ends in {shape.sort} values, which {family.name} cannot take", hint
+        if shape.missing and not family.missing:
+            hint = "add impute at the end"
+            return where, f"may leave missing values, which {family.name} cannot take", hint
+    return None

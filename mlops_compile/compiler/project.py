@@ -1,0 +1,121 @@
+"""Writes a new project: conf/ around a data file, with what was assumed of it as comments."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mlops_compile.ir.problem import Problem, problem
+from mlops_compile.ir.proposal import ColumnProposal, Proposal
+from mlops_compile.ir.value import Value
+
+_CONFIG = """\
+# The configuration of this project. Groups that have no file here are built in:
+# `mlops-compile config` shows all of it, `mlops-compile run --help` the choices.
+defaults:
+  - data: {name}
+  - prepare: auto
+  - model: {model}
+  - evaluate: default
+  - deploy: http
+  - store: local
+  - execution: local
+  - _self_
+  - experiment: null
+
+# Every random choice (split, bagging, ...) derives from it.
+seed: 0
+"""
+
+_README = """\
+# {name}
+
+Predicts `{target}` ({task}). Made with `mlops-compile init`.
+
+    mlops-compile run                                # train, evaluate, package
+    mlops-compile run model.params.num_leaves=63     # change a parameter: what depends on it runs
+    mlops-compile compile                            # write plan.lock.json, to be committed
+    mlops-compile serve outputs/DATE/TIME            # answer requests
+
+`conf/data/{name}.yaml` says what is assumed of the data, and why.
+"""
+
+_IGNORE = """\
+.mlops/
+outputs/
+multirun/
+"""
+
+_ATTRIBUTES = """\
+plan.lock.json text eol=lf
+"""
+
+
+def project_files(name: str, location: str, proposal: Proposal) -> dict[str, str]:
+    """The files of a new project, by path."""
+    facts = {"name": name, "target": proposal.target, "task": proposal.task}
+    return {
+        "conf/config.yaml": _CONFIG.format(name=name, model="lightgbm"),
+        f"conf/data/{name}.yaml": _data_yaml(name, location, proposal),
+        ".gitignore": _IGNORE,
+        ".gitattributes": _ATTRIBUTES,
+        "README.md": _README.format(**facts),
+    }
+
+
+def in_the_way(directory: Path, files: dict[str, str]) -> list[Problem]:
+    """What of a project's files is there already."""
+    return [
+        problem("exists", f"{directory / path} is there already", hint="name another directory")
+        for path in files
+        if (directory / path).exists()
+    ]
+
+
+def _data_yaml(name: str, location: str, proposal: Proposal) -> str:
+    lines = [
+        f"# {location}: {proposal.rows} rows. What `init` assumed stands in the comments.",
+        f"name: {_scalar(name)}",
+        f"target: {_scalar(proposal.target)}",
+        _line("task", proposal.task, proposal.task_note),
+    ]
+    if proposal.positive is not None:
+        lines.append(
+            _line("positive", proposal.positive, "the class whose probability is the score")
+        )
+    if proposal.missing_target:
+        count = f"{proposal.missing_target} rows have no target"
+        lines.append(_line("missing_target", "drop", count))
+    lines += ["source:", "  kind: csv", f"  path: {_scalar(location)}"]
+    options = [f"    {key}: {_scalar(value)}" for key, value in proposal.options]
+    lines += ["  options:", *options] if options else ["  options: {}"]
+    lines += [*(f"# note: {warning}" for warning in proposal.warnings), "columns:"]
+    lines += [_column(column) for column in proposal.columns]
+    lines += ["split:", f"  {_line('kind', proposal.split, proposal.split_note)}"]
+    lines += ["  test_size: 0.2", "  validation_size: 0.0"]
+    return "\n".join(lines) + "\n"
+
+
+def _line(key: str, value: Value, note: str) -> str:
+    return f"{key}: {_scalar(value)}" + (f"  # {note}" if note else "")
+
+
+def _column(column: ColumnProposal) -> str:
+    role = f", role: {column.role}" if column.role != "feature" else ""
+    note = f"  # {_one_line(column.note)}" if column.note else ""
+    return f"  {_scalar(column.name)}: {{type: {column.type}{role}}}{note}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _scalar(value: Value) -> str:
+    """A value in YAML's flow style; texts are quoted, since a bare No would be false.
+
+    Hydra would read `${` as an interpolation, so a dollar before a brace is escaped.
+    """
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_scalar(item) for item in value) + "]"
+    text = json.dumps(value, ensure_ascii=False)
+    return text.replace("${", "\\\\${") if isinstance(value, str) else text

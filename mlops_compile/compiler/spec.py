@@ -1,0 +1,114 @@
+"""The checked config: every key that there is, with its type, default and rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mlops_compile.ir.contract import TASKS
+from mlops_compile.ir.schema import group, key
+from mlops_compile.ir.value import Map, Value
+from mlops_compile.steps.columns import Column
+from mlops_compile.steps.families import FAMILIES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """`data`: where the rows come from, and what is to be predicted."""
+
+    name: str = key("name of the data set")
+    target: str = key("the column that is predicted")
+    task: str = key("binary, multiclass or regression", choices=TASKS)
+    positive: bool | int | str | None = key(
+        "the class that counts as positive in a binary task; else the last in order", default=None
+    )
+    missing_target: str = key(
+        "rows whose target is missing: fail, or drop them", default="fail", choices=("fail", "drop")
+    )
+    source: Any = key("where the rows come from", variants="sources")
+    columns: tuple[tuple[str, Column], ...] = key("what is to be known of columns", default=())
+    split: Any = key("which rows train and which test", variants="splits")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepare:
+    """`prepare`: lists of preparations by column type, and for single columns.
+
+    `auto` stands for the usual preparations of the model's family.
+    """
+
+    numeric: Any = key("preparations of numeric columns", default="auto", variants="chain")
+    boolean: Any = key("preparations of boolean columns", default="auto", variants="chain")
+    categorical: Any = key("preparations of categorical columns", default="auto", variants="chain")
+    datetime: Any = key("preparations of datetime columns", default="auto", variants="chain")
+    columns: Any = key("preparations of single columns", default=Map(), variants="chains")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """`model`: a family and its library's own parameters."""
+
+    family: str = key("the model family", choices=tuple(FAMILIES))
+    params: Map = key("parameters of the family, by the names of its library", default=Map())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluate:
+    """`evaluate`: what is measured, and what must be reached."""
+
+    primary: str | None = key("the metric to judge by; else the first", default=None)
+    metrics: tuple[str, ...] | None = key("metrics by name; else the task's usual", default=None)
+    gates: Map = key(
+        "what a metric of the test part must reach: {roc_auc: '>= 0.9'}", default=Map()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deploy:
+    """`deploy`: the service that is generated."""
+
+    target: str = key("what to generate: http", default="http", choices=("http",))
+    name: str | None = key("name of the service; else that of the data set", default=None)
+    max_records: int = key("most records in one request", default=1000, low=1)
+    max_body_bytes: int = key("largest request body", default=10_485_760, low=1024)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """`store`: where results are kept."""
+
+    uri: str = key("directory of the state", default=".mlops", place=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """`execution`: how a plan is run; never what comes out."""
+
+    kind: str = key("local", default="local", choices=("local",), place=True)
+    threads: int | None = key(
+        "threads of one step; else every core", default=None, low=1, place=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """The whole config."""
+
+    seed: int = key("every random choice derives from it", default=0, low=0)
+    data: Data = key("where the rows come from, and what is to be predicted")
+    prepare: Prepare = group("how columns become features", Prepare)
+    model: Model = key("the model")
+    evaluate: Evaluate = group("what is measured, and what must be reached", Evaluate)
+    deploy: Deploy = group("the service that is generated", Deploy)
+    store: Store = group("where results are kept", Store)
+    execution: Execution = group("how a plan is run", Execution)
+
+
+PLACES = ("store", "execution")
+
+
+def chain_of(prepare: Prepare, sort: str) -> tuple[Value, ...]:
+    """The settled list of preparations of a column type."""
+    chain = getattr(prepare, sort)
+    assert isinstance(chain, tuple)
+    return chain

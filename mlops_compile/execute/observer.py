@@ -1,0 +1,34 @@
+"""What a run tells while it goes on."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mlops_compile.ir.plan import Step
+from mlops_compile.ir.record import StepResult
+
+
+class Observer(Protocol):
+    """Hears of each step; it must not raise."""
+
+    def started(self, step: Step) -> None:
+        """Work on a step begins."""
+
+    def noted(self, step: Step, message: str) -> None:
+        """A step says something that a person should know, such as a library's warning."""
+
+    def finished(self, result: StepResult) -> None:
+        """A step has ended, or needed no work."""
+
+
+class Silent:
+    """An observer that keeps everything to itself."""
+
+    def started(self, step: Step) -> None:
+        pass
+
+    def noted(self, step: Step, message: str) -> None:
+        pass
+
+    def finished(self, result: StepResult) -> None:
+        pass

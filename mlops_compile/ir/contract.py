@@ -1,0 +1,81 @@
+"""The service's contract: what a request holds and what an answer holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlops_compile.ir.value import Map, Value
+
+FEATURE_TYPES = ("numeric", "categorical", "datetime", "boolean")
+TASKS = ("binary", "multiclass", "regression")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class RequestField:
+    """A field of a request; `nullable` if it may be null or left out. Written `numeric?`."""
+
+    name: str
+    type: str
+    nullable: bool
+
+    def __post_init__(self) -> None:
+        if self.type not in FEATURE_TYPES:
+            raise ValueError(
+                f"{self.type!r} is no type of a field; one of {', '.join(FEATURE_TYPES)}"
+            )
+
+    @property
+    def text(self) -> str:
+        return f"{self.type}?" if self.nullable else self.type
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """Request fields by name; the target that is predicted, its task and classes.
+
+    `classes` are in the order of the model's probabilities; in a binary task the last is positive.
+    """
+
+    request: tuple[RequestField, ...]
+    target: str
+    task: str
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise ValueError(f"{self.task!r} is no task; one of {', '.join(TASKS)}")
+        if (self.task == "regression") != (not self.classes):
+            raise ValueError(f"a {self.task} contract with {len(self.classes)} classes")
+
+    def to_dict(self) -> Map:
+        response: dict[str, Value] = {"target": self.target, "task": self.task}
+        if self.classes:
+            response["classes"] = self.classes
+        request = Map({field.name: field.text for field in self.request})
+        return Map({"request": request, "response": Map(response)})
+
+    @classmethod
+    def from_dict(cls, value: Map) -> Contract:
+        request, response = value["request"], value["response"]
+        if not isinstance(request, Map) or not isinstance(response, Map):
+            raise ValueError("a contract is an object of `request` and `response` objects")
+        fields = []
+        for name, text in request.items():
+            if not isinstance(text, str):
+                raise ValueError(f"request.{name} must be text")
+            nullable = text.endswith("?")
+            fields.append(RequestField(name=name, type=text.removesuffix("?"), nullable=nullable))
+        classes = response.get("classes", ())
+        target, task = response["target"], response["task"]
+        if (
+            not isinstance(classes, tuple)
+            or not isinstance(target, str)
+            or not isinstance(task, str)
+        ):
+            raise ValueError("`response` holds `target`, `task` and a list `classes`")
+        return cls(
+            request=tuple(fields),
+            target=target,
+            task=task,
+            classes=tuple(str(name) for name in classes),
+        )

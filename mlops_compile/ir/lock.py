@@ -1,0 +1,275 @@
+"""The lock: a plan with its causes pinned; its one text form, and its strict reading."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from mlops_compile.ir.contract import Contract
+from mlops_compile.ir.digest import Digest
+from mlops_compile.ir.plan import Plan, Ref, Step, in_order, violations
+from mlops_compile.ir.problem import CompileError, Problem, problem
+from mlops_compile.ir.source import ColumnFact, Source
+from mlops_compile.ir.value import KeyPath, Map, Value, parse, pretty
+
+FORMAT = 1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """Causes only: what keys are computed from, and nothing that follows from it.
+
+    `environment` holds the version of every distribution that a step of the plan depends on.
+    """
+
+    plan: Plan
+    sources: tuple[tuple[str, Source], ...]
+    environment: tuple[tuple[str, str], ...]
+    contract: Contract
+
+    def source(self, name: str) -> Source:
+        return dict(self.sources)[name]
+
+    @property
+    def digest(self) -> str:
+        """The plan's digest: the sha256 of the lock's bytes."""
+        return hashlib.sha256(encode(self).encode("utf-8")).hexdigest()
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (step.name, step.kind, ", ".join(str(ref) for _, ref in step.inputs))
+            for step in self.plan.steps
+        ]
+        return html_table(("step", "kind", "inputs"), rows, caption=f"plan {self.digest[:12]}")
+
+
+def encode(lock: Lock) -> str:
+    """The lock's text: canonical JSON, one key a line, sorted, a newline at the end."""
+    return pretty(to_value(lock))
+
+
+def to_value(lock: Lock) -> Map:
+    """The lock as a frozen value."""
+    return Map(
+        {
+            "format": FORMAT,
+            "contract": lock.contract.to_dict(),
+            "environment": Map(lock.environment),
+            "sources": Map({name: _source_value(source) for name, source in lock.sources}),
+            "steps": plan_value(lock.plan),
+        }
+    )
+
+
+def plan_value(plan: Plan) -> Map:
+    """A plan's steps as a frozen value, by name."""
+    return Map({step.name: _step_value(step) for step in plan.steps})
+
+
+def _source_value(source: Source) -> Map:
+    return Map(
+        {
+            "kind": source.kind,
+            "location": source.location,
+            "digest": source.digest.sha256,
+            "size": source.digest.size,
+            "rows": source.rows,
+            "columns": Map({column.name: column.text for column in source.columns}),
+        }
+    )
+
+
+def _step_value(step: Step) -> Map:
+    value: dict[str, Value] = {
+        "kind": step.kind,
+        "version": step.version,
+        "params": step.params,
+        "inputs": Map({port: str(ref) for port, ref in step.inputs}),
+        "outputs": step.outputs,
+    }
+    if step.seed is not None:
+        value["seed"] = step.seed
+    if step.source is not None:
+        value["source"] = step.source
+    return Map(value)
+
+
+def decode(text: str, name: str = "the lock") -> Lock:
+    """The lock of a text; CompileError with every problem, each with its key path.
+
+    `name` is what messages call the file.
+    """
+    try:
+        value = parse(text)
+    except (ValueError, RecursionError) as error:
+        raise CompileError([_broken(name, error)]) from None
+    if not isinstance(value, Map):
+        raise CompileError([problem("lock", f"{name} holds no JSON object")])
+    check_format(value, name)
+    reading = _Reading(name)
+    lock = reading.lock(value)
+    if reading.problems or lock is None:
+        raise CompileError(reading.problems)
+    if found := violations(lock.plan):
+        raise CompileError(found)
+    return lock
+
+
+def check_format(value: Map, name: str) -> None:
+    """Refuse a document of a format that this version does not know."""
+    found = value.get("format")
+    if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
+        message = f"{name} has format {found}; this version reads up to format {FORMAT}"
+        hint = "install the newer mlops_compile that wrote it"
+        raise CompileError([problem("newer-format", message, ("format",), hint)])
+    if found != FORMAT or isinstance(found, bool):
+        message = f"{name} has no known format: {found!r}"
+        hint = 'it must hold `"format": 1`; write it again with `mlops-compile compile`'
+        raise CompileError([problem("format", message, ("format",), hint)])
+
+
+def _broken(name: str, error: Exception) -> Problem:
+    line = f" (line {error.lineno})" if hasattr(error, "lineno") else ""
+    return problem(
+        "lock",
+        f"{name} is not whole JSON{line}: {str(error).split(': line')[0]}",
+        hint="restore it from version control, or write it again with `mlops-compile compile`",
+    )
+
+
+class _Reading:
+    """Reads a lock's value and collects every problem on the way."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.problems: list[Problem] = []
+
+    def fault(self, where: KeyPath, message: str) -> None:
+        self.problems.append(
+            problem("lock", f"{self.name}: {message}", where, hint="a lock is made, not edited")
+        )
+
+    def get(self, value: Map, name: str, kind: type[T], where: KeyPath, default: Any = None) -> T:
+        found = value.get(name)
+        if isinstance(found, kind) and not (kind is int and isinstance(found, bool)):
+            return found
+        if name in value or default is None:
+            was = "is missing" if name not in value else f"is not {_NAMES[kind]}"
+            self.fault((*where, name), was)
+        empty: Any = kind() if default is None else default
+        return empty  # type: ignore[no-any-return]
+
+    def make(self, where: KeyPath, build: Callable[[], T]) -> T | None:
+        try:
+            return build()
+        except (ValueError, KeyError, TypeError) as error:
+            self.fault(where, str(error.args[0]) if error.args else str(error))
+            return None
+
+    def only(self, value: Map, known: set[str], where: KeyPath) -> None:
+        for name in sorted(set(value) - known):
+            self.fault((*where, name), "this key is not known in format 1")
+
+    def lock(self, value: Map) -> Lock | None:
+        self.only(value, {"format", "contract", "environment", "sources", "steps"}, ())
+        contract_value = self.get(value, "contract", Map, ())
+        contract = self.make(("contract",), lambda: Contract.from_dict(contract_value))
+        environment = self.get(value, "environment", Map, ())
+        for dist in environment:
+            self.get(environment, dist, str, ("environment",))
+        sources = self.get(value, "sources", Map, ())
+        pinned = [(name, self.source(sources, name)) for name in sources]
+        table = self.get(value, "steps", Map, ())
+        steps = [self.step(table, name, set(sources)) for name in table]
+        if self.problems or contract is None:
+            return None
+        return Lock(
+            plan=Plan(steps=in_order(tuple(step for step in steps if step))),
+            sources=tuple((name, source) for name, source in pinned if source),
+            environment=tuple((dist, str(version)) for dist, version in environment.items()),
+            contract=contract,
+        )
+
+    def source(self, sources: Map, name: str) -> Source | None:
+        where = ("sources", name)
+        value = self.get(sources, name, Map, ("sources",))
+        self.only(value, {"kind", "location", "digest", "size", "rows", "columns"}, where)
+        sha256 = self.get(value, "digest", str, where)
+        size = self.get(value, "size", int, where)
+        digest = self.make((*where, "digest"), lambda: Digest(sha256=sha256, size=size))
+        columns = self.get(value, "columns", Map, where)
+        facts = [
+            self.make((*where, "columns", column), partial(ColumnFact.parse, column, str(text)))
+            for column, text in columns.items()
+        ]
+        kind, location = (
+            self.get(value, "kind", str, where),
+            self.get(value, "location", str, where),
+        )
+        rows = self.get(value, "rows", int, where)
+        if digest is None or None in facts:
+            return None
+        return self.make(
+            where,
+            lambda: Source(
+                kind=kind,
+                location=location,
+                digest=digest,
+                rows=rows,
+                columns=tuple(fact for fact in facts if fact),
+            ),
+        )
+
+    def step(self, table: Map, name: str, sources: set[str]) -> Step | None:
+        where = ("steps", name)
+        value = self.get(table, name, Map, ("steps",))
+        known = {"kind", "version", "params", "inputs", "outputs", "seed", "source"}
+        self.only(value, known, where)
+        kind = self.get(value, "kind", str, where)
+        version = self.get(value, "version", int, where)
+        params = self.get(value, "params", Map, where)
+        ports = self.get(value, "inputs", Map, where)
+        inputs = [
+            (port, self.make((*where, "inputs", port), partial(Ref.parse, str(text))))
+            for port, text in ports.items()
+        ]
+        outputs = self.get(value, "outputs", tuple, where)
+        seed = self.get(value, "seed", int, where) if "seed" in value else None
+        source = self.get(value, "source", str, where) if "source" in value else None
+        if source is not None and source not in sources:
+            self.fault((*where, "source"), f"there is no source {source!r}")
+        return self.make(
+            where,
+            lambda: Step(
+                name=name,
+                kind=kind,
+                version=version,
+                params=params,
+                inputs=tuple((port, ref) for port, ref in inputs if ref),
+                outputs=tuple(str(output) for output in outputs),
+                seed=seed,
+                source=source,
+            ),
+        )
+
+
+_NAMES = {str: "text", int: "a whole number", Map: "an object", tuple: "a list"}
+
+
+def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+    """A small HTML table, for notebooks."""
+
+    def cells(tag: str, row: Sequence[str]) -> str:
+        return "".join(f"<{tag}>{_escape(cell)}</{tag}>" for cell in row)
+
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    top = f"<caption>{_escape(caption)}</caption><tr>{cells('th', head)}</tr>"
+    return f"<table>{top}{body}</table>"
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

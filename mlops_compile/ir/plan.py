@@ -1,0 +1,117 @@
+"""A plan: named steps, the slices of config that they read, and what they take from each other."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mlops_compile.ir.problem import Problem, problem
+from mlops_compile.ir.value import Map
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z0-9_]+)*\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Ref:
+    """An output of another step, written `step.output`."""
+
+    step: str
+    output: str
+
+    def __str__(self) -> str:
+        return f"{self.step}.{self.output}"
+
+    @classmethod
+    def parse(cls, text: str) -> Ref:
+        step, dot, output = text.rpartition(".")
+        if not dot or not is_name(step) or not is_name(output):
+            raise ValueError(f"{text!r} does not name an output; write `step.output`")
+        return cls(step=step, output=output)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One piece of work.
+
+    `params` is a sub-tree of the config under the config's own key paths; `seed` is the plan's
+    seed for a step that draws random numbers, else None; `source` names the source it reads.
+    """
+
+    name: str
+    kind: str
+    version: int
+    params: Map
+    inputs: tuple[tuple[str, Ref], ...] = ()
+    outputs: tuple[str, ...]
+    seed: int | None = None
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *(port for port, _ in self.inputs), *self.outputs):
+            if not is_name(name):
+                raise ValueError(f"{name!r} is not a name (lower-case letters, digits, `_`)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Steps in an order in which they can run."""
+
+    steps: tuple[Step, ...]
+
+    def __getitem__(self, name: str) -> Step:
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise KeyError(name)
+
+
+def is_name(text: str) -> bool:
+    """Whether a text may name a step or a port: it can also stand in a file name."""
+    return bool(_NAME.match(text))
+
+
+def in_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Steps sorted so that each stands after its inputs, by name among equals.
+
+    Steps in a cycle, or behind one, come last; `violations` names them.
+    """
+    waiting = {step.name: step for step in sorted(steps, key=lambda step: step.name)}
+    done: dict[str, Step] = {}
+    while ready := [
+        step
+        for step in waiting.values()
+        if all(ref.step in done or ref.step not in waiting for _, ref in step.inputs)
+    ]:
+        for step in ready:
+            done[step.name] = waiting.pop(step.name)
+    return (*done.values(), *waiting.values())
+
+
+def violations(plan: Plan) -> tuple[Problem, ...]:
+    """All that makes a plan impossible: repeated names, inputs that no earlier step makes."""
+    found: list[Problem] = []
+    made: dict[str, Step] = {}
+    names = {step.name for step in plan.steps}
+    for step in plan.steps:
+        where = ("steps", step.name)
+        if step.name in made:
+            found.append(problem("repeated-step", "two steps have this name", where))
+        for port, ref in step.inputs:
+            where_input = (*where, "inputs", port)
+            if ref.step not in names:
+                found.append(problem("no-such-step", f"there is no step {ref.step!r}", where_input))
+            elif ref.step not in made:
+                found.append(
+                    problem("cycle", f"{ref.step!r} does not come before this step", where_input)
+                )
+            elif ref.output not in made[ref.step].outputs:
+                found.append(
+                    problem(
+                        "no-such-output",
+                        f"the step {ref.step!r} has no output {ref.output!r}",
+                        where_input,
+                        hint=f"it has {', '.join(made[ref.step].outputs)}",
+                    )
+                )
+        made[step.name] = step
+    return tuple(found)

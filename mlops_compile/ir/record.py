@@ -1,0 +1,155 @@
+"""What a run made: every output by digest, with times and the platform it ran on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from mlops_compile.ir.digest import Digest
+from mlops_compile.ir.lock import FORMAT, Lock, check_format, html_table
+from mlops_compile.ir.problem import CompileError, Problem, problem
+from mlops_compile.ir.value import Map, Value, parse, pretty
+
+Status: TypeAlias = Literal["ran", "hit", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """How a step ended. `action` is its action key, empty where it was never known.
+
+    `seconds` is the wall time of the work (of the earlier run, for a hit) and is not compared.
+    A failed step has its `problems`, and the `exit_code` that they call for.
+    """
+
+    step: str
+    kind: str
+    status: Status = field(compare=False)
+    action: str = ""
+    outputs: tuple[tuple[str, Digest], ...] = ()
+    seconds: float = field(default=0.0, compare=False)
+    error: str = field(default="", compare=False)
+    problems: tuple[Problem, ...] = field(default=(), compare=False)
+    exit_code: int = field(default=0, compare=False)
+
+    def output(self, port: str) -> Digest:
+        return dict(self.outputs)[port]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A lock and what each of its steps made; `platform` is where, and is not compared.
+
+    `metrics` is the content of the evaluate step's `metrics` output, by part.
+    """
+
+    lock: Lock
+    results: tuple[StepResult, ...]
+    platform: Map = field(default_factory=Map, compare=False)
+    metrics: Map = field(default_factory=Map)
+
+    def __getitem__(self, step: str) -> StepResult:
+        for result in self.results:
+            if result.step == step:
+                return result
+        raise KeyError(step)
+
+    @property
+    def ok(self) -> bool:
+        return all(result.status in ("ran", "hit") for result in self.results)
+
+    @property
+    def model(self) -> str | None:
+        """The model's digest, once a training step has made one."""
+        return self._output("train", "model")
+
+    @property
+    def bundle(self) -> str | None:
+        """The bundle's digest, once packaged."""
+        return self._output("package", "bundle")
+
+    def _output(self, kind: str, port: str) -> str | None:
+        for result in self.results:
+            if result.kind == kind and port in dict(result.outputs):
+                return result.output(port).sha256
+        return None
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (r.step, r.status, f"{r.seconds:.2f} s", ", ".join(p for p, _ in r.outputs))
+            for r in self.results
+        ]
+        caption = f"run of plan {self.lock.digest[:12]}: {'ok' if self.ok else 'failed'}"
+        return html_table(("step", "status", "time", "outputs"), rows, caption)
+
+
+def results_value(record: RunRecord) -> tuple[Value, ...]:
+    """The steps of the run document."""
+    rows: list[Value] = []
+    for result in record.results:
+        row: dict[str, Value] = {
+            "name": result.step,
+            "kind": result.kind,
+            "key": result.action,
+            "status": result.status,
+            "seconds": round(result.seconds, 3),
+            "outputs": Map({port: digest.to_dict() for port, digest in result.outputs}),
+        }
+        if result.error:
+            row["error"] = result.error
+        rows.append(Map(row))
+    return tuple(rows)
+
+
+def encode_record(record: RunRecord) -> str:
+    """The text of a run directory's record.json."""
+    return pretty(
+        Map(
+            {
+                "format": FORMAT,
+                "plan": record.lock.digest,
+                "platform": record.platform,
+                "metrics": record.metrics,
+                "steps": results_value(record),
+            }
+        )
+    )
+
+
+def decode_record(text: str, lock: Lock, name: str) -> RunRecord:
+    """The record of a run directory's text, beside its lock; CompileError if it is broken."""
+    try:
+        value = parse(text)
+        if not isinstance(value, Map):
+            raise ValueError("no JSON object")
+        check_format(value, name)
+        steps, platform, metrics = value["steps"], value["platform"], value["metrics"]
+        if not isinstance(steps, tuple) or not isinstance(platform, Map):
+            raise ValueError("`steps` is a list and `platform` an object")
+        results = tuple(_result(row) for row in steps)
+        if not isinstance(metrics, Map):
+            raise ValueError("`metrics` is an object")
+    except (ValueError, KeyError, TypeError) as error:
+        hint = "run again to write a whole one"
+        raise CompileError([problem("record", f"{name} is broken: {error}", hint=hint)]) from None
+    return RunRecord(lock=lock, results=results, platform=platform, metrics=metrics)
+
+
+def _result(row: Value) -> StepResult:
+    if not isinstance(row, Map):
+        raise ValueError("a step is an object")
+    outputs = row["outputs"]
+    if not isinstance(outputs, Map):
+        raise ValueError("`outputs` is an object")
+    status = row["status"]
+    if status not in ("ran", "hit", "failed", "skipped"):
+        raise ValueError(f"{status!r} is no status")
+    seconds = row["seconds"]
+    return StepResult(
+        step=str(row["name"]),
+        kind=str(row["kind"]),
+        status=status,  # type: ignore[arg-type]
+        action=str(row["key"]),
+        outputs=tuple((port, Digest.from_dict(digest)) for port, digest in outputs.items()),
+        seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
+        error=str(row.get("error", "")),
+    )

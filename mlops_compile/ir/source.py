@@ -1,0 +1,67 @@
+"""Sources of data as a lock pins them: by content, with the columns found in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlops_compile.ir.digest import Digest
+from mlops_compile.ir.value import Map
+
+STORAGE_TYPES = ("bool", "int64", "float64", "timestamp", "timestamp_utc", "string")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ColumnFact:
+    """A column as it was found: its storage type, and whether a value is missing somewhere.
+
+    Written as one word in a lock: `int64`, or `int64?` with missing values.
+    """
+
+    name: str
+    type: str
+    missing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.type not in STORAGE_TYPES:
+            raise ValueError(f"{self.type!r} is no column type; one of {', '.join(STORAGE_TYPES)}")
+
+    @property
+    def text(self) -> str:
+        return f"{self.type}?" if self.missing else self.type
+
+    @classmethod
+    def parse(cls, name: str, text: str) -> ColumnFact:
+        return cls(name=name, type=text.removesuffix("?"), missing=text.endswith("?"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A pinned source. `location` says where it was found and is never part of a key."""
+
+    kind: str
+    location: str
+    digest: Digest
+    rows: int
+    columns: tuple[ColumnFact, ...]
+
+    def __post_init__(self) -> None:
+        if self.rows < 0:
+            raise ValueError(f"negative number of rows: {self.rows}")
+
+    @property
+    def identity(self) -> Map:
+        """What of a source enters keys: its bytes and the types they are read as."""
+        return Map(
+            {
+                "digest": self.digest.sha256,
+                "columns": Map({column.name: column.type for column in self.columns}),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """What pinning found: the source, and the levels of the target in it (for classification)."""
+
+    source: Source
+    levels: tuple[str, ...] = ()

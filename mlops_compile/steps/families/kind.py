@@ -1,0 +1,79 @@
+"""What a model family declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops_compile.ir.value import Map, Value, freeze
+from mlops_compile.steps.preparations.kind import Sort
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Rows of one part: features as a float64 matrix (rows x features, NaN is missing), and the
+    target: class positions as int64, or float64 numbers."""
+
+    features: Array
+    target: Array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """All that a family sees when it fits. `codes` are the columns that hold native categories;
+    `classes` is the number of classes, 0 in a regression."""
+
+    params: Map
+    train: Part
+    validation: Part | None
+    codes: tuple[int, ...]
+    classes: int
+    seed: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """Params that do not go together: which one, why, and what to do."""
+
+    param: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A model family.
+
+    `accepts` are the sorts of feature it takes, `missing` whether they may be missing. `chains`
+    are its usual preparations by column type. `complaints(params, task, has_validation)` checks
+    what a table of parameters cannot. `fit` gives the files of a fitted model, by name: text that
+    is equal wherever it is fitted on an equal platform, never a pickle. `predict(directory,
+    features, classes)` reads them back: probabilities (rows x classes), or numbers (rows).
+    `scorer` is the template of its serving code, `serving` the distributions that code needs.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    accepts: tuple[Sort, ...]
+    missing: bool
+    chains: Mapping[str, Value]
+    distributions: tuple[str, ...]
+    seeded: bool
+    complaints: Callable[[Map, str, bool], tuple[Complaint, ...]]
+    fit: Callable[[Training], Mapping[str, bytes]]
+    predict: Callable[[Path, Array, int], Array]
+    scorer: str
+    serving: tuple[str, ...]
+
+
+def chains(**by_type: list[Any]) -> Mapping[str, Value]:
+    """Usual preparations by column type, as frozen values."""
+    return {name: freeze(chain) for name, chain in by_type.items()}

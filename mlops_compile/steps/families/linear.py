@@ -1,0 +1,62 @@
+"""What the linear families share: the model as plain numbers, and its one way to be evaluated.
+
+A BLAS product differs between one row and a batch, and between machines. Here a score is a sum in
+the order of the features, rounded after each product and each addition, in numpy over rows as in
+Python over one row, so that training, evaluation and serving give the same bits.
+"""
+
+# numpy is imported inside the functions that need it: compiling reads only the declaration.
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlops_compile.steps.families.kind import Array
+
+FILE = "linear.json"
+
+
+def encode(weights: Sequence[Sequence[float]], intercepts: Sequence[float]) -> dict[str, bytes]:
+    """The files of a model: one row of weights and one intercept an output."""
+    value = {
+        "intercepts": [float(number) for number in intercepts],
+        "weights": [[float(number) for number in row] for row in weights],
+    }
+    return {FILE: (json.dumps(value, allow_nan=False, indent=1) + "\n").encode("ascii")}
+
+
+def scores(directory: Path, features: Array) -> Array:
+    """intercept + x0*w0 + x1*w1 + ..., left to right: rows x outputs."""
+    import numpy as np
+
+    value = json.loads((directory / FILE).read_text("ascii"))
+    columns = []
+    for weights, intercept in zip(value["weights"], value["intercepts"], strict=True):
+        total = np.full(len(features), intercept)
+        for position, weight in enumerate(weights):
+            total = total + features[:, position] * weight
+        columns.append(total)
+    return np.column_stack(columns)
+
+
+def sigmoid(score: float) -> float:
+    """1 / (1 + exp(-score)) without overflow, by the C library's exp."""
+    if score >= 0:
+        return 1.0 / (1.0 + math.exp(-score))
+    power = math.exp(score)
+    return power / (1.0 + power)
+
+
+def softmax(row: Sequence[float]) -> list[float]:
+    """Exponentials of the differences to the largest score, over their sum left to right."""
+    top = max(row)
+    powers = [math.exp(score - top) for score in row]
+    total = 0.0
+    for power in powers:
+        total += power
+    return [power / total for power in powers]

@@ -1,0 +1,82 @@
+"""Logistic regression by scikit-learn, kept and evaluated as plain numbers."""
+
+# numpy, scikit-learn and threadpoolctl are imported inside the functions that need them: compiling
+# reads only the declaration.
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_compile.ir.problem import StepError, problem
+from mlops_compile.ir.value import Map, thaw
+from mlops_compile.steps.families import linear
+from mlops_compile.steps.families.kind import Complaint, Family, Training, chains
+
+if TYPE_CHECKING:
+    from mlops_compile.steps.families.kind import Array
+
+
+def complaints(params: Map, task: str, has_validation: bool) -> tuple[Complaint, ...]:
+    """Solvers that cannot do what is asked."""
+    solver, ratio = params.get("solver", "lbfgs"), params.get("l1_ratio")
+    if solver == "liblinear" and task == "multiclass":
+        message = "liblinear cannot fit more than two classes"
+        return (Complaint(param="solver", message=message, hint="lbfgs, newton-cg, sag or saga"),)
+    if isinstance(ratio, float) and ratio > 0 and solver not in ("saga", "liblinear"):
+        message = f"an l1 penalty needs another solver than {solver}"
+        return (Complaint(param="l1_ratio", message=message, hint="set model.params.solver=saga"),)
+    return ()
+
+
+def fit(training: Training) -> Mapping[str, bytes]:
+    """Weights and intercepts; BLAS runs on one thread, since its sums depend on their number."""
+    import sklearn.linear_model
+    import threadpoolctl
+
+    model = sklearn.linear_model.LogisticRegression(
+        **thaw(training.params), random_state=training.seed
+    )
+    try:
+        with threadpoolctl.threadpool_limits(limits=1):
+            model.fit(training.train.features, training.train.target)
+    except ValueError as error:
+        message = f"scikit-learn refuses these parameters: {error}"
+        raise StepError([problem("training", message, ("model", "params"))]) from None
+    return linear.encode(model.coef_, model.intercept_)
+
+
+def predict(directory: Path, features: Array, classes: int) -> Array:
+    """Probabilities."""
+    import numpy as np
+
+    scores = linear.scores(directory, features)
+    if classes == 2:
+        positive = np.array([linear.sigmoid(score) for score in scores[:, 0].tolist()])
+        return np.column_stack([1.0 - positive, positive])
+    return np.array([linear.softmax(row) for row in scores.tolist()])
+
+
+FAMILY = Family(
+    name="logistic_regression",
+    tasks=("binary", "multiclass"),
+    accepts=("numeric", "boolean"),
+    missing=False,
+    chains=chains(
+        numeric=[{"impute": {}}, {"scale": {}}],
+        boolean=[{"impute": {"strategy": "most_frequent"}}],
+        categorical=[{"one_hot": {}}],
+        datetime=[{"date_parts": {}}, {"impute": {}}, {"scale": {}}],
+    ),
+    distributions=(
+        *("joblib", "narwhals", "numpy", "pandas", "pyarrow"),
+        *("scikit-learn", "scipy", "threadpoolctl"),
+    ),
+    seeded=True,
+    complaints=complaints,
+    fit=fit,
+    predict=predict,
+    scorer="scorers/linear.py.jinja",
+    serving=(),
+)

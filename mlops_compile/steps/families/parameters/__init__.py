@@ -1,0 +1,19 @@
+"""Tables of the families' parameters, generated from their libraries; reading one imports none."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from mlops_compile.ir.parameter import Parameter
+
+FOLDER = Path(__file__).resolve().parent
+
+
+@cache
+def parameters(family: str) -> tuple[Parameter, ...]:
+    """The parameters of a family, by name; KeyError for a family without a table."""
+    files = {file.stem: file for file in FOLDER.glob("*.json")}
+    text = files[family].read_text(encoding="utf-8")
+    return tuple(Parameter.from_dict(table) for table in json.loads(text))

@@ -1,0 +1,57 @@
+"""What a preparation declares: how a column's values become features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from mlops_compile.ir.value import Map
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+Sort: TypeAlias = Literal["numeric", "boolean", "categorical", "datetime", "code"]
+SORTS: tuple[Sort, ...] = ("numeric", "boolean", "categorical", "datetime", "code")
+Values: TypeAlias = "np.ndarray[Any, Any] | pd.Categorical"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """Values under way: float64 (numeric, boolean, code; NaN is missing), datetime64[us] or
+    pandas categories (categorical; code -1 is missing), one a row."""
+
+    name: str
+    sort: Sort
+    values: Values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """A feature as the compiler knows it: its sort, and whether a value can be missing."""
+
+    sort: Sort
+    missing: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """A preparation of one column.
+
+    `spec` is the dataclass of its options, `accepts` the sorts of feature it takes. `shapes` says
+    what comes out of a shape that goes in (for the compiler); `fit` learns a state from the
+    training rows: plain values, and only what `apply` needs, so that another way to the same state
+    is the same state; `outputs` names the features that come out; `apply` makes them. `code` is
+    straight-line Python that does the same for one row: from the variable `x` (None or NaN where
+    missing) to the given variables.
+    """
+
+    name: str
+    spec: type[Any]
+    accepts: tuple[Sort, ...]
+    shapes: Callable[[Any, Shape], tuple[Shape, ...]]
+    fit: Callable[[Any, Feature], Map]
+    outputs: Callable[[str, Map], tuple[str, ...]]
+    apply: Callable[[Map, Feature], tuple[Feature, ...]]
+    code: Callable[[Map, Sort, str, tuple[str, ...]], tuple[str, ...]]

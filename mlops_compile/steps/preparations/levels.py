@@ -1,0 +1,51 @@
+"""Levels of a categorical feature, as the category preparations learn and look them up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlops_compile.ir.value import Map
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mlops_compile.steps.preparations.kind import Feature
+
+
+def seen_levels(feature: Feature, min_count: int = 1) -> tuple[str, ...]:
+    """The levels that stand in at least `min_count` rows, in code point order."""
+    import numpy as np
+    import pandas as pd
+
+    values = feature.values
+    assert isinstance(values, pd.Categorical)
+    counts = np.bincount(values.codes[values.codes >= 0], minlength=len(values.categories))
+    levels = (
+        str(level) for level, n in zip(values.categories, counts, strict=True) if n >= min_count
+    )
+    return tuple(sorted(levels))
+
+
+def positions(feature: Feature, levels: tuple[str, ...]) -> np.ndarray[Any, Any]:
+    """Each row's position among the levels as float64; NaN for a missing or another level."""
+    import numpy as np
+    import pandas as pd
+
+    values = feature.values
+    assert isinstance(values, pd.Categorical)
+    place = {level: float(position) for position, level in enumerate(levels)}
+    table = np.array([place.get(str(level), np.nan) for level in values.categories] + [np.nan])
+    result: np.ndarray[Any, Any] = table[values.codes]
+    return result
+
+
+def state_levels(state: Map) -> tuple[str, ...]:
+    """The levels in a state."""
+    levels = state["levels"]
+    assert isinstance(levels, tuple)
+    return tuple(str(level) for level in levels)
+
+
+def table_code(levels: tuple[str, ...]) -> str:
+    """A Python dict from level to position, as source."""
+    return "{" + ", ".join(f"{level!r}: {float(n)!r}" for n, level in enumerate(levels)) + "}"

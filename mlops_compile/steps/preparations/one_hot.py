@@ -1,0 +1,61 @@
+"""One-hot: one feature a level, 1 where the row has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlops_compile.ir.schema import key
+from mlops_compile.ir.value import Map
+from mlops_compile.steps.preparations.kind import Feature, Preparation, Shape, Sort
+from mlops_compile.steps.preparations.levels import positions, seen_levels, state_levels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneHot:
+    """Missing, unseen and rare levels are 0 in every feature."""
+
+    min_count: int = key("rows of the training part a level must stand in", default=1, low=1)
+
+
+def shapes(spec: OneHot, shape: Shape) -> tuple[Shape, ...]:
+    """Numbers, never missing (how many is known after fitting)."""
+    return (Shape(sort="numeric", missing=False),)
+
+
+def fit(spec: OneHot, feature: Feature) -> Map:
+    """The levels of the training rows."""
+    return Map({"levels": seen_levels(feature, spec.min_count)})
+
+
+def outputs(name: str, state: Map) -> tuple[str, ...]:
+    """A name a level."""
+    return tuple(f"{name}={level}" for level in state_levels(state))
+
+
+def apply(state: Map, feature: Feature) -> tuple[Feature, ...]:
+    """Compare."""
+    found = positions(feature, state_levels(state))
+    return tuple(
+        Feature(name=name, sort="numeric", values=(found == position).astype("float64"))
+        for position, name in enumerate(outputs(feature.name, state))
+    )
+
+
+def code(state: Map, sort: Sort, x: str, to: tuple[str, ...]) -> tuple[str, ...]:
+    """One row's."""
+    levels = state_levels(state)
+    return tuple(
+        f"{name} = 1.0 if {x} == {level!r} else 0.0" for name, level in zip(to, levels, strict=True)
+    )
+
+
+PREPARATION = Preparation(
+    name="one_hot",
+    spec=OneHot,
+    accepts=("categorical",),
+    shapes=shapes,
+    fit=fit,
+    outputs=outputs,
+    apply=apply,
+    code=code,
+)

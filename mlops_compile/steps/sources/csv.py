@@ -1,0 +1,372 @@
+"""Delimited text files: csv, tsv and their kin, plain or gzipped.
+
+Every cell is read as text first and converted by rules that are stated here, so that a cell which
+does not fit is named with its line, and the same bytes always give the same types.
+"""
+
+# pyarrow is imported inside the functions that need it, to keep a warm compile free of it.
+
+from __future__ import annotations
+
+import codecs
+import gzip
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from mlops_compile.ir.problem import CompileError, problem
+from mlops_compile.ir.schema import group, key
+from mlops_compile.ir.source import ColumnFact, Source
+from mlops_compile.steps.sources.kind import MOST_LEVELS, Facts, SourceKind
+from mlops_compile.steps.tables import BATCH_ROWS, write_batches
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
+_BLOCK = 1 << 22
+_PATH = ("data", "source", "path")
+_OPTIONS = ("data", "source", "options")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvOptions:
+    """How a file is to be read."""
+
+    separator: str = key("one character between the cells of a row", default=",")
+    header: bool = key("whether the first row holds the names of the columns", default=True)
+    columns: tuple[str, ...] = key("names of the columns, in order; replaces a header", default=())
+    encoding: str = key("name of the text's encoding", default="utf-8")
+    missing: tuple[str, ...] = key("texts that stand for a missing value", default=MISSING)
+    quote: str = key("the character around a cell that holds a separator", default='"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvSource:
+    """`data.source` of a delimited text file."""
+
+    kind: str = key("csv", choices=("csv",))
+    path: str = key("the file, relative to the project; `.gz` is unpacked", place=True)
+    options: CsvOptions = group("how to read it", CsvOptions)
+
+
+def files(spec: CsvSource) -> tuple[Path, ...]:
+    """The one file."""
+    return (Path(spec.path),)
+
+
+def scan(paths: tuple[Path, ...], spec: CsvSource, types: Mapping[str, str], target: str) -> Facts:
+    """Rows, column types and missing values of a file, in one pass of bounded memory."""
+    names, batches = _open(paths[0], spec)
+    guesses = {name: _Guess(types.get(name)) for name in names}
+    levels: set[str] = set()
+    rows = 0
+    for batch in batches:
+        rows += batch.num_rows
+        for name, column in zip(names, batch.columns, strict=True):
+            clean = _clean(column, spec.options.missing)
+            guesses[name].see(clean)
+            if name == target and len(levels) <= MOST_LEVELS:
+                levels.update(text for text in clean.unique().to_pylist() if text is not None)
+    if not rows:
+        raise _fault(
+            "empty",
+            f"{spec.path} has a header and no rows"
+            if spec.options.header
+            else f"{spec.path} is empty",
+        )
+    return Facts(
+        rows=rows,
+        columns=tuple(
+            ColumnFact(name=name, type=guesses[name].type, missing=guesses[name].missing)
+            for name in sorted(names)
+        ),
+        levels=_levels(levels, guesses[target].type) if target in guesses else (),
+    )
+
+
+def _levels(texts: set[str], type_name: str) -> tuple[str, ...]:
+    """The texts of a column's values once converted (`01` is `1` in a column of integers)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(texts) > MOST_LEVELS:
+        return ()
+    values = _cast(pa.array(sorted(texts), pa.string()), type_name)
+    if values is None:
+        return tuple(sorted(texts))
+    return tuple(sorted(set(pc.cast(values, pa.string()).to_pylist())))
+
+
+def read(paths: tuple[Path, ...], spec: CsvSource, source: Source, out: Path) -> None:
+    """Write the file's rows as an Arrow table of the source's types."""
+    import pyarrow as pa
+
+    names, batches = _open(paths[0], spec)
+    types = {column.name: column.type for column in source.columns}
+    if set(types) != set(names):
+        raise _fault("columns-changed", f"{spec.path} has other columns than the lock says")
+    schema = pa.schema([(name, arrow_type(types[name])) for name in names])
+
+    def converted() -> Iterator[pa.RecordBatch]:
+        line = 2 if spec.options.header else 1
+        for batch in batches:
+            columns = [
+                _convert(_clean(column, spec.options.missing), name, types[name], spec.path, line)
+                for name, column in zip(names, batch.columns, strict=True)
+            ]
+            line += batch.num_rows
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    write_batches(out, schema, _regular(converted(), schema))
+
+
+def arrow_type(type_name: str) -> pa.DataType:
+    """The Arrow type of a storage type."""
+    import pyarrow as pa
+
+    return {
+        "bool": pa.bool_(),
+        "int64": pa.int64(),
+        "float64": pa.float64(),
+        "timestamp": pa.timestamp("us"),
+        "timestamp_utc": pa.timestamp("us", tz="UTC"),
+        "string": pa.string(),
+    }[type_name]
+
+
+class _Guess:
+    """Narrows the types that a column's texts may have, batch by batch."""
+
+    ORDER = ("bool", "int64", "float64", "timestamp", "timestamp_utc", "string")
+
+    def __init__(self, wanted: str | None) -> None:
+        self.feasible = [wanted] if wanted else list(self.ORDER)
+        self.wanted = wanted
+        self.missing = False
+        self.seen = False
+
+    def see(self, column: pa.Array) -> None:
+        self.missing = self.missing or column.null_count > 0
+        if column.null_count == len(column):
+            return
+        self.seen = True
+        if self.wanted:
+            return
+        while self.feasible[0] != "string" and _cast(column, self.feasible[0]) is None:
+            self.feasible.pop(0)
+
+    @property
+    def type(self) -> str:
+        if self.wanted:
+            return self.wanted
+        return self.feasible[0] if self.seen else "float64"
+
+
+def _cast(column: pa.Array, type_name: str) -> pa.Array | None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if type_name == "string":
+        return column
+    if type_name == "bool":
+        lower = pc.utf8_lower(column)
+        fit = pc.is_in(pc.drop_null(lower), pa.array(["true", "false"], pa.string()))
+        return pc.equal(lower, "true") if pc.all(fit, min_count=0).as_py() else None
+    try:
+        return pc.cast(column, arrow_type(type_name))
+    except pa.ArrowInvalid:
+        return None
+
+
+def _convert(column: pa.Array, name: str, type_name: str, path: str, line: int) -> pa.Array:
+    done = _cast(column, type_name)
+    if done is not None:
+        return done
+    for offset in range(len(column)):
+        if _cast(column.slice(offset, 1), type_name) is None:
+            text = column[offset].as_py()
+            message = f"{path}, about line {line + offset}: {text[:40]!r} is not {_A[type_name]}"
+            hint = f"add it to data.source.options.missing, or set data.columns.{name}.type"
+            raise CompileError([problem("cell", message, ("data", "columns", name), hint)])
+    raise AssertionError("a column that does not convert has a cell that does not")
+
+
+_A = {
+    "bool": "true or false",
+    "int64": "a whole number",
+    "float64": "a number",
+    "timestamp": "a date or time (ISO 8601)",
+    "timestamp_utc": "a time with its zone (ISO 8601)",
+}
+
+
+def _clean(column: pa.Array, missing: tuple[str, ...]) -> pa.Array:
+    """The column's texts without white space around them, missing marks as nulls."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    trimmed = pc.utf8_normalize(pc.utf8_trim_whitespace(column), form="NFC")
+    marks = pa.array([*missing, ""], pa.string())
+    return pc.if_else(pc.is_in(trimmed, marks), pa.scalar(None, pa.string()), trimmed)
+
+
+def _regular(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of one size, however the reader cut them."""
+    import pyarrow as pa
+
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += batch.num_rows
+        while rows >= BATCH_ROWS:
+            table = pa.Table.from_batches(held, schema).combine_chunks()
+            whole = table.slice(0, BATCH_ROWS).combine_chunks().to_batches()
+            yield from whole
+            held = table.slice(BATCH_ROWS).to_batches()
+            rows -= BATCH_ROWS
+    if rows:
+        yield from pa.Table.from_batches(held, schema).combine_chunks().to_batches()
+
+
+def _open(path: Path, spec: CsvSource) -> tuple[list[str], Iterator[pa.RecordBatch]]:
+    """The names of the columns, and the rows in batches of text."""
+    options = spec.options
+    for name, value in (("separator", options.separator), ("quote", options.quote)):
+        if len(value) != 1 or ord(value) > 127:
+            raise _fault("option", f"must be one ASCII character, not {value!r}", (*_OPTIONS, name))
+    first = _first_row(path, spec)
+    names = list(options.columns) or first
+    if not options.header and not options.columns:
+        names = [f"column_{number}" for number in range(1, len(first) + 1)]
+    names = [_normal(name) or f"column_{number}" for number, name in enumerate(names, 1)]
+    if len(names) != len(first):
+        hint = f"the first row has {len(first)} cells: {', '.join(first)[:120]}"
+        message = f"names {len(names)} columns, and {spec.path} has {len(first)}"
+        raise _fault("columns", message, (*_OPTIONS, "columns"), hint)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        hint = "name them with data.source.options.columns"
+        raise _fault("columns", f"{spec.path} has two columns {twice[0]!r}", _PATH, hint)
+    return names, _batches(path, spec, names)
+
+
+def _normal(name: str) -> str:
+    import unicodedata
+
+    return unicodedata.normalize("NFC", name.strip())
+
+
+def _batches(path: Path, spec: CsvSource, names: list[str]) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+    import pyarrow.csv
+
+    options = spec.options
+    reader_options: dict[str, Any] = {
+        "read_options": pa.csv.ReadOptions(
+            use_threads=False,
+            block_size=_BLOCK,
+            column_names=names,
+            skip_rows=1 if options.header else 0,
+            encoding=options.encoding,
+        ),
+        "parse_options": pa.csv.ParseOptions(
+            delimiter=options.separator,
+            quote_char=options.quote,
+            newlines_in_values=True,
+            ignore_empty_lines=True,
+            invalid_row_handler=_ragged(spec),
+        ),
+        "convert_options": pa.csv.ConvertOptions(
+            column_types={name: pa.string() for name in names}, strings_can_be_null=False
+        ),
+    }
+    try:
+        with _stream(path) as file, pa.csv.open_csv(file, **reader_options) as reader:
+            yield from reader
+    except (pa.ArrowInvalid, UnicodeError) as error:
+        raise _unreadable(path, spec, error) from None
+    except (OSError, EOFError) as error:
+        raise _fault("source", f"{spec.path} cannot be read: {error}") from None
+
+
+def _ragged(spec: CsvSource) -> Any:
+    def refuse(row: Any) -> str:
+        line = f", line {row.number}" if row.number is not None else ""
+        message = f"{spec.path}{line}: {row.actual_columns} cells, expected {row.expected_columns}"
+        hint = f"the row reads {row.text[:80]!r}; mend it, or set data.source.options.separator"
+        raise _fault("ragged-row", message, _PATH, hint)
+
+    return refuse
+
+
+def _first_row(path: Path, spec: CsvSource) -> list[str]:
+    """The cells of the first row that is not blank; every reason why there may be none."""
+    import csv
+
+    try:
+        codecs.lookup(spec.options.encoding)
+    except LookupError:
+        message = f"there is no encoding {spec.options.encoding!r}"
+        raise _fault(
+            "encoding", message, (*_OPTIONS, "encoding"), "for example utf-8, latin-1"
+        ) from None
+    try:
+        with _stream(path) as file:
+            head = file.read(1 << 20)
+    except FileNotFoundError:
+        hint = f"paths are relative to the project ({Path.cwd()})"
+        raise _fault("no-file", f"there is no file {spec.path}", _PATH, hint) from None
+    except (OSError, EOFError) as error:
+        raise _fault("source", f"{spec.path} cannot be read: {error}") from None
+    if not head.strip():
+        raise _fault("empty", f"{spec.path} is empty")
+    if b"\0" in head[:65536] and not spec.options.encoding.lower().startswith(
+        ("utf-16", "utf-32", "utf_16", "utf_32")
+    ):
+        raise _fault("binary", f"{spec.path} is a binary file, not delimited text")
+    decoder = codecs.getincrementaldecoder(spec.options.encoding)("strict")
+    try:
+        text = decoder.decode(head).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, spec, error) from None
+    lines = (line for line in text.splitlines(keepends=True) if line.strip())
+    for row in csv.reader(lines, delimiter=spec.options.separator, quotechar=spec.options.quote):
+        return [cell.strip() for cell in row]
+    raise _fault("empty", f"{spec.path} is empty")
+
+
+def _stream(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
+
+
+def _unreadable(path: Path, spec: CsvSource, error: Exception) -> CompileError:
+    """The sentence for text that is not in the stated encoding, or that does not parse."""
+    encoding = spec.options.encoding
+    with _stream(path) as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode(encoding)
+            except UnicodeDecodeError as wrong:
+                hint = "set data.source.options.encoding, for example to latin-1"
+                message = f"{spec.path}, line {number}: byte {wrong.start + 1} is not {encoding}"
+                return _fault("encoding", message, (*_OPTIONS, "encoding"), hint)
+    reason = str(error).splitlines()[0]
+    return _fault("csv", f"{spec.path} cannot be read as delimited text: {reason}")
+
+
+def _fault(code: str, message: str, where: tuple[str, ...] = _PATH, hint: str = "") -> CompileError:
+    return CompileError([problem(code, message, where, hint)])
+
+
+KIND = SourceKind(
+    name="csv",
+    spec=CsvSource,
+    distributions=("pyarrow",),
+    snapshot=True,
+    files=files,
+    location=lambda spec: str(spec.path),
+    scan=scan,
+    read=read,
+)

@@ -1,0 +1,56 @@
+"""Kinds of splits, declared: the keys under `data.split`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mlops_compile.ir.schema import key
+from mlops_compile.steps.registry import registry
+
+_TEST = "share of the rows that is kept apart to test on"
+_VALIDATION = "share of the rows for early stopping and choices, taken from the rest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomSplit:
+    """Rows at random."""
+
+    kind: str = key("random", choices=("random",))
+    test_size: float = key(_TEST, default=0.2, low=0, high=1, low_open=True, high_open=True)
+    validation_size: float = key(_VALIDATION, default=0.0, low=0, high=1, high_open=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StratifiedSplit:
+    """Rows at random, with the same shares of each class in every part."""
+
+    kind: str = key("stratified", choices=("stratified",))
+    test_size: float = key(_TEST, default=0.2, low=0, high=1, low_open=True, high_open=True)
+    validation_size: float = key(_VALIDATION, default=0.0, low=0, high=1, high_open=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeSplit:
+    """The latest rows are the test part, those before them the validation part."""
+
+    kind: str = key("time", choices=("time",))
+    column: str = key("the datetime (or numeric) column to sort by; rows of one time stay together")
+    test_size: float = key(_TEST, default=0.2, low=0, high=1, low_open=True, high_open=True)
+    validation_size: float = key(_VALIDATION, default=0.0, low=0, high=1, high_open=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitKind:
+    """A kind of split and the dataclass of its keys."""
+
+    name: str
+    spec: type[Any]
+
+
+SPLITS = registry(
+    "split kind",
+    SplitKind(name="random", spec=RandomSplit),
+    SplitKind(name="stratified", spec=StratifiedSplit),
+    SplitKind(name="time", spec=TimeSplit),
+)

@@ -1,0 +1,94 @@
+"""Train: a family is fitted to the training rows; model and preparation become one tree."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from mlops_compile.ir.problem import StepError, problem
+from mlops_compile.ir.value import Map, Value, parse, pretty
+from mlops_compile.steps.families.kind import Part, Training
+from mlops_compile.steps.kinds import family_of
+from mlops_compile.steps.prepare import read_matrix, read_preparation
+from mlops_compile.steps.tables import read_table
+
+if TYPE_CHECKING:
+    from mlops_compile.steps.kind import Work
+
+META, PREPARATION = "model.json", "preparation.json"
+
+
+def run(work: Work) -> None:
+    """Writes `model`: the family's own files, `preparation.json` and `model.json` (family, task,
+    classes)."""
+    family = family_of(work.params)
+    target, classes = read_target(work.inputs["target"])
+    preparation = read_preparation(work.inputs["preparation"])
+    parts = {name: load_part(work, target, name) for name in ("train", "validation")}
+    _check_classes(parts["train"].target, classes)
+    model = work.params["model"]
+    assert isinstance(model, Map)
+    params = model["params"]
+    assert isinstance(params, Map)
+    files = family.fit(
+        Training(
+            params=params,
+            train=parts["train"],
+            validation=parts["validation"] if len(parts["validation"].target) else None,
+            codes=_codes(preparation),
+            classes=len(classes),
+            seed=work.seed_for("train") if work.seed is not None else 0,
+            threads=work.threads,
+        )
+    )
+    directory = work.outputs["model"]
+    for name, data in files.items():
+        (directory / name).write_bytes(data)
+    shutil.copyfile(work.inputs["preparation"], directory / PREPARATION)
+    meta: dict[str, Value] = {"family": family.name, "classes": classes}
+    (directory / META).write_text(pretty(Map(meta)), "utf-8")
+
+
+def read_target(path: Path) -> tuple[np.ndarray[Any, Any], tuple[str, ...]]:
+    """The target of every row: class positions (int64) and the classes, or numbers and none."""
+    column = read_table(path).column("target").combine_chunks()
+    if pa.types.is_dictionary(column.type):
+        return column.indices.to_numpy().astype("int64"), tuple(column.dictionary.to_pylist())
+    return column.to_numpy(), ()
+
+
+def read_meta(directory: Path) -> Map:
+    """The `model.json` of a model's directory."""
+    value = parse((directory / META).read_text("utf-8"))
+    assert isinstance(value, Map)
+    return value
+
+
+def load_part(work: Work, target: np.ndarray[Any, Any], name: str) -> Part:
+    """The rows of a part, from a step's inputs `features` and the part's own."""
+    rows = np.load(work.inputs[name], allow_pickle=False)
+    return Part(features=read_matrix(work.inputs["features"], rows), target=target[rows])
+
+
+def _codes(preparation: Map) -> tuple[int, ...]:
+    features = preparation["features"]
+    assert isinstance(features, tuple)
+    return tuple(
+        position
+        for position, feature in enumerate(features)
+        if isinstance(feature, Map) and feature["sort"] == "code"
+    )
+
+
+def _check_classes(target: np.ndarray[Any, Any], classes: tuple[str, ...]) -> None:
+    present = set(np.unique(target).tolist()) if classes else set()
+    absent = [name for code, name in enumerate(classes) if code not in present]
+    if absent:
+        names = ", ".join(map(repr, absent[:5]))
+        message = f"no row of the training part has the class {names}"
+        hint = "set data.split.kind=stratified, or give more rows of it"
+        raise StepError([problem("classes", message, ("data", "split"), hint)])

@@ -1,0 +1,1 @@
+"""Content-addressed results: blobs by digest, actions to outputs. Nothing here knows a step."""

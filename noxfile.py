@@ -1,0 +1,193 @@
+"""What is checked, and how: `nox --list`, then `nox -s NAME [-- ARGUMENTS]`.
+
+Every session but `lock` installs from the hashed files in requirements/.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+PYTHONS = ("3.11", "3.12", "3.13")
+RUNTIME, TEST, DEV, NOX = (f"requirements/{name}.txt" for name in ("main", "test", "dev", "nox"))
+PYTEST = ("python", "-m", "pytest", "-n", "2", "--dist", "worksteal")
+IS_INSTALLED = """
+import mlops_compile, sys
+sys.exit("site-packages" not in mlops_compile.__path__[0] and "not the wheel: the checkout")
+"""
+
+nox.needs_version = ">=2026.10"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests"]
+
+
+def version_of(python: Path) -> str:
+    """`3.12` for a Python that starts, the empty text for anything else."""
+    program = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        answer = subprocess.run(
+            [python, "-I", "-c", program], capture_output=True, text=True, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""
+
+
+def reveal_pyenv() -> None:
+    """Put pyenv's Pythons on PATH where the name alone does not start one.
+
+    pyenv's shims (`python3.12`) stand on PATH but refuse to start a version that is not activated.
+    """
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for wanted in PYTHONS:
+        known = shutil.which(f"python{wanted}")
+        if known and version_of(Path(known)) == wanted:
+            continue
+        for folder in sorted(versions.glob(f"{wanted}.*/bin"), reverse=True):
+            if version_of(folder / f"python{wanted}") == wanted:
+                os.environ["PATH"] = os.pathsep.join([str(folder), os.environ["PATH"]])
+                break
+
+
+reveal_pyenv()
+
+
+def install_locked(session: nox.Session, requirements: str) -> None:
+    session.install("--require-hashes", "-r", requirements)
+
+
+def install_checkout(session: nox.Session) -> None:
+    """The locked test environment with the checkout, editable."""
+    install_locked(session, TEST)
+    session.install("--no-deps", "--editable", ".")
+
+
+def run_quick_tests(session: nox.Session) -> None:
+    session.run(*PYTEST, "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The quick tests on this Python; arguments go to pytest."""
+    install_checkout(session)
+    run_quick_tests(session)
+
+
+@nox.session(python=PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """The quick tests on each supported Python that is installed."""
+    install_checkout(session)
+    run_quick_tests(session)
+
+
+@nox.session(reuse_venv=False)
+def wheel(session: nox.Session) -> None:
+    """The quick tests against the built wheel, away from the checkout."""
+    install_locked(session, TEST)
+    with tempfile.TemporaryDirectory() as folder:
+        away = Path(folder).resolve()
+        # By way of the source distribution, which is thereby known to be complete.
+        session.run("python", "-m", "build", "--outdir", str(away / "dist"), ".")
+        (built,) = (away / "dist").glob("*.whl")
+        session.install("--no-deps", str(built))
+        litter = shutil.ignore_patterns("__pycache__", ".*")
+        shutil.copytree(ROOT / "tests", away / "tests", ignore=litter)
+        shutil.copy(ROOT / "pyproject.toml", away)
+        with session.chdir(away):
+            env = {"PYTHONPATH": None}
+            session.run("python", "-c", IS_INSTALLED, env=env)
+            session.run(*PYTEST, "-m", "not slow", *session.posargs, env=env)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """The tests marked slow."""
+    install_checkout(session)
+    session.run(*PYTEST, "-m", "slow", *session.posargs)
+
+
+@nox.session
+def determinism(session: nox.Session) -> None:
+    """Compile and run twice with everything varied, and compare bytes."""
+    install_checkout(session)
+    files = sorted(str(file) for file in Path("tests").rglob("test_determinism*.py"))
+    if not files:
+        session.error("there is no tests/**/test_determinism*.py")
+    session.run("python", "-m", "pytest", "-m", "slow or not slow", *files, *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The quick tests with branch coverage; the report lists what is left."""
+    install_checkout(session)
+    session.run(*PYTEST, "-m", "not slow", "--cov", "--cov-report=term", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format; `nox -s lint -- --fix` mends what it can."""
+    install_locked(session, DEV)
+    fix = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if fix else []), ".")
+    session.run("ruff", "format", *([] if fix else ["--check"]), ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict."""
+    install_locked(session, DEV)
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """The import contracts of pyproject.toml."""
+    install_locked(session, DEV)
+    session.run("lint-imports", "--no-logo", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks; arguments choose rows (`-- --help`)."""
+    install_checkout(session)
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
+@nox.session
+def parameters(session: nox.Session) -> None:
+    """Regenerate the tables of the families' parameters from the installed libraries."""
+    install_checkout(session)
+    session.run("python", "tests/generate_parameters.py", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Resolve requirements/*.txt again; `-- --upgrade` moves to the newest versions."""
+    session.install("uv>=0.13")
+    # What is resolved later keeps to what was resolved before it.
+    resolve(session, RUNTIME, "pyproject.toml")
+    resolve(session, TEST, "pyproject.toml", "--group", "test", "--constraints", RUNTIME)
+    resolve(session, DEV, "pyproject.toml", "--group", "dev", "--constraints", TEST)
+    resolve(session, NOX, "--group", "nox", "--constraints", DEV)
+
+
+def resolve(session: nox.Session, output: str, *what: str) -> None:
+    """One requirements file for every supported Python and platform, with hashes."""
+    session.run(
+        *("uv", "pip", "compile", *what, "--output-file", output, "--quiet"),
+        *("--universal", "--python-version", PYTHONS[0], "--fork-strategy", "fewest"),
+        *("--generate-hashes", "--no-header", "--no-annotate"),
+        *("--no-emit-index-url", "--no-emit-find-links", *session.posargs),
+    )
+    file = ROOT / output
+    text = file.read_text(encoding="utf-8")
+    if "://" in text:
+        session.error(f"{output} names a host")
+    file.write_text(f"# Written by `nox -s lock`.\n{text}", encoding="utf-8", newline="\n")
