@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mlops_compile.api import RunFailed, compile, run
+    from mlops_compile.api.compiling import compile
+    from mlops_compile.api.running import RunFailed, run
     from mlops_compile.ir.lock import Lock
     from mlops_compile.ir.problem import CompileError, ProblemsError
     from mlops_compile.ir.record import RunRecord
@@ -18,9 +19,9 @@ __version__ = "0.1.0"
 __all__ = ["CompileError", "Lock", "ProblemsError", "RunFailed", "RunRecord", "compile", "run"]
 
 _PLACES = {
-    "compile": "mlops_compile.api",
-    "run": "mlops_compile.api",
-    "RunFailed": "mlops_compile.api",
+    "compile": "mlops_compile.api.compiling",
+    "run": "mlops_compile.api.running",
+    "RunFailed": "mlops_compile.api.running",
     "Lock": "mlops_compile.ir.lock",
     "RunRecord": "mlops_compile.ir.record",
     "CompileError": "mlops_compile.ir.problem",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
-from mlops_compile import api
+from mlops_compile.api.models import checkout_bundle
+from mlops_compile.api.state import state_with
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.ir.problem import UsageError, problem
 
@@ -25,8 +26,8 @@ def run(call: Call) -> int:
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         message = f"{directory} is there and not empty"
         raise UsageError([problem("usage", message, hint="name a new directory with -o")])
-    state = api.state_with(call.options.overrides)
-    digest = api.checkout_bundle(call.options.model, state, directory)
+    state = state_with(call.options.overrides, Path())
+    digest = checkout_bundle(call.options.model, state, directory)
     files = sum(1 for path in directory.rglob("*") if path.is_file())
     print(f"bundle {digest[:12]}: {files} files in {directory}", file=call.out)
     return 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
-from mlops_compile import api
+from mlops_compile.api.compiling import Compilation, compile_config, effects_of
+from mlops_compile.api.locks import LOCK_FILE, read_lock, write_lock
 from mlops_compile.cli.documents import compile_document
 from mlops_compile.cli.front import run_hydra
 from mlops_compile.cli.show import table
@@ -22,7 +23,7 @@ _MOST = 20
 def arguments(parser: ArgumentParser) -> None:
     """The verb's own options."""
     parser.add_argument(
-        "-o", dest="file", type=Path, default=Path(api.LOCK_FILE), help="the lock to write"
+        "-o", dest="file", type=Path, default=Path(LOCK_FILE), help="the lock to write"
     )
     parser.add_argument(
         "--locked", action="store_true", help="write nothing; exit 4 if the lock is stale"
@@ -43,8 +44,8 @@ def run(call: Call) -> int:
         raise UsageError([problem("usage", message, hint="leave -m out")])
     options = call.options
 
-    def compiled(job: object) -> api.Compilation:
-        return api.compile_config(job.config, Path(), refresh=options.refresh)  # type: ignore[attr-defined]
+    def compiled(job: object) -> Compilation:
+        return compile_config(job.config, Path(), refresh=options.refresh)  # type: ignore[attr-defined]
 
     for done in run_hydra(call.rest, compiled, inspect=True):
         if options.emit:
@@ -52,8 +53,8 @@ def run(call: Call) -> int:
             continue
         if options.locked:
             check_current(done.lock, options.file)
-        changed = not options.locked and api.write_lock(done.lock, options.file)
-        found = api.effects_of(done.lock, done.state)
+        changed = not options.locked and write_lock(done.lock, options.file)
+        found = effects_of(done.lock, done.state)
         if options.json:
             print(compile_document(done.lock, options.file, found), end="", file=call.out)
         else:
@@ -61,7 +62,7 @@ def run(call: Call) -> int:
     return 0
 
 
-def _emitted(done: api.Compilation, what: str) -> str:
+def _emitted(done: Compilation, what: str) -> str:
     match what:
         case "config":
             return pretty(done.config.values)
@@ -75,7 +76,7 @@ def _emitted(done: api.Compilation, what: str) -> str:
 
 def check_current(lock: Lock, file: Path) -> None:
     """StaleError, with what differs, if the file is not this lock."""
-    committed = api.read_lock(file)
+    committed = read_lock(file)
     if encode(committed) == encode(lock):
         return
     old, new = dict(leaves(to_value(committed))), dict(leaves(to_value(lock)))

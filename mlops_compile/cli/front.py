@@ -82,9 +82,10 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     def call(config: DictConfig) -> None:
         try:
             _quiet_console()
-            job = Job(
-                config=_job_config(config), directory=Path(HydraConfig.get().runtime.output_dir)
-            )
+            with refusals():
+                composed = _job_config(config)
+            directory = Path(HydraConfig.get().runtime.output_dir)
+            job = Job(config=composed, directory=directory)
             results.append(task(job))
         except Exception as error:
             problems.append(error)

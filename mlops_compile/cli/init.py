@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
-from mlops_compile import api
+from mlops_compile.api.project import init as new_project
 from mlops_compile.cli.show import number
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.ir.proposal import Proposal
@@ -28,7 +28,7 @@ def run(call: Call) -> int:
     """Look at the file, write the project, say what was found."""
     options = call.options
     columns = tuple(name.strip() for name in options.columns.split(",") if name.strip())
-    proposal, files = api.init(options.directory, options.data, options.target, columns)
+    proposal, files = new_project(options.directory, options.data, options.target, columns)
     print(_said(options.directory, proposal, files), file=call.out)
     return 0
 

@@ -6,7 +6,10 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_compile import api
+from mlops_compile.api.compiling import compile_config
+from mlops_compile.api.locks import LOCK_FILE, read_lock
+from mlops_compile.api.running import failure, run_and_write
+from mlops_compile.api.state import State, state_of
 from mlops_compile.cli.compile import check_current
 from mlops_compile.cli.documents import points_document, run_value
 from mlops_compile.cli.front import Job, run_hydra
@@ -25,7 +28,7 @@ def arguments(parser: ArgumentParser) -> None:
     """The verb's own options."""
     parser.add_argument("--plan", type=Path, metavar="FILE", help="execute exactly that lock")
     parser.add_argument(
-        "--locked", action="store_true", help=f"{api.LOCK_FILE} must be current, else exit 4"
+        "--locked", action="store_true", help=f"{LOCK_FILE} must be current, else exit 4"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -85,22 +88,20 @@ def _run(job: Job, options: Namespace, call: Call) -> Done:
     progress = observer(call.err, options.quiet)
     if not options.quiet:
         print(f"plan {lock.digest[:12]} -> {_shown(job.directory)}", file=call.err)
-    record, bundle = api.run_and_write(
-        lock, state, Path(), job.directory, progress, execution.threads
-    )
+    record, bundle = run_and_write(lock, state, Path(), job.directory, progress, execution.threads)
     if not record.ok:
-        say_problems(api.failure(record).problems, call.err)
+        say_problems(failure(record).problems, call.err)
     if not options.json:
         print(_summary(record, job.directory, bundle), file=call.out)
     return Done(job=job, record=record, bundle=bundle)
 
 
-def _lock(job: Job, options: Namespace) -> tuple[Lock, api.State]:
+def _lock(job: Job, options: Namespace) -> tuple[Lock, State]:
     if options.plan is not None:
-        return api.read_lock(options.plan), api.state_of(job.config, Path())
-    compilation = api.compile_config(job.config, Path())
+        return read_lock(options.plan), state_of(job.config, Path())
+    compilation = compile_config(job.config, Path())
     if options.locked:
-        check_current(compilation.lock, Path(api.LOCK_FILE))
+        check_current(compilation.lock, Path(LOCK_FILE))
     return compilation.lock, compilation.state
 
 
@@ -138,7 +139,7 @@ def _document(done: list[Done], many: bool) -> str:
 def _exit_code(done: Done) -> int:
     if done.record is None:
         return done.error.exit_code if done.error else CompileError.exit_code
-    return 0 if done.record.ok else api.failure(done.record).exit_code
+    return 0 if done.record.ok else failure(done.record).exit_code
 
 
 VERB = Verb(

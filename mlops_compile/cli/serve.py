@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 
-from mlops_compile import api
+from mlops_compile.api.models import bundle_to_serve
+from mlops_compile.api.state import state_with
 from mlops_compile.cli.verb import Call, Verb
 
 
@@ -21,8 +23,8 @@ def arguments(parser: ArgumentParser) -> None:
 def run(call: Call) -> int:
     """Become the service: this process is replaced, so that signals reach it."""
     options = call.options
-    state = api.state_with(options.overrides)
-    directory = api.bundle_to_serve(options.model, state)
+    state = state_with(options.overrides, Path())
+    directory = bundle_to_serve(options.model, state)
     print(f"serving {directory} on http://{options.host}:{options.port}", file=call.err, flush=True)
     os.chdir(directory)
     command = [sys.executable, "app.py", "--host", options.host, "--port", str(options.port)]

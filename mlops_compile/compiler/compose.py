@@ -13,12 +13,13 @@ from hydra import initialize_config_dir
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from mlops_compile.compiler.read import suggest
 from mlops_compile.ir.config import Composition, Config
 from mlops_compile.ir.problem import CompileError, Origin, Problem, problem
 from mlops_compile.ir.resources import resource
@@ -181,20 +182,44 @@ def _hydra_problem(error: Exception) -> Problem:
         deepest = deepest.__cause__
     if isinstance(deepest, YAMLError):
         return _yaml_problem(deepest)
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        return _missing_group(error)
+    if isinstance(error, OverrideParseException):
+        return _override_problem(error)
     where: tuple[str, ...] = ()
-    if isinstance(deepest, OmegaConfBaseException) and deepest.full_key:
-        where = tuple(str(deepest.full_key).split("."))
-        text = str(deepest.msg or deepest).splitlines()[0]
-    else:
-        text = str(error).strip()
+    text = str(error)
+    if isinstance(deepest, OmegaConfBaseException):
+        where = tuple(str(deepest.full_key).split(".")) if deepest.full_key else ()
+        text = str(deepest.msg or deepest)
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     hint = _HINTS.get(type(deepest).__name__, "")
-    return problem("compose", "\n  ".join(lines) or type(error).__name__, where, hint)
+    return problem("compose", "\n  ".join(lines[:3]) or type(error).__name__, where, hint)
+
+
+def _missing_group(error: MissingConfigException) -> Problem:
+    group, _, name = str(error.missing_cfg_file or "").rpartition("/")
+    options = tuple(str(option) for option in error.options or ())
+    message = f"there is no {name!r} in the group {group!r}" if group else f"there is no {name!r}"
+    return problem("no-option", message, (group,) if group else (), suggest(name, options))
+
+
+def _override_problem(error: OverrideParseException) -> Problem:
+    """The override as it was written, with a caret where it stops making sense."""
+    full = str(error.override)
+    text = full.removeprefix("++")
+    lines = str(error).splitlines()
+    start = next((line.index(full) for line in lines if full in line), 0) + len(full) - len(text)
+    column = next((len(line) - 1 - start for line in lines if line.strip() == "^"), -1)
+    caret = f"\n  {text}\n  {' ' * column}^" if column >= 0 else f": {text}"
+    message = f"this override cannot be parsed{caret}"
+    return problem("override", message, hint=_HINTS["OverrideParseException"])
 
 
 _HINTS = {
     "InterpolationKeyError": "an interpolation ${...} names a key that the config does not have",
-    "OverrideParseException": "quote values with spaces, commas or brackets: 'key=\"a, b\"'",
+    "OverrideParseException": (
+        "quote a value that holds spaces, commas, brackets or comparisons: key='\">= 0.9\"'"
+    ),
 }
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,14 +93,12 @@ class SklearnSource:
 
 def files(spec: SklearnSource) -> tuple[Path, ...]:
     """The set's files inside the installed scikit-learn, found without importing it."""
-    try:
-        place = importlib.metadata.distribution("scikit-learn").locate_file("sklearn/datasets/data")
-    except importlib.metadata.PackageNotFoundError:
-        hint = "install scikit-learn"
-        raise CompileError(
-            [problem("source", "scikit-learn is not installed", hint=hint)]
-        ) from None
-    return tuple(Path(str(place)) / name for name in SETS[spec.options.name].files)
+    found = importlib.util.find_spec("sklearn")  # finds it, does not import it
+    if found is None or not found.submodule_search_locations:
+        hint = "python -m pip install scikit-learn"
+        raise CompileError([problem("source", "scikit-learn is not installed", hint=hint)])
+    place = Path(found.submodule_search_locations[0]) / "datasets" / "data"
+    return tuple(place / name for name in SETS[spec.options.name].files)
 
 
 def scan(

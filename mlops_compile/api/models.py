@@ -1,0 +1,55 @@
+"""Models that were made: finds a bundle by what names it, and writes it out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlops_compile.api.running import BUNDLE_DIRECTORY, read_run
+from mlops_compile.api.state import State
+from mlops_compile.ir.digest import Digest
+from mlops_compile.ir.problem import CompileError, problem
+from mlops_compile.ir.value import pick
+from mlops_compile.store.blobs import tree_digest
+from mlops_compile.store.files import copy_tree
+
+
+def checkout_bundle(model: str, state: State, directory: Path) -> str:
+    """Write the bundle of a model (a run directory, or the digest of a model or bundle, at least 8
+    digits) into a directory; its digest. CompileError where there is none."""
+    digest = find_bundle(model, state)
+    blobs, own = state.store.blobs, Path(model) / BUNDLE_DIRECTORY
+    if not blobs.has(digest) and own.is_dir() and tree_digest(own) == digest:
+        copy_tree(own, directory)
+    else:
+        blobs.checkout(digest, directory)
+    return digest.sha256
+
+
+def bundle_to_serve(model: str, state: State) -> Path:
+    """A verified directory of a model's bundle, below the state's cache."""
+    directory = state.root / "cache" / "bundles" / find_bundle(model, state).sha256
+    checkout_bundle(model, state, directory)
+    return directory
+
+
+def find_bundle(model: str, state: State) -> Digest:
+    """The digest of a model's bundle. CompileError where there is none, or more than one."""
+    if (Path(model) / "record.json").is_file():
+        record = read_run(Path(model))
+        found = {r.output("bundle") for r in record.results if r.kind == "package" and r.outputs}
+    else:
+        found = {
+            digest
+            for action in state.store.actions.of_kind("package")
+            for _, digest in action.outputs
+            if _names(model, digest.sha256, str(pick(action.preimage, ("inputs", "model"))))
+        }
+    if len(found) == 1:
+        return next(iter(found))
+    what = f"{len(found)} bundles of" if found else "no bundle of"
+    hint = "give a run directory, or the `bundle` or `model` digest that `run --json` prints"
+    raise CompileError([problem("no-model", f"there is {what} {model!r} here", hint=hint)])
+
+
+def _names(text: str, *digests: str) -> bool:
+    return len(text) >= 8 and any(digest.startswith(text) for digest in digests)

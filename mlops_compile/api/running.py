@@ -1,0 +1,134 @@
+"""Lock to record: executes locks against a project's state and writes run directories."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from mlops_compile.api.compiling import compile
+from mlops_compile.api.locks import LOCK_FILE, read_lock
+from mlops_compile.api.state import State, state_with
+from mlops_compile.execute.environment import installed_version
+from mlops_compile.execute.local import execute
+from mlops_compile.execute.observer import Observer, Silent
+from mlops_compile.ir.key import plan_preimages
+from mlops_compile.ir.lock import Lock, encode
+from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, problem
+from mlops_compile.ir.record import RunRecord, decode_record, encode_record
+from mlops_compile.ir.source import Source
+from mlops_compile.ir.value import pretty
+from mlops_compile.steps.kinds import needs_of
+from mlops_compile.store.blobs import MissingBlob
+from mlops_compile.store.files import write_atomic
+
+BUNDLE_DIRECTORY = "bundle"
+
+
+def run(
+    lock: Lock | Sequence[str] = (),
+    *,
+    project: str | Path = ".",
+    observer: Observer | None = None,
+    threads: int | None = None,
+) -> RunRecord:
+    """Execute a lock (or overrides, compiled first); what is made already is not made again.
+
+    Raises StepError (its `record` holds what was made) when a step fails.
+    """
+    if not isinstance(lock, Lock):
+        lock = compile(lock, project=project)
+    state = state_with((), Path(project))
+    record = execute_lock(lock, state, Path(project), observer or Silent(), threads)
+    if not record.ok:
+        raise failure(record)
+    return record
+
+
+def failure(record: RunRecord) -> ProblemsError:
+    """The error of a run that did not end well, with all problems of its steps."""
+    problems = [item for result in record.results for item in result.problems]
+    error = RunFailed(problems or [problem("failed", "a step failed")])
+    error.record = record
+    error.exit_code = max(result.exit_code for result in record.results)
+    return error
+
+
+class RunFailed(StepError):
+    """Steps failed; `record` holds what was made all the same."""
+
+    record: RunRecord
+
+
+def execute_lock(
+    lock: Lock, state: State, project: Path, observer: Observer, threads: int | None = None
+) -> RunRecord:
+    """Execute exactly a lock. CompileError where what is installed is not what it names."""
+    _check_environment(lock)
+
+    def locate(source: Source) -> Path:
+        return project / source.location
+
+    cores = threads or len(os.sched_getaffinity(0))
+    record = execute(lock, state.store, locate, observer, cores)
+    for name, preimage in plan_preimages(lock, needs_of(lock)).items():
+        if record[name].status in ("ran", "hit"):
+            state.cache.put(f"latest-{name}", preimage)
+    return record
+
+
+def _check_environment(lock: Lock) -> None:
+    found = []
+    for name, version in lock.environment:
+        installed = installed_version(name) or "not installed"
+        if installed != version:
+            message = f"the lock names {name} {version}; here it is {installed}"
+            hint = f"python -m pip install {name}=={version}, or compile again"
+            found.append(problem("environment", message, ("environment", name), hint))
+    if found:
+        raise CompileError(found)
+
+
+def write_run(record: RunRecord, state: State, directory: Path) -> Path | None:
+    """Write a run's documents, and its bundle if there is one, into its directory.
+
+    Gives the bundle's directory. MissingBlob if the bundle was damaged in the store: it is made
+    anew by the next run.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    write_atomic(directory / LOCK_FILE, encode(record.lock).encode("utf-8"))
+    write_atomic(directory / "metrics.json", pretty(record.metrics).encode("utf-8"))
+    bundle = None
+    for result in record.results:
+        if result.kind == "package" and "bundle" in dict(result.outputs):
+            bundle = directory / BUNDLE_DIRECTORY
+            state.store.blobs.checkout(result.output("bundle"), bundle)
+    write_atomic(directory / "record.json", encode_record(record).encode("utf-8"))
+    return bundle
+
+
+def run_and_write(
+    lock: Lock,
+    state: State,
+    project: Path,
+    directory: Path,
+    observer: Observer,
+    threads: int | None = None,
+) -> tuple[RunRecord, Path | None]:
+    """Execute a lock into a run directory; a damaged result is made anew once."""
+    record = execute_lock(lock, state, project, observer, threads)
+    try:
+        return record, write_run(record, state, directory)
+    except MissingBlob:
+        record = execute_lock(lock, state, project, observer, threads)
+        return record, write_run(record, state, directory)
+
+
+def read_run(directory: Path) -> RunRecord:
+    """The record of a run directory; CompileError if it is none."""
+    file = directory / "record.json"
+    if not file.is_file():
+        message = f"{directory} is not a run directory: it has no record.json"
+        raise CompileError([problem("no-run", message)])
+    lock = read_lock(directory / LOCK_FILE)
+    return decode_record(file.read_text("utf-8"), lock, str(file))

@@ -1,0 +1,39 @@
+"""Where a project keeps what it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_compile.compiler.check import check_places
+from mlops_compile.compiler.compose import compose
+from mlops_compile.ir.config import Config
+from mlops_compile.store.cache import FileCache
+from mlops_compile.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Where a project keeps what it knows: results in `store/`, what can be lost in `cache/`."""
+
+    root: Path
+
+    @property
+    def store(self) -> Store:
+        return Store(self.root / "store")
+
+    @property
+    def cache(self) -> FileCache:
+        return FileCache(self.root / "cache")
+
+
+def state_of(config: Config, project: Path) -> State:
+    """The state that a config names (`store.uri`)."""
+    store, _ = check_places(config)
+    return State(root=project / store.uri)
+
+
+def state_with(overrides: Sequence[str], project: Path) -> State:
+    """The state of a project whose config has these overrides."""
+    return state_of(compose(tuple(overrides), project), project)
