@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_compile.api.locks import LOCK_FILE, read_lock
 from mlops_compile.api.state import State, state_of
 from mlops_compile.compiler.check import check
 from mlops_compile.compiler.compose import compose
@@ -21,7 +20,7 @@ from mlops_compile.execute.platform import this_platform
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Plan, violations
-from mlops_compile.ir.problem import CompileError, problem, with_origins
+from mlops_compile.ir.problem import CompileError, Problem, problem, with_origins
 from mlops_compile.steps.kinds import needs_of
 
 
@@ -46,24 +45,33 @@ def compile(overrides: Sequence[str] = (), *, project: str | Path = ".") -> Lock
 
 @contextmanager
 def located(config: Config) -> Iterator[None]:
-    """Problems raised inside get the file and line that set their key."""
+    """Problems raised inside get the file and line, or the override, that set their key."""
     try:
         yield
     except CompileError as error:
-        from mlops_compile.compiler.compose_origins import origins  # only on the way to an error
-
-        raise CompileError(with_origins(error.problems, origins(config.composition))) from None
+        raise CompileError(places_of(error.problems, config)) from None
 
 
-def compile_config(config: Config, project: Path, *, refresh: bool = False) -> Compilation:
-    """Every pass over a composed config. `refresh` looks at sources again."""
+def places_of(problems: tuple[Problem, ...], config: Config) -> tuple[Problem, ...]:
+    """Problems with the file and line, or the override, that set their key."""
+    from mlops_compile.compiler.compose_origins import origins  # only on the way to an error
+
+    return with_origins(problems, origins(config.composition))
+
+
+def compile_config(
+    config: Config, project: Path, *, refresh: bool = False, committed: Lock | None = None
+) -> Compilation:
+    """Every pass over a composed config.
+
+    `refresh` looks at sources again; the pins of `committed` stand where the data is not here.
+    """
     with located(config):
         spec = check(config)
         plan = lower(spec)
         if found := violations(plan):
             raise CompileError(found)
         state = state_of(config, project)
-        committed = _committed(project)
         lock = pin(
             spec,
             plan,
@@ -71,13 +79,6 @@ def compile_config(config: Config, project: Path, *, refresh: bool = False) -> C
             needed_version,
         )
     return Compilation(config=config, spec=spec, plan=plan, lock=lock, state=state)
-
-
-def _committed(project: Path) -> Lock | None:
-    try:
-        return read_lock(project / LOCK_FILE)
-    except CompileError:
-        return None
 
 
 def needed_version(name: str) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 from mlops_compile.api.compiling import Compilation, compile_config, effects_of
 from mlops_compile.api.locks import LOCK_FILE, read_lock, write_lock
 from mlops_compile.cli.documents import compile_document
-from mlops_compile.cli.front import run_hydra
+from mlops_compile.cli.front import Job, run_hydra
 from mlops_compile.cli.show import table
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.compiler.effects import Effect
 from mlops_compile.ir.lock import Lock, encode, plan_value, to_value
-from mlops_compile.ir.problem import StaleError, UsageError, problem
+from mlops_compile.ir.problem import CompileError, StaleError, UsageError, problem
 from mlops_compile.ir.schema import to_value as spec_value
 from mlops_compile.ir.value import Value, canonical, dotted, leaves, pretty, same
 
@@ -44,8 +44,9 @@ def run(call: Call) -> int:
         raise UsageError([problem("usage", message, hint="leave -m out")])
     options = call.options
 
-    def compiled(job: object) -> Compilation:
-        return compile_config(job.config, Path(), refresh=options.refresh)  # type: ignore[attr-defined]
+    def compiled(job: Job) -> Compilation:
+        committed = committed_lock(options.file)
+        return compile_config(job.config, Path(), refresh=options.refresh, committed=committed)
 
     for done in run_hydra(call.rest, compiled, inspect=True):
         if options.emit:
@@ -74,8 +75,19 @@ def _emitted(done: Compilation, what: str) -> str:
             return encode(done.lock)
 
 
+def committed_lock(file: Path) -> Lock | None:
+    """The lock in a file, if there is a readable one: its pins stand where the data is not here."""
+    try:
+        return read_lock(file)
+    except CompileError:
+        return None
+
+
 def check_current(lock: Lock, file: Path) -> None:
     """StaleError, with what differs, if the file is not this lock."""
+    if not file.exists():
+        hint = "write it with `mlops-compile compile`"
+        raise StaleError([problem("no-lock", f"there is no lock {file}", hint=hint)])
     committed = read_lock(file)
     if encode(committed) == encode(lock):
         return

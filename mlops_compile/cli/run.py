@@ -6,11 +6,11 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_compile.api.compiling import compile_config
+from mlops_compile.api.compiling import compile_config, places_of
 from mlops_compile.api.locks import LOCK_FILE, read_lock
 from mlops_compile.api.running import failure, run_and_write
 from mlops_compile.api.state import State, state_of
-from mlops_compile.cli.compile import check_current
+from mlops_compile.cli.compile import check_current, committed_lock
 from mlops_compile.cli.documents import points_document, run_value
 from mlops_compile.cli.front import Job, run_hydra
 from mlops_compile.cli.show import metrics_table, observer, say_problems
@@ -90,7 +90,9 @@ def _run(job: Job, options: Namespace, call: Call) -> Done:
         print(f"plan {lock.digest[:12]} -> {_shown(job.directory)}", file=call.err)
     record, bundle = run_and_write(lock, state, Path(), job.directory, progress, execution.threads)
     if not record.ok:
-        say_problems(failure(record).problems, call.err)
+        problems = failure(record).problems
+        config = job.config if options.plan is None else None
+        say_problems(places_of(problems, config) if config else problems, call.err)
     if not options.json:
         print(_summary(record, job.directory, bundle), file=call.out)
     return Done(job=job, record=record, bundle=bundle)
@@ -99,7 +101,8 @@ def _run(job: Job, options: Namespace, call: Call) -> Done:
 def _lock(job: Job, options: Namespace) -> tuple[Lock, State]:
     if options.plan is not None:
         return read_lock(options.plan), state_of(job.config, Path())
-    compilation = compile_config(job.config, Path())
+    committed = committed_lock(Path(LOCK_FILE)) if options.locked else None
+    compilation = compile_config(job.config, Path(), committed=committed)
     if options.locked:
         check_current(compilation.lock, Path(LOCK_FILE))
     return compilation.lock, compilation.state
