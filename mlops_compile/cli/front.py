@@ -76,6 +76,7 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     `--info`, `--help`). CompileError says what Hydra refuses; a task's errors pass through.
     """
     flags, overrides = _order(words)
+    written = {plain_override(text): text for text in overrides}
     results: list[T] = []
     problems: list[BaseException] = []
 
@@ -83,7 +84,7 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
         try:
             _quiet_console()
             with refusals():
-                composed = _job_config(config)
+                composed = _job_config(config, written)
             directory = Path(HydraConfig.get().runtime.output_dir)
             job = Job(config=composed, directory=directory)
             results.append(task(job))
@@ -97,7 +98,7 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     directory = config_directory(Path.cwd())
     ours = ("hydra.job.name=mlops_compile", *(_INSPECT if inspect else ()))
     before = sys.argv
-    sys.argv = ["mlops-compile", *flags, *ours, *map(plain_override, overrides)]
+    sys.argv = ["mlops-compile", *flags, *ours, *written]
     answers = any(flag.partition("=")[0] in _ANSWERS for flag in flags)
     quiet = contextlib.nullcontext() if answers else contextlib.redirect_stdout(sys.stderr)
     try:
@@ -140,13 +141,14 @@ def _order(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return flags, overrides
 
 
-def _job_config(config: DictConfig) -> Config:
-    """A job's config; its overrides as the user wrote them."""
+def _job_config(config: DictConfig, written: dict[str, str]) -> Config:
+    """A job's config; its overrides as the user wrote them (`written`, by what Hydra was given)."""
     runtime = HydraConfig.get()
     paths = tuple(
         str(source.path) for source in runtime.runtime.config_sources if source.schema == "file"
     )
-    overrides = tuple(str(text).removeprefix("++") for text in runtime.overrides.task)
+    given = map(str, runtime.overrides.task)
+    overrides = tuple(written.get(text, text.removeprefix("++")) for text in given)
     return to_config(config, paths, overrides, str(runtime.job.config_name))
 
 

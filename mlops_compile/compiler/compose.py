@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ from mlops_compile.ir.value import Map, freeze
 
 CONFIG_NAME = "config"
 _IMPURE = ("now", "oc.env", "oc.decode", "hydra", "python_version", "oc.create", "oc.deprecated")
+_QUOTED = re.compile(r"""'[^'\\]*'|"[^"\\]*\"""")
+_SPECIAL = re.compile(r"[\\()\[\]{}:=,\s]")
 _PURE = ("oc.select", "oc.dict.keys", "oc.dict.values")
 
 
@@ -70,9 +73,29 @@ def plain_override(text: str) -> str:
     `model.params.max_depth=3` becomes `++model.params.max_depth=3`; groups, `+`, `++` and `~` stay
     as they are.
     """
+    text = bare_keys(text)
     key, equals, _ = text.partition("=")
     plain = equals and key and key[0] not in "+~" and not key.startswith("hydra")
     return f"++{text}" if plain and ("." in key or key == "seed") and "@" not in key else text
+
+
+def bare_keys(text: str) -> str:
+    """An override whose quoted map keys are written as Hydra's grammar wants them: bare, escaped.
+
+    `data.columns={"pm2.5": {role: ignore}}` becomes `data.columns={pm2.5: {role: ignore}}`.
+    """
+    done, rest = "", text
+    while match := _QUOTED.search(rest):
+        before, quoted = rest[: match.start()], match[0]
+        after = rest[match.end() :]
+        opens = before.rstrip()[-1:] in ("{", ",") and after.lstrip().startswith(":")
+        done += before + (_escaped(quoted[1:-1]) if opens else quoted)
+        rest = after
+    return done + rest
+
+
+def _escaped(key: str) -> str:
+    return _SPECIAL.sub(lambda match: "\\" + match[0], key)
 
 
 def to_config(

@@ -12,7 +12,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 
-from mlops_compile.compiler.compose import plain_override, register_groups, shown_path
+from mlops_compile.compiler.compose import (
+    bare_keys,
+    plain_override,
+    register_groups,
+    shown_path,
+)
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.problem import Origin
 from mlops_compile.ir.value import KeyPath
@@ -44,7 +49,7 @@ def origins(composition: Composition) -> dict[KeyPath, Origin]:
     except (HydraException, OSError, yaml.YAMLError):
         pass
     for text in composition.overrides:
-        for key in _override_keys(text):
+        for key in _override_keys(bare_keys(text)):
             found[key] = Origin(source=f"override {text}")
     return found
 

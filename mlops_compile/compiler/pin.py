@@ -93,6 +93,10 @@ def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
             message = f"the column {sort_by!r} is ignored (data.columns.{sort_by}.role)"
             hint = "give it the role time: kept to split by, and out of the model"
             found.append(problem("impossible", message, ("data", "split", "column"), hint))
+        elif facts[sort_by].type not in ("timestamp", "timestamp_utc", "int64", "float64"):
+            message = f"the column {sort_by!r} holds {facts[sort_by].type}: no dates and no numbers"
+            hint = "dates and times are read in the form 2024-01-31 12:00:00 (ISO 8601)"
+            found.append(problem("impossible", message, ("data", "split", "column"), hint))
     if known(data.target, ("data", "target")):
         found += _target_problems(data, facts[data.target], pinned)
         if not any(n != data.target and _role(stated, n) == "feature" for n in facts):
@@ -109,6 +113,10 @@ def _role(stated: Mapping[str, Column], name: str) -> str:
 def _target_problems(data: Data, fact: ColumnFact, pinned: Pinned) -> list[Problem]:
     where: KeyPath = ("data", "target")
     levels = pinned.levels
+    if fact.missing and data.missing_target == "fail":
+        message = f"{fact.name!r} is missing in some rows"
+        hint = "mend them, or leave them out with data.missing_target=drop"
+        return [problem("target", message, where, hint)]
     if data.task == "regression":
         if fact.type in ("int64", "float64"):
             return []

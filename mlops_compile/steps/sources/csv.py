@@ -263,6 +263,12 @@ def _batches(path: Path, spec: CsvSource, names: list[str]) -> Iterator[pa.Recor
     import pyarrow.csv
 
     options = spec.options
+    ragged: list[Any] = []
+
+    def refuse(row: Any) -> str:
+        ragged.append(row)
+        return "error"
+
     reader_options: dict[str, Any] = {
         "read_options": pa.csv.ReadOptions(
             use_threads=False,
@@ -276,7 +282,7 @@ def _batches(path: Path, spec: CsvSource, names: list[str]) -> Iterator[pa.Recor
             quote_char=options.quote,
             newlines_in_values=True,
             ignore_empty_lines=True,
-            invalid_row_handler=_ragged(spec),
+            invalid_row_handler=refuse,
         ),
         "convert_options": pa.csv.ConvertOptions(
             column_types={name: pa.string() for name in names}, strings_can_be_null=False
@@ -286,19 +292,18 @@ def _batches(path: Path, spec: CsvSource, names: list[str]) -> Iterator[pa.Recor
         with _stream(path) as file, pa.csv.open_csv(file, **reader_options) as reader:
             yield from reader
     except (pa.ArrowInvalid, UnicodeError) as error:
+        if ragged:
+            raise _ragged(ragged[0], spec) from None
         raise _unreadable(path, spec, error) from None
     except (OSError, EOFError) as error:
         raise _fault("source", f"{spec.path} cannot be read: {error}") from None
 
 
-def _ragged(spec: CsvSource) -> Any:
-    def refuse(row: Any) -> str:
-        line = f", line {row.number}" if row.number is not None else ""
-        message = f"{spec.path}{line}: {row.actual_columns} cells, expected {row.expected_columns}"
-        hint = f"the row reads {row.text[:80]!r}; mend it, or set data.source.options.separator"
-        raise _fault("ragged-row", message, _PATH, hint)
-
-    return refuse
+def _ragged(row: Any, spec: CsvSource) -> CompileError:
+    line = f", line {row.number}" if row.number is not None else ""
+    message = f"{spec.path}{line}: {row.actual_columns} cells, expected {row.expected_columns}"
+    hint = f"the row reads {row.text[:80]!r}; mend it, or set data.source.options.separator"
+    return _fault("ragged-row", message, _PATH, hint)
 
 
 def _first_row(path: Path, spec: CsvSource) -> list[str]:
