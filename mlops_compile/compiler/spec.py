@@ -9,6 +9,7 @@ from mlops_compile.ir.contract import TASKS
 from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.columns import Column
+from mlops_compile.steps.deploy import Deploy
 from mlops_compile.steps.families import FAMILIES
 
 
@@ -61,16 +62,6 @@ class Evaluate:
     gates: Map = key(
         "what a metric of the test part must reach: {roc_auc: '>= 0.9'}", default=Map()
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deploy:
-    """`deploy`: the service that is generated."""
-
-    target: str = key("what to generate: http", default="http", choices=("http",))
-    name: str | None = key("name of the service; else that of the data set", default=None)
-    max_records: int = key("most records in one request", default=1000, low=1)
-    max_body_bytes: int = key("largest request body", default=10_485_760, low=1024)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,26 +56,29 @@ class Contract:
 
     @classmethod
     def from_dict(cls, value: Map) -> Contract:
-        request, response = value["request"], value["response"]
+        """The contract of a lock. ValueError for anything that `to_dict` does not write."""
+        request, response = value.get("request"), value.get("response")
+        if set(value) != {"request", "response"}:
+            raise ValueError("a contract holds `request` and `response`, and nothing else")
         if not isinstance(request, Map) or not isinstance(response, Map):
             raise ValueError("a contract is an object of `request` and `response` objects")
-        fields = []
-        for name, text in request.items():
-            if not isinstance(text, str):
-                raise ValueError(f"request.{name} must be text")
-            nullable = text.endswith("?")
-            fields.append(RequestField(name=name, type=text.removesuffix("?"), nullable=nullable))
-        classes = response.get("classes", ())
-        target, task = response["target"], response["task"]
-        if (
-            not isinstance(classes, tuple)
-            or not isinstance(target, str)
-            or not isinstance(task, str)
-        ):
-            raise ValueError("`response` holds `target`, `task` and a list `classes`")
+        target, task, classes = (response.get(name) for name in ("target", "task", "classes"))
+        if not set(response) <= {"target", "task", "classes"}:
+            raise ValueError("`response` holds `target`, `task` and `classes`, and nothing else")
+        if not isinstance(target, str) or not isinstance(task, str):
+            raise ValueError("`response` holds the texts `target` and `task`")
+        classes = classes if "classes" in response else ()
+        if not isinstance(classes, tuple) or not all(isinstance(name, str) for name in classes):
+            raise ValueError("`response.classes` is a list of texts")
         return cls(
-            request=tuple(fields),
+            request=tuple(_field(name, text) for name, text in request.items()),
             target=target,
             task=task,
             classes=tuple(str(name) for name in classes),
         )
+
+
+def _field(name: str, text: Value) -> RequestField:
+    if not isinstance(text, str):
+        raise ValueError(f"request.{name} must be text")
+    return RequestField(name=name, type=text.removesuffix("?"), nullable=text.endswith("?"))

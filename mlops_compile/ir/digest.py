@@ -32,7 +32,7 @@ class Digest:
         match value:
             case Map() if set(value) == {"digest", "size"}:
                 sha256, size = value["digest"], value["size"]
-                if isinstance(sha256, str) and isinstance(size, int):
+                if isinstance(sha256, str) and type(size) is int:
                     return cls(sha256=sha256, size=size)
         raise ValueError("a digest is an object of `digest` (text) and `size` (bytes)")
 

@@ -105,7 +105,7 @@ def decode(text: str, name: str = "the lock") -> Lock:
     """
     try:
         value = parse(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CompileError([_broken(name, error)]) from None
     if not isinstance(value, Map):
         raise CompileError([problem("lock", f"{name} holds no JSON object")])

@@ -102,9 +102,10 @@ def pretty(value: Value) -> str:
 
 def parse(text: str | bytes) -> Value:
     """The value of a JSON text; ValueError for a repeated key, NaN or an infinity."""
-    return freeze(
-        json.loads(text, object_pairs_hook=_unique, parse_constant=lambda name: _refuse(name))
-    )
+    try:
+        return freeze(json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse))
+    except RecursionError:
+        raise ValueError("values lie too deep in each other") from None
 
 
 def leaves(value: Value, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Value]]:

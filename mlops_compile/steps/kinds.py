@@ -163,9 +163,11 @@ def needs_of(lock: Lock) -> dict[str, Needs]:
             )
             hint = "write the lock again with `mlops-compile compile`"
             found.append(problem("kind-version", message, where, hint))
-        elif set(kind.outputs) != set(step.outputs) or set(kind.inputs) != {
-            p for p, _ in step.inputs
-        }:
+        elif (
+            set(kind.outputs) != set(step.outputs)
+            or set(kind.inputs) != {port for port, _ in step.inputs}
+            or (step.source is None) != bool(kind.inputs)
+        ):
             message = f"the ports of the step are not those of its kind {step.kind!r}"
             hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
             found.append(problem("step-kind", message, where, hint))
@@ -180,8 +182,13 @@ def needs_of(lock: Lock) -> dict[str, Needs]:
 
 
 def _needs(step: Step, lock: Lock) -> Needs:
-    needs = KINDS[step.kind].needs(step.params)
+    kind = KINDS[step.kind]
+    needs = kind.needs(step.params)
     versions = dict(lock.environment)
+    if kind.seeded(step.params) != (step.seed is not None):
+        message = "the step needs a seed" if step.seed is None else "the step takes no seed"
+        hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
+        raise CompileError([problem("lock", message, ("steps", step.name, "seed"), hint)])
     for name in needs.distributions:
         if name not in versions:
             raise KeyError(f"environment.{name}")

@@ -1,0 +1,1 @@
+"""Record in, serving code out."""

@@ -1,0 +1,48 @@
+"""Settings and fixtures that all tests share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import mlops_compile
+
+settings.register_profile(
+    "always",
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("always")
+
+
+@pytest.fixture
+def environment() -> Mapping[str, str]:
+    """The environment of another process that imports the same mlops_compile as this one."""
+    package = str(Path(mlops_compile.__file__).resolve().parents[1])
+    known = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([package, *([known] if known else [])])}
+
+
+@pytest.fixture
+def start(environment: Mapping[str, str]) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a Python program (its text and arguments) in a process of its own."""
+
+    def start(program: str, *arguments: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(environment),
+        )
+
+    return start
