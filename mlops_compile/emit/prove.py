@@ -1,4 +1,4 @@
-"""Proves a bundle: its answers on the held-out rows are those of the evaluated model, bit for bit."""
+"""Proves a bundle: on the held-out rows it answers as the evaluated model did, bit for bit."""
 
 from __future__ import annotations
 

@@ -122,15 +122,18 @@ def decode_record(text: str, lock: Lock, name: str) -> RunRecord:
         if not isinstance(value, Map):
             raise ValueError("no JSON object")
         check_format(value, name)
+        if value["plan"] != lock.digest:
+            raise ValueError("it is of another plan than the lock beside it")
         steps, platform, metrics = value["steps"], value["platform"], value["metrics"]
         if not isinstance(steps, tuple) or not isinstance(platform, Map):
             raise ValueError("`steps` is a list and `platform` an object")
         results = tuple(_result(row) for row in steps)
         if not isinstance(metrics, Map):
             raise ValueError("`metrics` is an object")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError) as error:
         hint = "run again to write a whole one"
-        raise CompileError([problem("record", f"{name} is broken: {error}", hint=hint)]) from None
+        why = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise CompileError([problem("record", f"{name} is broken: {why}", hint=hint)]) from None
     return RunRecord(lock=lock, results=results, platform=platform, metrics=metrics)
 
 
@@ -144,12 +147,21 @@ def _result(row: Value) -> StepResult:
     if status not in ("ran", "hit", "failed", "skipped"):
         raise ValueError(f"{status!r} is no status")
     seconds = row["seconds"]
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        raise ValueError("`seconds` is a number")
     return StepResult(
-        step=str(row["name"]),
-        kind=str(row["kind"]),
+        step=_text(row, "name"),
+        kind=_text(row, "kind"),
         status=status,  # type: ignore[arg-type]
-        action=str(row["key"]),
+        action=_text(row, "key"),
         outputs=tuple((port, Digest.from_dict(digest)) for port, digest in outputs.items()),
-        seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
-        error=str(row.get("error", "")),
+        seconds=float(seconds),
+        error=_text(row, "error") if "error" in row else "",
     )
+
+
+def _text(row: Map, name: str) -> str:
+    text = row[name]
+    if not isinstance(text, str):
+        raise ValueError(f"`{name}` is a text")
+    return text
