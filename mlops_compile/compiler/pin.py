@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from mlops_compile.steps.columns import Column, class_order, feature_type, fits
 from mlops_compile.steps.kinds import KINDS
 
 _COLUMNS: KeyPath = ("data", "columns")
+_UNSENDABLE = re.compile(r'["\\\x00-\x1f]')  # what the service's decoder refuses in a name
 
 
 def pin(
@@ -97,6 +99,11 @@ def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
             message = f"the column {sort_by!r} holds {facts[sort_by].type}: no dates and no numbers"
             hint = "dates and times are read in the form 2024-01-31 12:00:00 (ISO 8601)"
             found.append(problem("impossible", message, ("data", "split", "column"), hint))
+    for name in facts:
+        if _role(stated, name) == "feature" and name != data.target and _UNSENDABLE.search(name):
+            message = "a service cannot have a field of this name (a quote, backslash or control)"
+            hint = "rename it with data.source.options.columns, or give it the role ignore"
+            found.append(problem("column-name", message, (*_COLUMNS, name), hint))
     if known(data.target, ("data", "target")):
         found += _target_problems(data, facts[data.target], pinned)
         if not any(n != data.target and _role(stated, n) == "feature" for n in facts):

@@ -1,0 +1,56 @@
+"""How this service answers: its preparation as straight-line code, and its model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+
+
+NAN = float("nan")
+CLASSES = ['no', 'yes']
+FEATURES = 4
+
+
+def features(record: object) -> tuple[float, ...]:
+    """The model's features of one record, in the model's order."""
+    # 'age'
+    c0 = record.c0
+    c0_0 = (c0 - 40.5) / 12.0
+    # 'from'
+    c1 = record.c1
+    c1_0 = NAN if c1 is None else float(c1.hour)
+    # 'job'
+    c2 = record.c2
+    c2_0 = {'cook': 0.0, 'smith': 1.0}.get(c2, NAN)
+    # 'paid'
+    c3 = float(record.c3)
+    return (
+        c0_0,
+        c1_0,
+        c2_0,
+        c3,
+    )
+
+
+class Scorer:
+    """The model, loaded once."""
+
+    def __init__(self, directory: Path) -> None:
+        self._booster = lightgbm.Booster(model_file=str(directory / "lightgbm.txt"))
+
+    def scores(self, records: list[object]) -> list[list[float]]:
+        """Probabilities in the order of CLASSES, or one number, for each record."""
+        rows = np.array([features(record) for record in records], dtype=np.float64)
+        found = self._booster.predict(rows.reshape(len(records), FEATURES), num_threads=1)
+        return [[1.0 - score, score] for score in found.tolist()]
+
+
+
+def answer(scores: list[float]) -> dict[str, object]:
+    """The answer for one record: the most probable class (the first among equals), or the number."""
+    best = max(range(len(scores)), key=scores.__getitem__)
+    found = {"prediction": CLASSES[best], "probabilities": dict(zip(CLASSES, scores))}
+    found["probability"] = scores[1]
+    return found

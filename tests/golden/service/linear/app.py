@@ -1,0 +1,155 @@
+"""The service: an ASGI application of its own, run with `python app.py` or `uvicorn app:app`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+
+from schema import Record  # noqa: E402
+from scorer import Scorer, answer  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+MODEL = 'abababababababababababababababababababababababababababababababab'
+MAX_RECORDS = 1000
+MAX_BODY_BYTES = 10485760
+# A request of more records than this is scored in a thread, so that others need not wait.
+LARGE = 200
+
+_scorer = Scorer(HERE)
+_one = msgspec.json.Decoder(Record)
+_many = msgspec.json.Decoder(list[Record])
+_encode = msgspec.json.Encoder().encode
+_OPENAPI = (HERE / "openapi.json").read_bytes()
+_ABOUT = _encode(
+    {
+        name: value
+        for name, value in msgspec.json.decode((HERE / "bundle.json").read_bytes()).items()
+        if name in ("name", "model", "family", "contract")
+    }
+)
+
+
+class Refused(Exception):
+    """A request that cannot be answered, as problem details (RFC 9457)."""
+
+    def __init__(self, status: int, title: str, detail: str, allow: str = "") -> None:
+        super().__init__(detail)
+        self.status, self.title, self.detail, self.allow = status, title, detail, allow
+
+
+async def app(scope, receive, send) -> None:
+    """The ASGI application."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] == "http":
+        await _http(scope, receive, send)
+    else:
+        raise NotImplementedError(scope["type"])
+
+
+async def _lifespan(receive, send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def _http(scope, receive, send) -> None:
+    try:
+        body, kind, status, allow = await _answer(scope, receive), b"application/json", 200, ""
+    except Refused as refused:
+        problem = {"title": refused.title, "status": refused.status, "detail": refused.detail}
+        body, kind = _encode(problem), b"application/problem+json"
+        status, allow = refused.status, refused.allow
+    except Exception as error:  # a bug: the client learns that there is one, the log which
+        print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        body = _encode({"title": "internal error", "status": 500})
+        kind, status, allow = b"application/problem+json", 500, ""
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    if allow:
+        headers.append((b"allow", allow.encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+async def _answer(scope, receive) -> bytes:
+    path, method = scope["path"], scope["method"]
+    if path == "/predict":
+        if method != "POST":
+            raise Refused(405, "method not allowed", "use POST", allow="POST")
+        return await _predict(await _body(scope, receive))
+    if path not in _PAGES:
+        raise Refused(404, "not found", "there is POST /predict, and GET " + ", ".join(_PAGES))
+    if method not in ("GET", "HEAD"):
+        raise Refused(405, "method not allowed", "use GET", allow="GET, HEAD")
+    return _PAGES[path]
+
+
+async def _body(scope, receive) -> bytes:
+    headers = dict(scope["headers"])
+    kind = headers.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
+    if kind != b"application/json":
+        raise Refused(415, "unsupported media type", "set the header content-type: application/json")
+    chunks, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(400, "bad request", "the body is not whole")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise Refused(413, "content too large", f"at most {MAX_BODY_BYTES} bytes")
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+async def _predict(body: bytes) -> bytes:
+    many = body.lstrip()[:1] == b"["
+    try:
+        records = _many.decode(body) if many else [_one.decode(body)]
+    except msgspec.ValidationError as error:
+        raise Refused(422, "unprocessable content", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refused(400, "bad request", f"the body is not JSON: {error}") from None
+    if len(records) > MAX_RECORDS:
+        raise Refused(413, "content too large", f"at most {MAX_RECORDS} records in a request")
+    if len(records) > LARGE:
+        scores = await asyncio.to_thread(_scorer.scores, records)
+    else:
+        scores = _scorer.scores(records) if records else []
+    if many:
+        return _encode({"predictions": [answer(row) for row in scores], "model": MODEL})
+    return _encode({**answer(scores[0]), "model": MODEL})
+
+
+_PAGES = {
+    "/health/live": b'{"status":"live"}',
+    "/health/ready": b'{"status":"ready"}',
+    "/model": _ABOUT,
+    "/openapi.json": _OPENAPI,
+}
+
+
+def main() -> None:
+    """Serve until a signal comes."""
+    import uvicorn
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    options = parser.parse_args()
+    # uvicorn finishes the requests under way, then raises the signal again: that is a good end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+    uvicorn.run(app, host=options.host, port=options.port, log_level="warning", access_log=False)
+
+
+if __name__ == "__main__":
+    main()

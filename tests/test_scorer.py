@@ -1,0 +1,230 @@
+"""Generated scorers: the same features as the preparation that was fitted, whatever the names."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops_compile.emit.preparation import feature_lines
+from mlops_compile.emit.render import render
+from mlops_compile.ir.contract import Contract, RequestField
+from mlops_compile.ir.schema import from_value
+from mlops_compile.ir.serving import ServedColumn, ServingSpec
+from mlops_compile.ir.value import Map, freeze
+from mlops_compile.steps.preparations import PREPARATIONS
+from mlops_compile.steps.preparations.kind import Feature
+
+GOLDEN = Path(__file__).parent / "golden" / "service"
+NUMBERS = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
+LEVELS = st.one_of(st.none(), st.sampled_from(["a", "b", "'", '"', "\\", "\n", "é", "{{ 7*7 }}"]))
+TIMES = st.one_of(st.none(), st.datetimes(min_value=datetime(1700, 1, 1)))
+
+
+def _feature(sort: str, values: list) -> Feature:
+    if sort == "categorical":
+        return Feature(name="x", sort="categorical", values=pd.Categorical(values))
+    if sort == "datetime":
+        times = np.array(values, dtype="datetime64[us]")
+        return Feature(name="x", sort="datetime", values=times)
+    numbers = np.array([math.nan if value is None else value for value in values], dtype="float64")
+    return Feature(name="x", sort="numeric", values=numbers)
+
+
+def _same(left: float, right: float) -> bool:
+    return struct.pack("d", left) == struct.pack("d", right) or (left != left and right != right)
+
+
+def _check(chain: list, sort: str, values: list) -> None:
+    """Fit a chain on all values, apply it, and compare with the generated code row by row."""
+    under_way, states = [_feature(sort, values)], []
+    for entry in chain:
+        ((name, options),) = entry.items()
+        operation = PREPARATIONS[name]
+        made: list[Feature] = []
+        for feature in under_way:
+            state = operation.fit(from_value(operation.spec, freeze(options)), feature)
+            states.append({"op": name, "state": state})
+            made += operation.apply(state, feature)
+        under_way = made
+    column = {"name": "x", "sort": sort, "states": states}
+    preparation = freeze({"columns": [column], "features": []})
+    assert isinstance(preparation, Map)
+    lines, variables = feature_lines(preparation, {"x": "c0"})
+    assert len(variables) == len(under_way)
+    code = compile("\n".join(lines["x"]), "generated", "exec")
+    for row, value in enumerate(values):
+        missing = math.nan if sort == "numeric" and value is None else value
+        space = {"c0": missing, "NAN": math.nan}
+        exec(code, space)
+        for variable, feature in zip(variables, under_way, strict=True):
+            assert _same(space[variable], float(feature.values[row])), (variable, value)
+
+
+@given(st.lists(NUMBERS, min_size=1).filter(lambda v: any(x is not None for x in v)))
+@pytest.mark.parametrize(
+    "chain",
+    [
+        [{"impute": {"strategy": "mean"}}, {"scale": {}}],
+        [{"impute": {"strategy": "median", "indicator": True}}, {"scale": {}}],
+        [{"impute": {"strategy": "most_frequent"}}],
+        [{"impute": {"strategy": "constant", "value": -3.5}}],
+        [{"scale": {}}],
+    ],
+)
+def test_numbers(chain: list, values: list) -> None:
+    # A deviation beyond the range of floats is not a number, and no state can hold it.
+    known = [value for value in values if value is not None]
+    if max(map(abs, known)) < 1e150:
+        _check(chain, "numeric", values)
+
+
+@given(st.lists(LEVELS, min_size=1).filter(lambda v: any(x is not None for x in v)))
+@pytest.mark.parametrize(
+    "chain",
+    [
+        [{"category": {}}],
+        [{"category": {"min_count": 2}}],
+        [{"ordinal": {}}],
+        [{"ordinal": {"order": ["b", "a"]}}, {"impute": {"strategy": "constant", "value": 9.0}}],
+        [{"one_hot": {}}],
+        [{"one_hot": {"min_count": 2}}],
+        [{"impute": {"strategy": "constant", "value": "gap", "indicator": False}}, {"one_hot": {}}],
+        [{"impute": {"strategy": "most_frequent"}}, {"category": {}}],
+    ],
+)
+def test_levels(chain: list, values: list) -> None:
+    _check(chain, "categorical", values)
+
+
+@given(st.lists(TIMES, min_size=1))
+def test_times(values: list) -> None:
+    parts = [
+        "year",
+        "quarter",
+        "month",
+        "day",
+        "day_of_year",
+        "weekday",
+        "hour",
+        "minute",
+        "second",
+    ]
+    _check([{"date_parts": {"parts": parts}}], "datetime", values)
+
+
+HOSTILE = [
+    "'''; import os; os._exit(3)",
+    "{{ 7*7 }}",
+    "{% for x in y %}",
+    "# x",
+    "naïve",
+    "class",
+    "self",
+    "..",
+    "a b",
+    "\u2028",
+    "c0",
+]
+
+
+def _spec(names: list[str]) -> ServingSpec:
+    fields = tuple(
+        RequestField(name=name, type="categorical", nullable=True) for name in sorted(names)
+    )
+    columns = tuple(
+        ServedColumn(
+            name=field.name,
+            attribute=f"c{n}",
+            kind="categorical",
+            nullable=True,
+            lines=(f"c{n}_0 = {{{field.name!r}: 1.0}}.get(c{n}, NAN)",),
+        )
+        for n, field in enumerate(fields)
+    )
+    contract = Contract(
+        request=fields, target=names[0], task="binary", classes=("no", '"""; import os')
+    )
+    return ServingSpec(
+        name=names[0],
+        model="0" * 64,
+        family="logistic_regression",
+        scorer="scorers/linear.py.jinja",
+        contract=contract,
+        columns=columns,
+        features=tuple(f"c{n}_0" for n in range(len(names))),
+        example=Map({field.name: field.name for field in fields}),
+        requirements=(("msgspec", "1.0"),),
+        max_records=3,
+        max_body_bytes=2048,
+    )
+
+
+def test_no_name_of_a_column_becomes_code() -> None:
+    files = render(_spec(HOSTILE))
+    for name in ("app.py", "schema.py", "scorer.py"):
+        compile(files[name], name, "exec")
+    space: dict = {"__name__": "generated"}
+    exec(compile(files["schema.py"], "schema.py", "exec"), space)
+    import msgspec
+
+    record = msgspec.convert({name: name for name in HOSTILE}, space["Record"])
+    assert [getattr(record, f"c{n}") for n in range(len(HOSTILE))] == sorted(HOSTILE)
+
+
+def test_the_same_spec_gives_the_same_bytes() -> None:
+    assert render(_spec(HOSTILE)) == render(_spec(HOSTILE))
+
+
+@pytest.mark.parametrize("scorer", ["linear", "lightgbm"])
+def test_golden_service(scorer: str) -> None:
+    """What is generated for a small service, as text; UPDATE_GOLDEN=1 writes it anew."""
+    fields = (
+        RequestField(name="age", type="numeric", nullable=False),
+        RequestField(name="from", type="datetime", nullable=True),
+        RequestField(name="job", type="categorical", nullable=True),
+        RequestField(name="paid", type="boolean", nullable=False),
+    )
+    kinds = ("numeric", "datetime", "categorical", "boolean")
+    lines = (
+        ("c0_0 = (c0 - 40.5) / 12.0",),
+        ("c1_0 = NAN if c1 is None else float(c1.hour)",),
+        ("c2_0 = {'cook': 0.0, 'smith': 1.0}.get(c2, NAN)",),
+        (),
+    )
+    spec = ServingSpec(
+        name="people",
+        model="ab" * 32,
+        family="lightgbm" if scorer == "lightgbm" else "logistic_regression",
+        scorer=f"scorers/{scorer}.py.jinja",
+        contract=Contract(request=fields, target="y", task="binary", classes=("no", "yes")),
+        columns=tuple(
+            ServedColumn(
+                name=field.name,
+                attribute=f"c{n}",
+                kind=kinds[n],
+                nullable=field.nullable,
+                lines=lines[n],
+            )
+            for n, field in enumerate(fields)
+        ),
+        features=("c0_0", "c1_0", "c2_0", "c3"),
+        example=Map({"age": 38.0, "from": "2024-01-31T12:00:00", "job": "cook", "paid": True}),
+        requirements=(("msgspec", "0.22.0"), ("uvicorn", "0.54.0")),
+        max_records=1000,
+        max_body_bytes=10_485_760,
+    )
+    for name, text in render(spec).items():
+        golden = GOLDEN / scorer / name
+        if os.environ.get("UPDATE_GOLDEN"):
+            golden.parent.mkdir(parents=True, exist_ok=True)
+            golden.write_text(text, "utf-8")
+        assert text == golden.read_text("utf-8"), f"{golden} differs; UPDATE_GOLDEN=1 writes it"
