@@ -35,8 +35,8 @@ sys.argv = ["app.py", *sys.argv[1:]]
 runpy.run_path("app.py", run_name="__main__")
 """
 CONFIG = """
-defaults: [{{data: people}}, {{prepare: auto}}, {{model: {model}}}, {{evaluate: default}}, {{deploy: http}},
-  {{store: local}}, {{execution: local}}, _self_]
+defaults: [{{data: people}}, {{prepare: auto}}, {{model: {model}}}, {{evaluate: default}},
+  {{deploy: http}}, {{store: local}}, {{execution: local}}, _self_]
 deploy: {{max_records: 5, max_body_bytes: 4096}}
 """
 DATA = """
@@ -55,7 +55,8 @@ def _people() -> str:
     for number in range(300):
         age = "" if number % 17 == 0 else f"{draw.uniform(18, 90):.2f}"
         name, job = draw.choice("abc"), draw.choice(["", "cook", "smith", "o'clock"])
-        since = f"20{draw.randint(10, 23)}-0{draw.randint(1, 9)}-1{draw.randint(0, 9)} 0{draw.randint(0, 9)}:15:00"
+        day = f"20{draw.randint(10, 23)}-0{draw.randint(1, 9)}-1{draw.randint(0, 9)}"
+        since = f"{day} 0{draw.randint(0, 9)}:15:00"
         member = draw.choice(["true", "false"])
         pays = "yes" if (age and float(age) > 50) or (job == "smith") else "no"
         rows.append(f"{age},{name},{job},{since},{member},{pays}")

@@ -32,7 +32,7 @@ def check(config: Config) -> Spec:
     values = config.values
     spec = reader.group(Spec, values, ())
     if spec is None:
-        _check_known_parts(reader, values)
+        _check_further(reader, values)
         raise CompileError(_unique(reader))
     spec = _settle(reader, spec)
     if reader.problems:
@@ -53,6 +53,49 @@ def check_places(config: Config) -> tuple[Store, Execution]:
 
 def _unique(reader: Reader) -> list[Any]:
     return list(dict.fromkeys(reader.problems))
+
+
+def _check_further(reader: Reader, values: Map) -> None:
+    """What else is wrong with values whose keys cannot all be read: the others are checked without
+    the faulty ones, and nothing is said that may only follow from their absence."""
+    faulty = {found.where: found.code for found in reader.problems}
+    rest: Value = values
+    for where in faulty:
+        rest = _without(rest, where)
+    assert isinstance(rest, Map)
+    spec = Reader().group(Spec, rest, ())
+    if spec is None:
+        return _check_known_parts(reader, rest)
+    probe = Reader()
+    _settle(probe, spec)
+    doubted = {
+        effect
+        for where, code in faulty.items()
+        for cause, effect in _FOLLOWS
+        if code != "unknown-key" and where[: len(cause)] == cause
+    }
+    for found in probe.problems:
+        if found.code != "impossible" or not any(found.where[: len(e)] == e for e in doubted):
+            reader.problems.append(found)
+    return None
+
+
+# What cannot be judged (second) where a key (first) is faulty.
+_FOLLOWS: tuple[tuple[KeyPath, KeyPath], ...] = (
+    (("data", "split"), ("model", "params", "early_stopping_round")),
+    (("evaluate", "metrics"), ("evaluate",)),
+)
+
+
+def _without(value: Value, where: KeyPath) -> Value:
+    """A tree without the key at a path; without the whole list, where the path leads into one."""
+    if not isinstance(value, Map) or where[0] not in value:
+        return value
+    rest = {name: item for name, item in value.items() if name != where[0]}
+    inner = value[where[0]]
+    if len(where) > 1 and isinstance(inner, Map):
+        rest[where[0]] = _without(inner, where[1:])
+    return Map(rest)
 
 
 def _check_known_parts(reader: Reader, values: Map) -> None:
@@ -155,7 +198,7 @@ def _evaluate(reader: Reader, evaluate: Evaluate, task: str) -> Evaluate:
                 "impossible", f"{name!r} {known} a {task} task", (*where, str(position)), hint
             )
     primary = evaluate.primary or next(iter(metrics), None)
-    if primary not in metrics:
+    if metrics and primary not in metrics:
         message = f"{primary!r} is not among evaluate.metrics"
         reader.complain(
             "impossible", message, ("evaluate", "primary"), suggest(str(primary), metrics)
@@ -215,15 +258,17 @@ def _flow(
     """
     assert isinstance(chain, tuple)
     complaints = [_blocked(chain, start, family, where) for start in starts]
-    if usual or None in complaints:
+    found = [complaint for complaint in complaints if complaint]
+    if usual or len(found) < len(complaints):
         return
-    path, message, hint = next(complaint for complaint in complaints if complaint)
+    _, path, message, hint = max(found, key=lambda complaint: complaint[0])
     reader.complain("impossible", message, path, hint)
 
 
 def _blocked(
     chain: tuple[Value, ...], start: Sort, family: Family, where: KeyPath
-) -> tuple[KeyPath, str, str] | None:
+) -> tuple[int, KeyPath, str, str] | None:
+    """How far a chain gets from a start, and what stops it there: key, message and hint."""
     shapes: tuple[Shape, ...] = (Shape(sort=start, missing=True),)
     for position, entry in enumerate(chain):
         assert isinstance(entry, Map)
@@ -234,14 +279,24 @@ def _blocked(
             if shape.sort not in preparation.accepts:
                 path = (*where, str(position))
                 takes = f"it takes {', '.join(preparation.accepts)}"
-                return path, f"{name} cannot take {shape.sort} values", takes
+                return position, path, f"{name} cannot take {shape.sort} values", takes
             made += preparation.shapes(from_value(preparation.spec, options), shape)
         shapes = tuple(made)
     for shape in shapes:
         if shape.sort not in family.accepts:
             hint = f"end it in a preparation that gives {', '.join(family.accepts)}"
-            return where, f"ends in {shape.sort} values, which {family.name} cannot take", hint
+            return (
+                len(chain),
+                where,
+                f"ends in {shape.sort} values, which {family.name} cannot take",
+                hint,
+            )
         if shape.missing and not family.missing:
             hint = "add impute at the end"
-            return where, f"may leave missing values, which {family.name} cannot take", hint
+            return (
+                len(chain),
+                where,
+                f"may leave missing values, which {family.name} cannot take",
+                hint,
+            )
     return None

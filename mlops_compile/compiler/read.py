@@ -36,13 +36,13 @@ class Reader:
             self.complain("wrong-type", f"must be a map, not {shown(value)}", where)
             return None
         keys = {item.name: item for item in declared(group_type)}
+        before = len(self.problems)
         for name in value:
             if name not in keys:
                 hint = suggest(name, tuple(keys))
                 self.complain("unknown-key", "there is no such key", (*where, name), hint)
-        before = len(self.problems)
         held = {name: self._key(item, value, where) for name, item in keys.items()}
-        if len(self.problems) > before or any(item is _WRONG for item in held.values()):
+        if len(self.problems) > before:
             return None
         return group_type(**held)
 

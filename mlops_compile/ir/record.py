@@ -130,7 +130,7 @@ def decode_record(text: str, lock: Lock, name: str) -> RunRecord:
         results = tuple(_result(row) for row in steps)
         if not isinstance(metrics, Map):
             raise ValueError("`metrics` is an object")
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, OverflowError) as error:
         hint = "run again to write a whole one"
         why = f"{error} is missing" if isinstance(error, KeyError) else error
         raise CompileError([problem("record", f"{name} is broken: {why}", hint=hint)]) from None

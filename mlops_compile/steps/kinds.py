@@ -12,7 +12,7 @@ from mlops_compile.ir.value import KeyPath, Map, Value, pick
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family
 from mlops_compile.steps.kind import StepKind
-from mlops_compile.steps.registry import registry
+from mlops_compile.steps.registry import table
 from mlops_compile.steps.sources import SOURCES
 
 _TABLES = ("numpy", "pandas", "pyarrow")
@@ -53,7 +53,7 @@ def _package_needs(params: Map) -> Needs:
     return Needs(distributions=tuple(sorted(both)), contract=True)
 
 
-KINDS: Mapping[str, StepKind] = registry(
+KINDS: Mapping[str, StepKind] = table(
     "step kind",
     StepKind(
         name="acquire",

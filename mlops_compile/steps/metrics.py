@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlops_compile.steps.registry import registry
+from mlops_compile.steps.registry import table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +79,7 @@ def _numbers(function: str) -> Callable[[Array, Array], float]:
 
 
 _CLASSES = ("binary", "multiclass")
-METRICS: Mapping[str, Metric] = registry(
+METRICS: Mapping[str, Metric] = table(
     "metric",
     *(
         Metric(name=name, tasks=tasks, greater_is_better=greater, score=score)

@@ -108,12 +108,10 @@ def _by_time(table: pa.Table, spec: TimeSplit) -> dict[str, Rows]:
         message = f"{spec.column!r} is no datetime and no number"
         hint = "set its type to datetime, or sort by another column"
         raise StepError([problem("split", message, where, hint)])
-    if column.null_count:
-        message = (
-            f"{spec.column!r} is missing in {column.null_count} rows, which have no place in time"
-        )
-        raise StepError([problem("split", message, where)])
     times = column.to_numpy(zero_copy_only=False)
+    if missing := int(np.isnan(times).sum()):
+        message = f"{spec.column!r} is missing in {missing} rows, which have no place in time"
+        raise StepError([problem("split", message, where)])
     order = np.argsort(times, kind="stable")
     total = len(order)
     start = _boundary(times[order], total - round(total * spec.test_size))

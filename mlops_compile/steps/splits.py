@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mlops_compile.ir.schema import key
-from mlops_compile.steps.registry import registry
+from mlops_compile.steps.registry import table
 
 _TEST = "share of the rows that is kept apart to test on"
 _VALIDATION = "share of the rows for early stopping and choices, taken from the rest"
@@ -48,7 +49,7 @@ class SplitKind:
     spec: type[Any]
 
 
-SPLITS = registry(
+SPLITS: Mapping[str, SplitKind] = table(
     "split kind",
     SplitKind(name="random", spec=RandomSplit),
     SplitKind(name="stratified", spec=StratifiedSplit),

@@ -38,7 +38,7 @@ class ActionStore:
         try:
             value = parse(self._place(key).read_bytes())
             return _decode(value)
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, OverflowError):
             return None
 
     def put(self, key: str, action: Action) -> None:

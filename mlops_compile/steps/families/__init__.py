@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from mlops_compile.steps.families import lightgbm, logistic_regression, ridge
-from mlops_compile.steps.registry import registry
+from mlops_compile.steps.families.kind import Family
+from mlops_compile.steps.registry import Pieces
 
-FAMILIES = registry("family", lightgbm.FAMILY, logistic_regression.FAMILY, ridge.FAMILY)
+_HERE = "mlops_compile.steps.families"
+FAMILIES: Pieces[Family] = Pieces(
+    "family",
+    ("lightgbm", f"{_HERE}.lightgbm:FAMILY"),
+    ("logistic_regression", f"{_HERE}.logistic_regression:FAMILY"),
+    ("ridge", f"{_HERE}.ridge:FAMILY"),
+)

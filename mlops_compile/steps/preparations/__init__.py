@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from mlops_compile.steps.preparations import (
-    category,
-    date_parts,
-    impute,
-    one_hot,
-    ordinal,
-    scale,
-)
-from mlops_compile.steps.registry import registry
+from mlops_compile.steps.preparations.kind import Preparation
+from mlops_compile.steps.registry import Pieces
 
-PREPARATIONS = registry(
+_HERE = "mlops_compile.steps.preparations"
+PREPARATIONS: Pieces[Preparation] = Pieces(
     "preparation",
-    category.PREPARATION,
-    date_parts.PREPARATION,
-    impute.PREPARATION,
-    one_hot.PREPARATION,
-    ordinal.PREPARATION,
-    scale.PREPARATION,
+    ("category", f"{_HERE}.category:PREPARATION"),
+    ("date_parts", f"{_HERE}.date_parts:PREPARATION"),
+    ("impute", f"{_HERE}.impute:PREPARATION"),
+    ("one_hot", f"{_HERE}.one_hot:PREPARATION"),
+    ("ordinal", f"{_HERE}.ordinal:PREPARATION"),
+    ("scale", f"{_HERE}.scale:PREPARATION"),
 )

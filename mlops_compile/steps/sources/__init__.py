@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from mlops_compile.steps.registry import registry
-from mlops_compile.steps.sources import csv, sklearn
+from mlops_compile.steps.registry import Pieces
+from mlops_compile.steps.sources.kind import SourceKind
 
-SOURCES = registry("source kind", csv.KIND, sklearn.KIND)
+_HERE = "mlops_compile.steps.sources"
+SOURCES: Pieces[SourceKind] = Pieces(
+    "source kind",
+    ("csv", f"{_HERE}.csv:KIND"),
+    ("sklearn", f"{_HERE}.sklearn:KIND"),
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 _BLOCK = 1 << 22
+_FEW = 16
 _PATH = ("data", "source", "path")
 _OPTIONS = ("data", "source", "options")
 
@@ -154,7 +156,11 @@ class _Guess:
         self.seen = True
         if self.wanted:
             return
-        while self.feasible[0] != "string" and _cast(column, self.feasible[0]) is None:
+        # Arrow takes long to refuse a whole column, so that a few of its texts are asked first.
+        few = column.drop_null().slice(0, _FEW)
+        while self.feasible[0] != "string" and (
+            _cast(few, self.feasible[0]) is None or _cast(column, self.feasible[0]) is None
+        ):
             self.feasible.pop(0)
 
     @property
@@ -175,9 +181,12 @@ def _cast(column: pa.Array, type_name: str) -> pa.Array | None:
         fit = pc.is_in(pc.drop_null(lower), pa.array(["true", "false"], pa.string()))
         return pc.equal(lower, "true") if pc.all(fit, min_count=0).as_py() else None
     try:
-        return pc.cast(column, arrow_type(type_name))
+        done = pc.cast(column, arrow_type(type_name))
     except pa.ArrowInvalid:
         return None
+    if type_name == "int64" and pc.any(pc.match_substring(column, "x", ignore_case=True)).as_py():
+        return None  # Arrow reads 0x10 as 16, and as no float
+    return done
 
 
 def _convert(column: pa.Array, name: str, type_name: str, path: str, line: int) -> pa.Array:
@@ -235,9 +244,12 @@ def _open(path: Path, spec: CsvSource) -> tuple[list[str], Iterator[pa.RecordBat
     """The names of the columns, and the rows in batches of text."""
     options = spec.options
     for name, value in (("separator", options.separator), ("quote", options.quote)):
-        if len(value) != 1 or ord(value) > 127:
+        if len(value) != 1 or ord(value) > 127 or value in "\r\n":
             raise _fault("option", f"must be one ASCII character, not {value!r}", (*_OPTIONS, name))
-    first = _first_row(path, spec)
+    if options.separator == options.quote:
+        message = f"is the same as options.quote: {options.quote!r}"
+        raise _fault("option", message, (*_OPTIONS, "separator"))
+    first, lines = _first_row(path, spec)
     names = list(options.columns) or first
     if not options.header and not options.columns:
         names = [f"column_{number}" for number in range(1, len(first) + 1)]
@@ -249,7 +261,7 @@ def _open(path: Path, spec: CsvSource) -> tuple[list[str], Iterator[pa.RecordBat
     if twice := sorted({name for name in names if names.count(name) > 1}):
         hint = "name them with data.source.options.columns"
         raise _fault("columns", f"{spec.path} has two columns {twice[0]!r}", _PATH, hint)
-    return names, _batches(path, spec, names)
+    return names, _batches(path, spec, names, lines if options.header else 0)
 
 
 def _normal(name: str) -> str:
@@ -258,7 +270,8 @@ def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
-def _batches(path: Path, spec: CsvSource, names: list[str]) -> Iterator[pa.RecordBatch]:
+def _batches(path: Path, spec: CsvSource, names: list[str], skip: int) -> Iterator[pa.RecordBatch]:
+    """The rows behind the first `skip` lines, as texts."""
     import pyarrow as pa
     import pyarrow.csv
 
@@ -274,7 +287,7 @@ def _batches(path: Path, spec: CsvSource, names: list[str]) -> Iterator[pa.Recor
             use_threads=False,
             block_size=_BLOCK,
             column_names=names,
-            skip_rows=1 if options.header else 0,
+            skip_rows=skip,
             encoding=options.encoding,
         ),
         "parse_options": pa.csv.ParseOptions(
@@ -293,21 +306,43 @@ def _batches(path: Path, spec: CsvSource, names: list[str]) -> Iterator[pa.Recor
             yield from reader
     except (pa.ArrowInvalid, UnicodeError) as error:
         if ragged:
-            raise _ragged(ragged[0], spec) from None
+            raise _ragged(ragged[0], path, spec) from None
+        if str(error).startswith(("Empty CSV", "Could not skip initial")):  # nothing but a header
+            return
         raise _unreadable(path, spec, error) from None
     except (OSError, EOFError) as error:
         raise _fault("source", f"{spec.path} cannot be read: {error}") from None
 
 
-def _ragged(row: Any, spec: CsvSource) -> CompileError:
-    line = f", line {row.number}" if row.number is not None else ""
+def _ragged(row: Any, path: Path, spec: CsvSource) -> CompileError:
+    number = _line_of(path, spec, row.expected_columns)
+    line = f", line {number}" if number else ""
     message = f"{spec.path}{line}: {row.actual_columns} cells, expected {row.expected_columns}"
     hint = f"the row reads {row.text[:80]!r}; mend it, or set data.source.options.separator"
     return _fault("ragged-row", message, _PATH, hint)
 
 
-def _first_row(path: Path, spec: CsvSource) -> list[str]:
-    """The cells of the first row that is not blank; every reason why there may be none."""
+def _line_of(path: Path, spec: CsvSource, cells: int) -> int | None:
+    """The line on which the first row with another number of cells begins."""
+    import csv
+
+    options, before = spec.options, 0
+    with _stream(path) as file:
+        text = io.TextIOWrapper(file, encoding=options.encoding, errors="replace", newline="")
+        reader = csv.reader(text, delimiter=options.separator, quotechar=options.quote)
+        try:
+            for row in reader:
+                if row and len(row) != cells:
+                    return before + 1
+                before = reader.line_num
+        except csv.Error:  # a cell beyond its limit
+            return None
+    return None
+
+
+def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
+    """The cells of the first row that is not blank, and the number of lines up to its end; every
+    reason why there may be none."""
     import csv
 
     try:
@@ -336,9 +371,11 @@ def _first_row(path: Path, spec: CsvSource) -> list[str]:
         text = decoder.decode(head).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise _unreadable(path, spec, error) from None
-    lines = (line for line in text.splitlines(keepends=True) if line.strip())
-    for row in csv.reader(lines, delimiter=spec.options.separator, quotechar=spec.options.quote):
-        return [cell.strip() for cell in row]
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=spec.options.separator, quotechar=spec.options.quote)
+    for row in reader:
+        if any(cell.strip() for cell in row) or len(row) > 1:
+            return [cell.strip() for cell in row], reader.line_num
     raise _fault("empty", f"{spec.path} is empty")
 
 

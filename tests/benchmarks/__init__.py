@@ -1,0 +1,1 @@
+"""Benchmarks: whole processes, this project and a peer in turn."""

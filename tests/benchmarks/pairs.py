@@ -1,0 +1,58 @@
+"""Times two commands in turn and compares them pair by pair, so that drift cancels."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command line, its directory, and what puts everything back before each run."""
+
+    words: Sequence[str]
+    directory: Path
+    environment: Mapping[str, str]
+    before: Callable[[], None] = lambda: None
+
+    def seconds(self) -> float:
+        """The wall time of one run; CalledProcessError, with its words, if it fails."""
+        self.before()
+        start = time.perf_counter()
+        done = subprocess.run(
+            self.words, cwd=self.directory, env=dict(self.environment), capture_output=True
+        )
+        seconds = time.perf_counter() - start
+        if done.returncode:
+            print(done.stderr.decode(errors="replace"))
+            done.check_returncode()
+        return seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Medians in seconds of this project and its peer, and the median of the ratios by pairs."""
+
+    ours: float
+    peer: float
+    ratio: float
+    low: float
+    high: float
+
+
+def compare(ours: Command, peer: Command, runs: int) -> Pair:
+    """One warm-up of each, then `runs` pairs in turn."""
+    ours.seconds(), peer.seconds()
+    pairs = [(ours.seconds(), peer.seconds()) for _ in range(runs)]
+    ratios = sorted(a / b for a, b in pairs)
+    return Pair(
+        ours=statistics.median(a for a, _ in pairs),
+        peer=statistics.median(b for _, b in pairs),
+        ratio=statistics.median(ratios),
+        low=ratios[0],
+        high=ratios[-1],
+    )
