@@ -39,6 +39,7 @@ def start(environment: Mapping[str, str]) -> Callable[..., subprocess.Popen[str]
     def start(program: str, *arguments: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-c", program, *map(str, arguments)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -103,7 +103,8 @@ def _line(key: str, value: Value, note: str) -> str:
 def _column(column: ColumnProposal) -> str:
     role = f", role: {column.role}" if column.role != "feature" else ""
     note = f"  # {_one_line(column.note)}" if column.note else ""
-    return f"  {_scalar(column.name)}: {{type: {column.type}{role}}}{note}"
+    name = json.dumps(column.name, ensure_ascii=False)  # keys hold no interpolations
+    return f"  {name}: {{type: {column.type}{role}}}{note}"
 
 
 def _one_line(text: str) -> str:

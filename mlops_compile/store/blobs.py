@@ -77,15 +77,19 @@ class BlobStore:
 
     def tree(self, digest: Digest) -> Iterator[tuple[str, Digest]]:
         """The files of a tree by relative path. StoreError for a path that would leave it."""
-        value = parse(self.read(digest).read_bytes())
-        if not isinstance(value, Map):
-            raise StoreError([problem("tree", f"{digest.sha256[:12]} is not a tree")])
-        for name, entry in value.items():
+        try:
+            value = parse(self.read(digest).read_bytes())
+            if not isinstance(value, Map):
+                raise ValueError("no object")
+            entries = [(name, Digest.from_dict(entry)) for name, entry in value.items()]
+        except ValueError:
+            raise StoreError([problem("tree", f"{digest.sha256[:12]} is not a tree")]) from None
+        for name, entry in entries:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or not path.parts:
                 message = f"the tree {digest.sha256[:12]} has a path that leaves it: {name!r}"
                 raise StoreError([problem("tree", message)])
-            yield name, Digest.from_dict(entry)
+            yield name, entry
 
     def checkout(self, digest: Digest, directory: Path) -> None:
         """Write the files of a tree below a directory, verified, as copies."""

@@ -49,10 +49,8 @@ class Store:
             hint = "set store.uri to a directory that can be written"
             raise StoreError([problem("store", message, ("store", "uri"), hint)]) from None
         self._sweep(parent)
-        directory = Path(tempfile.mkdtemp(dir=parent))
-        lock = os.open(directory / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        directory, lock = _locked_directory(parent)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
             yield directory
         finally:
             shutil.rmtree(directory, ignore_errors=True)
@@ -67,3 +65,14 @@ class Store:
                     shutil.rmtree(left, ignore_errors=True)
                 finally:
                     os.close(lock)
+
+
+def _locked_directory(parent: Path) -> tuple[Path, int]:
+    """A new directory and its held lock; another one if a sweep took it before it was locked."""
+    while True:
+        directory = Path(tempfile.mkdtemp(dir=parent))
+        lock = os.open(directory / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (directory / ".lock").exists():
+            return directory, lock
+        os.close(lock)

@@ -1,0 +1,150 @@
+"""Families: what they fit is what their library fits, and what they keep says the same again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pytest
+import sklearn.linear_model
+
+from mlops_compile.ir.problem import StepError
+from mlops_compile.ir.value import freeze
+from mlops_compile.steps.families import FAMILIES
+from mlops_compile.steps.families.kind import Part, Training
+from mlops_compile.steps.families.linear import sigmoid, softmax
+
+RANDOM = np.random.RandomState(0)
+FEATURES = RANDOM.normal(size=(120, 4))
+SCORE = FEATURES @ np.array([1.0, -2.0, 0.5, 0.0]) + RANDOM.normal(size=120) * 0.1
+TARGETS = {
+    "binary": (SCORE > 0).astype("int64"),
+    "multiclass": np.digitize(SCORE, [-1.0, 1.0]).astype("int64"),
+    "regression": SCORE,
+}
+CLASSES = {"binary": 2, "multiclass": 3, "regression": 0}
+EVERY = [(name, task) for name, family in FAMILIES.items() for task in family.tasks]
+QUICK = {"lightgbm": {"num_iterations": 7, "num_leaves": 5, "min_data_in_leaf": 5}}
+
+
+def training(task: str, params: Any, **more: Any) -> Training:
+    frozen: Any = freeze(params)
+    fields: dict[str, Any] = {
+        "params": frozen,
+        "train": Part(features=FEATURES, target=TARGETS[task]),
+        "validation": None,
+        "codes": (),
+        "classes": CLASSES[task],
+        "seed": 3,
+        "threads": 1,
+        **more,
+    }
+    return Training(**fields)
+
+
+def fit(folder: Path, name: str, task: str, params: Any = None, **more: Any) -> Any:
+    """Predictions of a model that was fitted, written and read back."""
+    files = FAMILIES[name].fit(
+        training(task, QUICK.get(name, {}) if params is None else params, **more)
+    )
+    for file, data in files.items():
+        (folder / file).write_bytes(data)
+    return FAMILIES[name].predict(folder, FEATURES, CLASSES[task])
+
+
+@pytest.mark.parametrize(("name", "task"), EVERY)
+def test_predictions_have_the_tasks_shape(tmp_path: Path, name: str, task: str) -> None:
+    found = fit(tmp_path, name, task)
+    if task == "regression":
+        assert found.shape == (120,)
+        assert np.corrcoef(found, SCORE)[0, 1] > 0.8
+        return
+    assert found.shape == (120, CLASSES[task])
+    assert np.allclose(found.sum(axis=1), 1.0) and found.min() >= 0
+    assert np.mean(found.argmax(axis=1) == TARGETS[task]) > 0.8
+
+
+@pytest.mark.parametrize(("name", "task"), EVERY)
+def test_the_same_training_is_the_same_bytes(name: str, task: str) -> None:
+    params = {
+        **QUICK.get(name, {}),
+        **({"bagging_fraction": 0.5, "bagging_freq": 1} if name == "lightgbm" else {}),
+    }
+    one, two, wide = (
+        FAMILIES[name].fit(training(task, params, threads=threads)) for threads in (1, 1, 3)
+    )
+    assert one == two == wide
+    assert all(data.decode("utf-8") for data in one.values())
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_lightgbm_is_lightgbms(tmp_path: Path, task: str) -> None:
+    objective = task
+    params = {
+        **QUICK["lightgbm"], "objective": objective, "verbosity": -1, "seed": 3, "num_threads": 1,
+        "deterministic": True, "force_col_wise": True,
+        **({"num_class": 3} if task == "multiclass" else {}),
+    }  # fmt: skip
+    booster = lightgbm.train(params, lightgbm.Dataset(FEATURES, TARGETS[task], params=params))
+    found = fit(tmp_path, "lightgbm", task)
+    expected = booster.predict(FEATURES)
+    assert np.array_equal(found[:, 1] if task == "binary" else found, expected)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+@pytest.mark.parametrize("params", [{}, {"C": 0.1, "fit_intercept": False}])
+def test_logistic_regression_is_scikit_learns(tmp_path: Path, task: str, params: Any) -> None:
+    model = sklearn.linear_model.LogisticRegression(**params).fit(FEATURES, TARGETS[task])
+    found = fit(tmp_path, "logistic_regression", task, params)
+    assert np.allclose(found, model.predict_proba(FEATURES), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("params", [{}, {"alpha": 7.5}])
+def test_ridge_is_scikit_learns(tmp_path: Path, params: Any) -> None:
+    model = sklearn.linear_model.Ridge(**params).fit(FEATURES, SCORE)
+    found = fit(tmp_path, "ridge", "regression", params)
+    assert np.allclose(found, model.predict(FEATURES), rtol=1e-9, atol=1e-12)
+
+
+def test_early_stopping_stops_early() -> None:
+    half = Part(features=FEATURES[:60], target=TARGETS["binary"][:60])
+    noise = Part(features=FEATURES[60:], target=RANDOM.permutation(TARGETS["binary"][60:]))
+    params = {**QUICK["lightgbm"], "num_iterations": 200, "early_stopping_round": 3}
+    files = FAMILIES["lightgbm"].fit(training("binary", params, train=half, validation=noise))
+    assert 0 < files["lightgbm.txt"].count(b"\nTree=") < 200
+
+
+def test_native_categories_are_split_as_sets(tmp_path: Path) -> None:
+    codes = np.arange(120) % 6
+    features = np.column_stack([codes.astype(float), FEATURES[:, 0]])
+    target = np.isin(codes, [0, 3, 4]).astype("int64")
+    part = Part(features=features, target=target)
+    params = {**QUICK["lightgbm"], "min_data_per_group": 1, "cat_smooth": 1.0}
+    files = FAMILIES["lightgbm"].fit(training("binary", params, train=part, codes=(0,)))
+    assert b"num_cat=1" in files["lightgbm.txt"]
+    (tmp_path / "lightgbm.txt").write_bytes(files["lightgbm.txt"])
+    features[:5, 0] = np.nan
+    found = FAMILIES["lightgbm"].predict(tmp_path, features, 2)
+    assert np.array_equal(found[6:, 1] > 0.5, target[6:] == 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "params"),
+    [
+        ("lightgbm", "regression", {"objective": "poisson"}),
+        ("logistic_regression", "binary", {"solver": "newton-cholesky", "l1_ratio": 0.5}),
+    ],
+)
+def test_what_the_library_refuses_is_a_sentence(name: str, task: str, params: Any) -> None:
+    with pytest.raises(StepError) as caught:
+        FAMILIES[name].fit(training(task, params))
+    assert caught.value.problems[0].where == ("model", "params")
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0, -1.0, 40.0, -40.0, 800.0, -800.0])
+def test_sigmoid_does_not_overflow(score: float) -> None:
+    assert 0.0 <= sigmoid(score) <= 1.0
+    assert sigmoid(score) + sigmoid(-score) == pytest.approx(1.0)
+    assert softmax([0.0, score])[1] == pytest.approx(sigmoid(score))
