@@ -183,6 +183,9 @@ def refusals() -> Iterator[None]:
         raise CompileError([problem("encoding", message)]) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise CompileError([_hydra_problem(error)]) from error
+    except (ValueError, TypeError, AttributeError) as error:  # Hydra checks some things by these
+        message = f"Hydra cannot compose this: {error}"
+        raise CompileError([problem("compose", message)]) from error
     finally:
         if before is None:
             os.environ.pop("HYDRA_FULL_ERROR", None)

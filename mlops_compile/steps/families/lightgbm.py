@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops_compile.ir.problem import StepError, problem
+from mlops_compile.ir.problem import Problem, StepError, problem
 from mlops_compile.ir.value import Map, thaw
 from mlops_compile.steps.families.kind import Complaint, Family, Training, chains
 
@@ -32,6 +32,10 @@ _UNSTABLE = {
     "linear_tree": True,
     "use_quantized_grad": True,
 }
+_PER_FEATURE = (
+    *("monotone_constraints", "feature_contri", "max_bin_by_feature"),
+    *("cegb_penalty_feature_lazy", "cegb_penalty_feature_coupled"),
+)
 _THREADS = re.compile(r"^\[num_threads: .*\]$", re.MULTILINE)
 
 
@@ -60,6 +64,8 @@ def fit(training: Training) -> Mapping[str, bytes]:
     """LightGBM's own model text, without what does not belong to the model."""
     import lightgbm
 
+    if found := _per_feature(training):
+        raise StepError(found)
     params = _params(training)
     rounds = params.pop("num_iterations", 100)
     columns = [f"f{number}" for number in range(training.train.features.shape[1])]
@@ -83,6 +89,27 @@ def fit(training: Training) -> Mapping[str, bytes]:
     best = booster.best_iteration if booster.best_iteration > 0 else None
     text = booster.model_to_string(num_iteration=best)
     return {"lightgbm.txt": _THREADS.sub("[num_threads: 0]", text).encode("utf-8")}
+
+
+def _per_feature(training: Training) -> list[Problem]:
+    """What is wrong with params that hold a value a feature; LightGBM ends the process over it."""
+    count = training.train.features.shape[1]
+    found = []
+    for name in _PER_FEATURE:
+        values = training.params.get(name)
+        if not isinstance(values, tuple) or not values:
+            continue
+        where = ("model", "params", name)
+        if len(values) != count:
+            message = (
+                f"LightGBM refuses {len(values)} values: the prepared data has {count} features"
+            )
+            found.append(problem("training", message, where))
+        elif name == "monotone_constraints" and any(values[code] for code in training.codes):
+            message = "LightGBM refuses a constraint on native categories, which have no order"
+            hint = "write 0 for them, or prepare them as ordinal"
+            found.append(problem("training", message, where, hint))
+    return found
 
 
 def _params(training: Training) -> dict[str, Any]:

@@ -1,0 +1,209 @@
+"""Bad input: a sentence with its place, the right exit code, and everything as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.project import SMALL, good, make, mlops, rows, stored
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return make(tmp_path / "project")
+
+
+def _write(name: str, data: bytes) -> Callable[[Path], None]:
+    return lambda project: (project / name).write_bytes(data) and None
+
+
+def _nothing(project: Path) -> None:
+    pass
+
+
+ONE_CLASS = rows().replace(",yes\n", ",no\n").encode()
+RAGGED = b"age,target\n1,yes\n2\n3,no\n"
+CASES = {
+    # name: (what is done first, overrides, what the error must say)
+    "no file": (_nothing, ["data.source.path=gone.csv"], ["gone.csv", "override"]),
+    "empty": (_write("rows.csv", b""), [], ["rows.csv is empty", "shop.yaml:7"]),
+    "header only": (_write("rows.csv", b"age,target\n"), [], ["no rows", "shop.yaml:7"]),
+    "binary": (_write("rows.csv", b"\x89PNG\r\n\x1a\n\0\0"), [], ["binary file"]),
+    "not utf-8": (_write("rows.csv", b"age,target\n1,\xe9\n"), [], ["line 2", "utf-8", "latin-1"]),
+    "ragged": (_write("rows.csv", RAGGED), [], ["line 3", "1 cells, expected 2"]),
+    "no target": (_nothing, ["data.target=agee"], ["no column 'agee'", "'age'"]),
+    "one class": (_write("rows.csv", ONE_CLASS), [], ["one class only, 'no'", "shop.yaml:3"]),
+    "two names": (_write("rows.csv", b"a,a,target\n1,2,yes\n1,2,no\n"), [], ["two columns 'a'"]),
+    "unknown key": (_nothing, ["data.sourc=1"], ["data.sourc", "did you mean 'source'"]),
+    "unknown parameter": (
+        _nothing,
+        ["model.params.lerning_rate=1"],
+        ["model.params.lerning_rate", "did you mean 'learning_rate'"],
+    ),
+    "wrong type": (_nothing, ["seed=many"], ["override seed=many", "whole number", "'many'"]),
+    "out of range": (_nothing, ["data.split.test_size=1.5"], ["must be < 1", "1.5"]),
+    "missing value": (_nothing, ["data.target=???"], ["data.target", "must be given"]),
+    "null": (_nothing, ["model=null"], ["Hydra cannot compose", "group override"]),
+    "no such option": (_nothing, ["model=lightbgm"], ["'lightbgm'", "did you mean 'lightgbm'"]),
+    "does not parse": (_nothing, ["model.params.num_leaves=[1"], ["model.params.num_leaves=[1"]),
+    "not a class": (_nothing, ["data.positive=maybe"], ["no class 'maybe'", "yes"]),
+    "wrong task": (_nothing, ["data.task=regression"], ["needs numbers"]),
+    "three classes": (
+        _write("rows.csv", rows("multiclass").encode()),
+        [],
+        ["3 classes (a, b, c)", "multiclass"],
+    ),
+    "stratified numbers": (
+        _nothing,
+        ["data.task=regression", "data.split.kind=stratified"],
+        ["stratified split needs classes"],
+    ),
+    "early stopping": (
+        _nothing,
+        ["model.params.early_stopping_round=5"],
+        ["early stopping needs a validation part"],
+    ),
+    "gate": (_nothing, ["evaluate.gates={auc: '>= 0.9'}"], ["not among", "did you mean 'roc_auc'"]),
+    "impure": (_nothing, ["data.name=${now:%S}"], ["data.name", "now"]),
+    "no interpolation": (_nothing, ["data.name=${nowhere.x}"], ["nowhere.x"]),
+    "time split by text": (
+        _nothing,
+        ["data.split={kind: time, column: city}"],
+        ["'city'", "no dates"],
+    ),
+    "bad yaml": (
+        _write("conf/data/shop.yaml", b"name: shop\ntarget: [a\ntask: binary\n"),
+        [],
+        ["shop.yaml:3", "YAML"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_compile_refuses(project: Path, name: str) -> None:
+    before, overrides, says = CASES[name]
+    good(project, "compile")
+    lock = (project / "plan.lock.json").read_bytes()
+    before(project)
+    answer = mlops(project, "compile", *overrides)
+    assert answer.code == 3, answer.err
+    assert answer.out == ""
+    for text in says:
+        assert text in answer.err
+    assert (project / "plan.lock.json").read_bytes() == lock
+    assert not stored(project)
+
+
+def test_run_refuses_before_anything_runs(project: Path) -> None:
+    answer = mlops(project, "run", "data.target=agee")
+    assert answer.code == 3 and "no column 'agee'" in answer.err
+    assert not stored(project)
+
+
+def test_every_problem_at_once(project: Path) -> None:
+    wrong = ["seed=-1", "data.tsk=x", "model.params.n_leaves=3", "deploy.max_records=0"]
+    answer = mlops(project, "compile", *wrong)
+    assert answer.code == 3
+    assert answer.err.count("error:") == 4
+    for text in wrong:
+        assert f"override {text}:" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "usage"),
+        (("frobnicate",), "no verb 'frobnicate'"),
+        (("complie",), "did you mean 'compile'"),
+        (("compile", "--frob"), "--frob"),
+        (("compile", "-m", "seed=1,2"), "-m"),
+        (("compile", "--config-name"), "--config-name"),
+        (("run", "--plan", "x.json", "seed=3"), "seed=3"),
+        (("run", "--plan", "x.json", "--locked"), "--locked"),
+        (("init",), "DIR"),
+        (("bundle", "x"), "-o"),
+    ],
+)
+def test_usage(project: Path, words: tuple[str, ...], says: str) -> None:
+    answer = mlops(project, *words)
+    assert answer.code == 2
+    assert says in answer.err and answer.out == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda text: text[: len(text) // 2], "not whole JSON"),
+        (lambda text: "", "not whole JSON"),
+        (lambda text: text.replace('"format": 1', '"format": 2'), "format 2"),
+        (lambda text: text.replace('"format": 1', '"format": "1"'), "no known format"),
+        (lambda text: text.replace('"digest": "', '"digest": "z'), "sources.data.digest"),
+        (lambda text: text.replace('"kind": "train"', '"kind": "tarin"'), "'tarin'"),
+        (lambda text: text.replace('"pandas": "', '"pandas": "0.'), "pandas 0."),
+        (lambda text: text.replace('"split.test"', '"split.tset"'), "tset"),
+    ],
+)
+def test_a_broken_lock(project: Path, change: Callable[[str], str], says: str) -> None:
+    good(project, "compile")
+    text = (project / "plan.lock.json").read_text()
+    broken = change(text)
+    assert broken != text
+    (project / "broken.json").write_text(broken)
+    answer = mlops(project, "run", "--plan", "broken.json")
+    assert answer.code == 3
+    assert says in answer.err
+    assert not stored(project)
+
+
+def test_a_lock_with_another_digest_is_refused(project: Path) -> None:
+    """Neither the file nor a snapshot is what such a lock names."""
+    good(project, "compile")
+    text = (project / "plan.lock.json").read_text()
+    head, _, tail = text.partition('"digest": "')
+    other = "0" if tail[0] != "0" else "1"
+    (project / "other.json").write_text(f'{head}"digest": "{other}{tail[1:]}')
+    answer = mlops(project, "run", "--plan", "other.json")
+    assert answer.code == 3 and "rows.csv is not what was locked" in answer.err
+    assert not stored(project)
+
+
+def test_a_gate_that_is_not_met(project: Path) -> None:
+    words = ("run", "--json", *SMALL, "evaluate.gates={roc_auc: '>= 0.999', accuracy: '> 1'}")
+    answer = mlops(project, *words)
+    assert answer.code == 6
+    assert answer.err.count("the gate is not met") == 2
+    document = answer.document
+    assert document["status"] == "failed" and document["bundle"] is None
+    assert {step["name"]: step["status"] for step in document["steps"]}["package"] == "failed"
+    assert document["metrics"]["test"]["roc_auc"] < 0.999
+    # Nothing was recorded for it: the same again fails the same way, and a gate that is met passes.
+    assert mlops(project, *words).code == 6
+    low = "evaluate.gates={roc_auc: '>= 0.1'}"
+    assert good(project, "run", "--json", *SMALL, low).document["bundle"]
+
+
+def test_a_step_that_fails(project: Path) -> None:
+    """Two constraints for five features: only LightGBM itself can see that."""
+    answer = mlops(project, "run", "--json", "model.params.monotone_constraints=[1,0]")
+    assert answer.code == 5
+    assert "LightGBM refuses" in answer.err and "model.params" in answer.err
+    statuses = {step["name"]: step["status"] for step in answer.document["steps"]}
+    assert statuses["train"] == "failed" and statuses["package"] == "skipped"
+
+
+def test_infinite_values_are_named(project: Path) -> None:
+    text = rows().replace("\n", "\n1e999,Oslo,true,2020-01-01 10:00:00,3,yes\n", 1)
+    (project / "rows.csv").write_text(text)
+    answer = mlops(project, "run", "--json")
+    assert answer.code == 5
+    assert "data.columns.age" in answer.err and "row 1" in answer.err
+    statuses = [step["status"] for step in answer.document["steps"]]
+    assert statuses == ["ran", "failed", *["skipped"] * 5]
+
+
+def test_a_store_that_cannot_be(project: Path) -> None:
+    (project / "taken").write_text("a file")
+    answer = mlops(project, "run", "store.uri=taken", *SMALL)
+    assert answer.code == 7 and "taken" in answer.err
