@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_compile.emit.preparation import feature_lines
+from mlops_compile.emit.preparation import column_codes
 from mlops_compile.emit.render import render
 from mlops_compile.ir.contract import Contract, RequestField
 from mlops_compile.ir.schema import from_value
@@ -49,23 +49,24 @@ def _check(chain: list, sort: str, values: list) -> None:
     for entry in chain:
         ((name, options),) = entry.items()
         operation = PREPARATIONS[name]
-        made: list[Feature] = []
+        after: list[Feature] = []
         for feature in under_way:
             state = operation.fit(from_value(operation.spec, freeze(options)), feature)
             states.append({"op": name, "state": state})
-            made += operation.apply(state, feature)
-        under_way = made
+            after += operation.apply(state, feature)
+        under_way = after
     column = {"name": "x", "sort": sort, "states": states}
     preparation = freeze({"columns": [column], "features": []})
     assert isinstance(preparation, Map)
-    lines, variables = feature_lines(preparation, {"x": "c0"})
-    assert len(variables) == len(under_way)
-    code = compile("\n".join(lines["x"]), "generated", "exec")
+    made = column_codes(preparation, {"x": "c0"})["x"]
+    assert len(made.features) == len(under_way)
+    code = compile("\n".join(made.lines), "generated", "exec")
+    tables = {table.name: dict(table.codes) for table in made.tables}
     for row, value in enumerate(values):
         missing = math.nan if sort == "numeric" and value is None else value
-        space = {"c0": missing, "NAN": math.nan}
+        space = {**tables, "c0": missing, "NAN": math.nan}
         exec(code, space)
-        for variable, feature in zip(variables, under_way, strict=True):
+        for variable, feature in zip(made.features, under_way, strict=True):
             assert _same(space[variable], float(feature.values[row])), (variable, value)
 
 

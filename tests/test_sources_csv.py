@@ -284,9 +284,16 @@ def test_a_gzip_that_is_cut_off_is_refused(tmp_path: Path) -> None:
         path.write_bytes(whole[:end])
         with pytest.raises(CompileError):
             load(path)
-    path.write_bytes(b"a,b\n1,2\n")
-    with pytest.raises(CompileError):
-        load(path)
+
+
+def test_gzip_is_known_by_its_bytes(tmp_path: Path) -> None:
+    """A snapshot in the store has no name that ends in .gz."""
+    packed = write(tmp_path, "a,b\n1,2\n", "t.csv.gz")
+    named = tmp_path / "t"
+    named.write_bytes(packed.read_bytes())
+    assert load(named) == load(packed)
+    packed.write_bytes(b"a,b\n1,2\n")
+    assert load(packed) == load(named)
 
 
 @pytest.mark.parametrize("rows", [1, 10, 100_000])

@@ -9,7 +9,7 @@ from mlops_compile.api.state import State
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.value import pick
-from mlops_compile.store.blobs import tree_digest
+from mlops_compile.store.blobs import MissingBlob, tree_digest
 from mlops_compile.store.files import copy_tree
 
 
@@ -17,11 +17,13 @@ def checkout_bundle(model: str, state: State, directory: Path) -> str:
     """Write the bundle of a model (a run directory, or the digest of a model or bundle, at least 8
     digits) into a directory; its digest. CompileError where there is none."""
     digest = find_bundle(model, state)
-    blobs, own = state.store.blobs, Path(model) / BUNDLE_DIRECTORY
-    if not blobs.has(digest) and own.is_dir() and tree_digest(own) == digest:
+    own = Path(model) / BUNDLE_DIRECTORY
+    try:
+        state.store.blobs.checkout(digest, directory)
+    except MissingBlob:
+        if not own.is_dir() or tree_digest(own) != digest:
+            raise
         copy_tree(own, directory)
-    else:
-        blobs.checkout(digest, directory)
     return digest.sha256
 
 

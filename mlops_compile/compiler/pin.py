@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,11 +14,10 @@ from mlops_compile.ir.plan import Plan
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import ColumnFact, Pinned
 from mlops_compile.ir.value import KeyPath
-from mlops_compile.steps.columns import Column, class_order, feature_type, fits
+from mlops_compile.steps.columns import Column, class_order, feature_type, fits, sendable
 from mlops_compile.steps.kinds import KINDS
 
 _COLUMNS: KeyPath = ("data", "columns")
-_UNSENDABLE = re.compile(r'["\\\x00-\x1f]')  # what the service's decoder refuses in a name
 
 
 def pin(
@@ -100,7 +98,7 @@ def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
             hint = "dates and times are read in the form 2024-01-31 12:00:00 (ISO 8601)"
             found.append(problem("impossible", message, ("data", "split", "column"), hint))
     for name in facts:
-        if _role(stated, name) == "feature" and name != data.target and _UNSENDABLE.search(name):
+        if _role(stated, name) == "feature" and name != data.target and not sendable(name):
             message = "a service cannot have a field of this name (a quote, backslash or control)"
             hint = "rename it with data.source.options.columns, or give it the role ignore"
             found.append(problem("column-name", message, (*_COLUMNS, name), hint))

@@ -74,7 +74,7 @@ def in_the_way(directory: Path, files: dict[str, str]) -> list[Problem]:
 
 def _data_yaml(name: str, location: str, proposal: Proposal) -> str:
     lines = [
-        f"# {location}: {proposal.rows} rows. What `init` assumed stands in the comments.",
+        f"# {_one_line(location)}: {proposal.rows} rows; what `init` assumed is in the comments.",
         f"name: {_scalar(name)}",
         f"target: {_scalar(proposal.target)}",
         _line("task", proposal.task, proposal.task_note),
@@ -89,7 +89,7 @@ def _data_yaml(name: str, location: str, proposal: Proposal) -> str:
     lines += ["source:", "  kind: csv", f"  path: {_scalar(location)}"]
     options = [f"    {key}: {_scalar(value)}" for key, value in proposal.options]
     lines += ["  options:", *options] if options else ["  options: {}"]
-    lines += [*(f"# note: {warning}" for warning in proposal.warnings), "columns:"]
+    lines += [*(f"# note: {_one_line(warning)}" for warning in proposal.warnings), "columns:"]
     lines += [_column(column) for column in proposal.columns]
     lines += ["split:", f"  {_line('kind', proposal.split, proposal.split_note)}"]
     lines += ["  test_size: 0.2", "  validation_size: 0.0"]
@@ -97,18 +97,25 @@ def _data_yaml(name: str, location: str, proposal: Proposal) -> str:
 
 
 def _line(key: str, value: Value, note: str) -> str:
-    return f"{key}: {_scalar(value)}" + (f"  # {note}" if note else "")
+    return f"{key}: {_scalar(value)}" + (f"  # {_one_line(note)}" if note else "")
 
 
 def _column(column: ColumnProposal) -> str:
     role = f", role: {column.role}" if column.role != "feature" else ""
     note = f"  # {_one_line(column.note)}" if column.note else ""
-    name = json.dumps(column.name, ensure_ascii=False)  # keys hold no interpolations
+    name = _quoted(column.name)  # keys hold no interpolations
     return f"  {name}: {{type: {column.type}{role}}}{note}"
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """A note that cannot leave its comment."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def _quoted(text: str) -> str:
+    """A double-quoted YAML scalar; what does not print is escaped."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
 
 
 def _scalar(value: Value) -> str:
@@ -118,5 +125,6 @@ def _scalar(value: Value) -> str:
     """
     if isinstance(value, tuple):
         return "[" + ", ".join(_scalar(item) for item in value) + "]"
-    text = json.dumps(value, ensure_ascii=False)
-    return text.replace("${", "\\\\${") if isinstance(value, str) else text
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return _quoted(value).replace("${", "\\\\${")

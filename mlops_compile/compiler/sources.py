@@ -18,10 +18,9 @@ from mlops_compile.ir.source import ColumnFact, Pinned, Source
 from mlops_compile.ir.value import Map, Value, canonical
 from mlops_compile.steps.columns import storage_type
 from mlops_compile.steps.sources import SOURCES
-from mlops_compile.steps.sources.kind import SourceKind
+from mlops_compile.steps.sources.kind import SourceKind, combined, file_digest
 
 _VERSION = 1
-_CHUNK = 1 << 20
 # A file changed within this time before it was hashed may change again at the same mtime.
 _TICK_NS = 2_000_000_000
 
@@ -51,7 +50,7 @@ def pin_source(
     digests = [
         _digest(file, stat, cache, refresh) for file, stat in zip(files, before, strict=True)
     ]
-    digest = digests[0] if len(digests) == 1 else _combined(digests)
+    digest = combined(digests)
     facts = _facts(data, kind, files, digest, cache)
     if [_stat(file) for file in files] != before:
         message = f"{kind.location(data.source)} changes while it is read"
@@ -130,24 +129,6 @@ def _digest(file: Path, stat: tuple[int, ...], cache: Cache, refresh: bool) -> D
     digest = file_digest(file)
     cache.put(key, Map({"stat": stat, "seen": seen, "sha256": digest.sha256}))
     return digest
-
-
-def file_digest(file: Path) -> Digest:
-    """The digest of a file's bytes."""
-    hasher, size = hashlib.sha256(), 0
-    with file.open("rb", buffering=0) as stream:
-        while chunk := stream.read(_CHUNK):
-            hasher.update(chunk)
-            size += len(chunk)
-    return Digest(sha256=hasher.hexdigest(), size=size)
-
-
-def _combined(digests: list[Digest]) -> Digest:
-    """One digest of several files: that of the list of theirs."""
-    text = canonical(tuple(digest.sha256 for digest in digests))
-    return Digest(
-        sha256=hashlib.sha256(text).hexdigest(), size=sum(digest.size for digest in digests)
-    )
 
 
 def _from_lock(data: Data, kind: SourceKind, lock: Lock) -> Pinned | None:

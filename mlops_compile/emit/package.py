@@ -47,11 +47,21 @@ def unmet(gates: Value, test: Value) -> list[Problem]:
     assert isinstance(gates, Map) and isinstance(test, Map)
     found = []
     for name, gate in gates.items():
-        sign, bound = str(gate).split()
         value = test[name]
         assert isinstance(value, float)
-        if not _COMPARE[sign](value, float(bound)):
-            message = f"the gate is not met: {name} is {value:.6g}, not {sign} {bound}"
+        if not _reaches(value, gate):
+            message = f"the gate is not met: {name} is {_shown(value, gate)}, not {gate}"
             hint = "better the model, or change the gate on purpose"
             found.append(problem("gate", message, ("evaluate", "gates", name), hint))
     return found
+
+
+def _reaches(value: float, gate: Value) -> bool:
+    sign, bound = str(gate).split()
+    return _COMPARE[sign](value, float(bound))
+
+
+def _shown(value: float, gate: Value) -> str:
+    """Six digits, or all of them where six would seem to reach the gate."""
+    short = f"{value:.6g}"
+    return repr(value) if _reaches(float(short), gate) else short

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,32 +20,42 @@ _MOST_ROWS = 20_000
 def prove(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> int:
     """Replay held-out rows as requests; the number of rows. StepError at the first difference.
 
-    All rows are replayed up to 20,000, beyond that so many, evenly spaced.
+    All rows are replayed up to 20,000, beyond that so many, evenly spaced: each in a request of its
+    own, and the first of them once more in one request.
     """
     expected = read_table(predictions)
     places = np.unique(np.linspace(0, expected.num_rows - 1, _MOST_ROWS).astype("int64"))
     expected = expected.take(places)
+    numbers = expected.column("row").to_pylist()
+    outputs = [name for name in expected.column_names if name not in ("row", "truth")]
+    wanted = np.column_stack([expected.column(name) for name in outputs]).tolist()
     names = [column.name for column in spec.columns]
     rows = read_table(table).select(names).take(expected.column("row")).to_pylist()
-    wanted = np.column_stack([expected.column(n) for n in expected.column_names if n[0] == "p"])
-    schema, scorer = _load(bundle, "schema"), _load(bundle, "scorer")
-    decoder = msgspec.json.Decoder(schema.Record)
-    records = [decoder.decode(msgspec.json.encode(_request(row))) for row in rows]
-    try:
-        answers = scorer.Scorer(bundle).scores(records)
-    except Exception as error:
-        message = f"the generated scorer fails: {type(error).__name__}: {error}"
-        raise StepError(
-            [problem("bundle", message, hint="this is a bug of mlops_compile")]
-        ) from error
-    for place, answer, truth in zip(places.tolist(), answers, wanted.tolist(), strict=True):
-        if not _equal(answer, truth):
-            message = (
-                f"the generated service answers {answer} for held-out row {place}, "
-                f"and the evaluated model {truth}; the bundle is refused"
-            )
-            raise StepError([problem("bundle", message, hint="this is a bug of mlops_compile")])
+    decoder, scorer = _load(spec, bundle)
+    records = []
+    for number, row, truth in zip(numbers, rows, wanted, strict=True):
+        try:
+            records.append(decoder.decode(msgspec.json.encode(_request(row))))
+            answer = scorer.scores(records[-1:])[0]
+        except Exception as error:
+            raise _refusal(f"the generated service fails at {_row(number)}", error) from error
+        _compare(answer, truth, number)
+    together = records[: spec.max_records]
+    for number, truth, answer in zip(numbers, wanted, scorer.scores(together), strict=False):
+        _compare(answer, truth, number)
     return len(rows)
+
+
+def _compare(answer: list[float], truth: list[float], number: int) -> None:
+    """StepError unless all numbers are the same; a NaN is the same as a NaN."""
+    if len(answer) != len(truth):
+        raise _refusal(f"the generated service gives {len(answer)} numbers, not {len(truth)}")
+    for found, right in zip(answer, truth, strict=True):
+        if found != right and (found == found or right == right):
+            raise _refusal(
+                f"the generated service answers {found!r} for {_row(number)}, "
+                f"and the evaluated model {right!r}"
+            )
 
 
 def _request(row: dict[str, Any]) -> dict[str, Any]:
@@ -59,20 +67,30 @@ def _request(row: dict[str, Any]) -> dict[str, Any]:
     return {n: v for n, v in sent.items() if not (isinstance(v, float) and math.isnan(v))}
 
 
-def _equal(answer: list[float], truth: list[float]) -> bool:
-    return len(answer) == len(truth) and all(
-        a == b or (a != a and b != b) for a, b in zip(answer, truth, strict=True)
-    )
-
-
-def _load(bundle: Path, name: str) -> ModuleType:
-    """A module of the bundle under a name of its own, without leaving bytecode beside it."""
-    spec = importlib.util.spec_from_file_location(f"_bundle_{name}", bundle / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+def _load(spec: ServingSpec, bundle: Path) -> tuple[msgspec.json.Decoder[Any], Any]:
+    """The bundle's own reader of a record, and its scorer."""
     try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = before
+        record = _module(spec, bundle, "schema").Record
+        scorer = _module(spec, bundle, "scorer").Scorer(bundle)
+    except Exception as error:
+        raise _refusal("the generated service cannot be loaded", error) from error
+    return msgspec.json.Decoder(record), scorer
+
+
+def _module(spec: ServingSpec, bundle: Path, name: str) -> ModuleType:
+    """A module of the bundle under a name of its own; nothing is left in sys.modules or on disk."""
+    path = bundle / f"{name}.py"
+    module = ModuleType(f"_bundle_{spec.model[:12]}_{name}")
+    module.__file__ = str(path)
+    exec(compile(path.read_text("utf-8"), str(path), "exec"), module.__dict__)
     return module
+
+
+def _row(number: int) -> str:
+    return f"row {number + 1} of the validated table"
+
+
+def _refusal(message: str, error: Exception | None = None) -> StepError:
+    cause = f": {type(error).__name__}: {error}" if error is not None else ""
+    text = f"{message}{cause}; the bundle is refused"
+    return StepError([problem("bundle", text, hint="this is a bug of mlops_compile")])

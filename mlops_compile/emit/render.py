@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jinja2
@@ -35,7 +36,7 @@ def render(spec: ServingSpec) -> dict[str, str]:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters["literal"] = literal
+    environment.filters.update(literal=literal, prose=prose)
     environment.globals["types"] = _TYPES
     files = {
         name: environment.get_template(f"service/{name}.jinja").render(spec=spec) for name in _FILES
@@ -47,8 +48,17 @@ def render(spec: ServingSpec) -> dict[str, str]:
 
 
 def literal(value: Any) -> str:
-    """A Python literal in ASCII: every text quoted and escaped."""
-    return ascii(list(value) if isinstance(value, tuple) else value)
+    """A Python literal in ASCII: every text quoted and escaped, in double quotes where it may."""
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(literal, value))}]"
+    text = ascii(value)
+    return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in text else text
+
+
+def prose(text: str) -> str:
+    """A text in one line of Markdown, in which nothing of it is markup."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return re.sub(r"([\\`*_\[\]<>&|~#])", r"\\\1", line)
 
 
 def _manifest(spec: ServingSpec) -> Map:
@@ -59,6 +69,7 @@ def _manifest(spec: ServingSpec) -> Map:
             "model": spec.model,
             "family": spec.family,
             "contract": spec.contract.to_dict(),
+            "features": tuple(Map({"name": name, "sort": sort}) for name, sort in spec.made),
             "requirements": Map(spec.requirements),
         }
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from mlops_compile.emit.preparation import feature_lines
+from mlops_compile.emit.preparation import column_codes
 from mlops_compile.ir.contract import RequestField
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.serving import ServedColumn, ServingSpec
@@ -35,14 +35,15 @@ def serving_spec(work: Work) -> ServingSpec:
     assert isinstance(profile, Map) and isinstance(profile["columns"], Map)
     preparation = read_preparation(work.inputs["model"] / PREPARATION)
     schema = read_table(work.inputs["table"]).schema
-    lines, features = feature_lines(preparation, _attributes(contract.request))
+    codes = column_codes(preparation, _attributes(contract.request))
     columns = tuple(
         ServedColumn(
             name=field.name,
             attribute=f"c{position}",
             kind=_kind(field, schema),
             nullable=field.nullable,
-            lines=lines[field.name],
+            lines=codes[field.name].lines,
+            tables=codes[field.name].tables,
         )
         for position, field in enumerate(contract.request)
     )
@@ -53,7 +54,8 @@ def serving_spec(work: Work) -> ServingSpec:
         scorer=family.scorer,
         contract=contract,
         columns=columns,
-        features=features,
+        features=tuple(name for code in codes.values() for name in code.features),
+        made=_made(preparation),
         example=_example(columns, profile["columns"]),
         requirements=tuple(
             (name, importlib.metadata.version(name)) for name in sorted({*_ALWAYS, *family.serving})
@@ -65,6 +67,12 @@ def serving_spec(work: Work) -> ServingSpec:
 
 def _attributes(request: tuple[RequestField, ...]) -> dict[str, str]:
     return {field.name: f"c{position}" for position, field in enumerate(request)}
+
+
+def _made(preparation: Map) -> tuple[tuple[str, str], ...]:
+    features = preparation["features"]
+    assert isinstance(features, tuple)
+    return tuple((str(f["name"]), str(f["sort"])) for f in features if isinstance(f, Map))
 
 
 def _kind(field: RequestField, schema: pa.Schema) -> str:

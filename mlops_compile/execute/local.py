@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mlops_compile.execute.observer import Observer
 from mlops_compile.execute.platform import machine, this_platform
+from mlops_compile.execute.sources import snapshot, source_problems
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.key import Needs, action_preimage, key_of
 from mlops_compile.ir.lock import Lock
@@ -20,10 +21,8 @@ from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map, parse
 from mlops_compile.steps.kind import Work
 from mlops_compile.steps.kinds import KINDS, needs_of
-from mlops_compile.steps.sources import SOURCES
 from mlops_compile.store.actions import Action
 from mlops_compile.store.blobs import MissingBlob
-from mlops_compile.store.files import copy_file, digest_file
 from mlops_compile.store.store import Store
 
 
@@ -105,6 +104,14 @@ class _Run:
             action = self._make(step, preimage)
         except ProblemsError as error:
             return self._failed(step, key, error, time.monotonic() - start)
+        except OSError as error:
+            message = f"{step.name} cannot write its results: {error.strerror or error}"
+            hint = "make room, or set store.uri to another disk; what is stored stays whole"
+            full = StoreError([problem("disk", message, hint=hint)])
+            return self._failed(step, key, full, time.monotonic() - start)
+        return self._ran(step, key, action)
+
+    def _ran(self, step: Step, key: str, action: Action) -> StepResult:
         return StepResult(
             step=step.name,
             kind=step.kind,
@@ -155,7 +162,7 @@ class _Run:
             threads=self._threads,
             seed=step.seed,
             source=self._lock.source(step.source) if step.source else None,
-            snapshot=self._snapshot(self._lock.source(step.source)) if step.source else None,
+            snapshot=self._snapshot(step),
             contract=self._lock.contract if self._needs[step.name].contract else None,
         )
         self._work(step, work)
@@ -182,10 +189,8 @@ class _Run:
             warnings.simplefilter("default")
             try:
                 KINDS[step.kind].load()(work)
-            except (ProblemsError, KeyboardInterrupt):
+            except (ProblemsError, OSError):
                 raise
-            except OSError as error:
-                raise StoreError([problem("disk", f"{step.name}: {error}")]) from error
             except Exception as error:
                 message = f"{step.name} failed: {type(error).__name__}: {error}"
                 hint = "the traceback is in the run's log; this is a bug of mlops_compile"
@@ -200,14 +205,9 @@ class _Run:
         if not path.exists():
             message = f"{step.name} did not write its output {port!r}"
             raise StepError([problem("bug", message, hint="this is a bug of mlops_compile")])
-        try:
-            return (
-                self._store.blobs.adopt_tree(path) if tree else (self._store.blobs.adopt(path), ())
-            )
-        except OSError as error:
-            message = f"{step.name}.{port} cannot be stored: {error.strerror or error}"
-            hint = "make room, or set store.uri to another disk; what is stored stays whole"
-            raise StoreError([problem("disk", message, hint=hint)]) from None
+        if tree:
+            return self._store.blobs.adopt_tree(path)
+        return self._store.blobs.adopt(path), ()
 
     def _input(self, maker: str, port: str, place: Path) -> Path:
         """A verified input; one that was lost or damaged is made again first."""
@@ -218,7 +218,11 @@ class _Run:
         except MissingBlob:
             step = self._lock.plan[maker]
             self._observer.noted(step, f"{maker}.{port} is damaged in the store; making it again")
-            action = self._make(step, self._preimage(step))
+            self._observer.started(step)
+            preimage = self._preimage(step)
+            action = self._make(step, preimage)
+            self._results[maker] = self._ran(step, key_of(preimage), action)
+            self._observer.finished(self._results[maker])
             if dict(action.outputs)[port] != digest:
                 message = f"{maker} gave another {port} than before from equal causes"
                 hint = "the step is not reproducible on this machine; see docs/determinism.md"
@@ -239,39 +243,16 @@ class _Run:
             if step.source is None or self._store.find(key_of(self._preimage(step))):
                 continue
             source = self._lock.source(step.source)
-            if SOURCES[source.kind].snapshot and not self._store.blobs.has(source.digest):
-                path = self._locate(source)
-                where = ("sources", step.source)
-                hint = "put the locked file back, or compile again to lock what is there now"
-                if not path.is_file():
-                    message = (
-                        f"there is no file {source.location}, and the store has no snapshot of it"
-                    )
-                    found.append(problem("no-file", message, where, hint))
-                elif (
-                    path.stat().st_size != source.digest.size or digest_file(path) != source.digest
-                ):
-                    message = (
-                        f"{source.location} is not what was locked, and the store has no snapshot"
-                    )
-                    found.append(problem("source-changed", message, where, hint))
+            found += source_problems(step, source, self._store, self._locate)
         if found:
             raise CompileError(found)
 
-    def _snapshot(self, source: Source) -> Path | None:
-        """The locked content of a source, in the store; copied there first if need be."""
-        if not SOURCES[source.kind].snapshot:
+    def _snapshot(self, step: Step) -> Path | None:
+        if step.source is None:
             return None
-        try:
-            return self._store.blobs.read(source.digest)
-        except MissingBlob:
-            copy = self._room() / "snapshot"
-            copy_file(self._locate(source), copy)
-            if self._store.blobs.adopt(copy) != source.digest:
-                message = f"{source.location} is not what was locked; it changed since then"
-                hint = "compile again to lock what is there now"
-                raise CompileError([problem("source-changed", message, hint=hint)]) from None
-            return self._store.blobs.read(source.digest)
+        copy = self._room() / "snapshot"
+        source = self._lock.source(step.source)
+        return snapshot(step, source, self._store, self._locate, copy)
 
     def _room(self) -> Path:
         self._rooms += 1

@@ -8,14 +8,24 @@ from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.digest import is_sha256
 from mlops_compile.ir.value import Map
 
+KINDS = ("numeric", "categorical", "boolean", "datetime", "datetime_utc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelTable:
+    """A constant of the generated code: the code of each level."""
+
+    name: str
+    codes: tuple[tuple[str, float], ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedColumn:
     """A field of a request, and how it becomes features.
 
-    `attribute` is its name in the generated code; `kind` is `numeric`, `categorical`, `boolean`,
-    `datetime` or `datetime_utc`. `lines` are straight-line Python that turn the variable
-    `attribute` (None or NaN where missing) into features.
+    `attribute` is its name in the generated code; `kind` is one of `KINDS`. `lines` are
+    straight-line Python that turn the variable `attribute` (None or NaN where missing) into
+    features, `tables` the constants that they use.
     """
 
     name: str
@@ -23,14 +33,23 @@ class ServedColumn:
     kind: str
     nullable: bool
     lines: tuple[str, ...]
+    tables: tuple[LevelTable, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.kind!r} is no kind of a field; one of {', '.join(KINDS)}")
+        for name in (self.attribute, *(table.name for table in self.tables)):
+            if not (name.isascii() and name.isidentifier()):
+                raise ValueError(f"not a name for generated code: {name!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingSpec:
     """A service: its contract, its model by digest, its code and its limits.
 
-    `features` are the variables that hold the model's features, in order; `scorer` names the
-    template of the family's part; `requirements` are distributions with their versions.
+    `features` are the variables that hold the model's features, in order, `made` the features'
+    names and sorts; `scorer` names the template of the family's part; `requirements` are
+    distributions with their versions.
     """
 
     name: str
@@ -40,6 +59,7 @@ class ServingSpec:
     contract: Contract
     columns: tuple[ServedColumn, ...]
     features: tuple[str, ...]
+    made: tuple[tuple[str, str], ...]
     example: Map
     requirements: tuple[tuple[str, str], ...]
     max_records: int
@@ -50,5 +70,13 @@ class ServingSpec:
             raise ValueError(f"not a model's digest: {self.model!r}")
         if [c.name for c in self.columns] != [field.name for field in self.contract.request]:
             raise ValueError("the columns are not those of the contract")
+        if len({column.attribute for column in self.columns}) != len(self.columns):
+            raise ValueError("two columns have one name in the generated code")
         if not self.features:
             raise ValueError("a service without features")
+        if len(self.made) != len(self.features):
+            raise ValueError(f"{len(self.features)} features, and names of {len(self.made)}")
+        if set(self.example) != {column.name for column in self.columns}:
+            raise ValueError("the example has not the fields of the contract")
+        if min(self.max_records, self.max_body_bytes) < 1:
+            raise ValueError("a service that takes nothing")

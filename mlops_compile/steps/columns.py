@@ -49,6 +49,11 @@ class Column:
     )
 
 
+def sendable(name: str) -> bool:
+    """Whether a field of a request can have this name (a limit of the service's decoder)."""
+    return not any(char in '"\\' or char < " " for char in name)
+
+
 def storage_type(column: Column) -> str | None:
     """The storage type that a stated column type asks for; None: whatever is found."""
     return _STORED[column.type] if column.type else None

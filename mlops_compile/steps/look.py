@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.proposal import ColumnProposal, Proposal
 from mlops_compile.ir.source import ColumnFact
 from mlops_compile.ir.value import Value
-from mlops_compile.steps.columns import feature_type
-from mlops_compile.steps.sources.csv import MISSING, CsvOptions, CsvSource, scan
+from mlops_compile.steps.columns import feature_type, sendable
+from mlops_compile.steps.sources.csv import MISSING, CsvOptions, CsvSource, open_text, scan
 
 Array = NDArray[np.float64]
 _HEAD_BYTES = 1 << 18
@@ -36,7 +35,7 @@ def look(file: Path, target: str, columns: Sequence[str] = ()) -> Proposal:
     marks = _missing_marks(frame)
     options = {**options, **({"missing": (*MISSING, *marks)} if marks else {})}
     source = CsvSource(kind="csv", path=str(file), options=CsvOptions(**options))  # type: ignore[arg-type]
-    facts = scan((file,), source, {}, "")
+    facts = scan((file,), source, {}, target)
     frame = frame.mask(frame.isin([*MISSING, *marks]))
     types = {fact.name: fact for fact in facts.columns}
     truth = frame[target].dropna()
@@ -55,7 +54,7 @@ def look(file: Path, target: str, columns: Sequence[str] = ()) -> Proposal:
         target=target,
         task=task,
         task_note=task_note,
-        positive=_positive(truth) if task == "binary" else None,
+        positive=_positive(truth, facts.levels) if task == "binary" else None,
         options=tuple(unusual.items()),
         missing_target=int(frame[target].isna().sum()),
         columns=proposals,
@@ -69,7 +68,7 @@ def look(file: Path, target: str, columns: Sequence[str] = ()) -> Proposal:
 def _options(file: Path, columns: Sequence[str]) -> dict[str, Value]:
     """How to read the file: encoding, separator and header, from its first rows."""
     try:
-        with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as stream:
+        with open_text(file) as stream:
             head = stream.read(_HEAD_BYTES)
     except FileNotFoundError:
         raise CompileError([problem("no-file", f"there is no file {file}")]) from None
@@ -81,7 +80,12 @@ def _options(file: Path, columns: Sequence[str]) -> dict[str, Value]:
         raise CompileError([problem("binary", f"{file} is a binary file, not delimited text")])
     encoding = _encoding(head)
     lines = head.decode(encoding, errors="replace").splitlines()
-    lines = [line for line in lines if line.strip()][: 200 if len(head) < _HEAD_BYTES else -1][:200]
+    if len(head) == _HEAD_BYTES:
+        lines = lines[:-1]  # it may be cut off
+    lines = [line for line in lines if line.strip()][:200]
+    if not lines:
+        message = f"{file} has no line of text in its first {_HEAD_BYTES} bytes"
+        raise CompileError([problem("csv", message)])
     separator = _separator(lines)
     first = [cell.strip() for cell in next(csv.reader(lines, delimiter=separator))]
     options: dict[str, Value] = {"separator": separator, "encoding": encoding}
@@ -133,18 +137,19 @@ def _is_number(text: str) -> bool:
 def _frame(file: Path, options: dict[str, Value]) -> pd.DataFrame:
     """The file's texts, trimmed; of the first rows only where there are very many."""
     try:
-        frame = pd.read_csv(
-            file,
-            sep=str(options["separator"]),
-            encoding=str(options["encoding"]),
-            header=0 if options["header"] else None,
-            names=list(options["columns"]) if options.get("columns") else None,  # type: ignore[arg-type]
-            dtype="str",
-            keep_default_na=False,
-            skipinitialspace=True,
-            index_col=False,
-            nrows=_LOOK_ROWS,
-        )
+        with open_text(file) as stream:
+            frame = pd.read_csv(
+                stream,
+                sep=str(options["separator"]),
+                encoding=str(options["encoding"]),
+                header=0 if options["header"] else None,
+                names=list(options["columns"]) if options.get("columns") else None,  # type: ignore[arg-type]
+                dtype="str",
+                keep_default_na=False,
+                skipinitialspace=True,
+                index_col=False,
+                nrows=_LOOK_ROWS,
+            )
     except (ValueError, pd.errors.ParserError) as error:
         reason = str(error).strip().splitlines()[-1]
         message = f"{file} cannot be read as delimited text: {reason}"
@@ -201,14 +206,19 @@ def _task(truth: pd.Series[str], fact: ColumnFact) -> tuple[str, str]:
     raise CompileError([problem("target", message, ("data", "target"), "take another target")])
 
 
-def _positive(truth: pd.Series[str]) -> str:
-    """The class that means yes, else the rarer one."""
-    levels = sorted(truth.unique())
+def _positive(truth: pd.Series[str], levels: tuple[str, ...]) -> str:
+    """The class that means yes, else the rarer one; by its name once converted (`1` for `01`)."""
     for level in levels:
         if level.lower() in _YES:
-            return str(level).lower() if level.lower() == "true" else str(level)
+            return level
     counts = truth.value_counts()
-    return str(min(levels, key=lambda level: (counts[level], level)))
+    texts = sorted(truth.unique())
+    rarer = min(texts, key=lambda text: (counts[text], text))
+    if rarer in levels:
+        return str(rarer)
+    # Converted texts are in another form; both are in the order of their numbers.
+    by_number = sorted(texts, key=float)
+    return sorted(levels, key=float)[by_number.index(rarer)]
 
 
 def _column(
@@ -221,6 +231,8 @@ def _column(
         role, note = "ignore", "all of its values are missing"
     elif distinct == 1:
         role, note = "ignore", f"always {column.iloc[0]!r}"
+    elif not sendable(name):
+        role, note = "ignore", "no field of a service can have this name; rename it to use it"
     elif _is_id(name, column, fact, len(frame)):
         role, note = "id", f"{distinct} distinct values in {len(column)} rows: looks like an id"
     elif sort == "categorical" and distinct > 1000 and distinct > len(column) / 2:

@@ -40,7 +40,7 @@ class BlobStore:
         is: a kill or a full disk leaves no wrong object."""
         digest = digest_file(file, sync=True)
         place = self.place(digest.sha256)
-        if self.has(digest) and self._sound(digest):
+        if self._sound(digest):
             file.unlink()
             return digest
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ class BlobStore:
     def put(self, data: bytes) -> Digest:
         """Store bytes."""
         digest = digest_of(data)
-        if not (self.has(digest) and self._sound(digest)):
+        if not self._sound(digest):
             write_atomic(self.place(digest.sha256), data, mode=0o444)
             self._verified.add(digest.sha256)
         return digest
@@ -68,8 +68,7 @@ class BlobStore:
 
     def read(self, digest: Digest) -> Path:
         """The verified file of a blob, to read only. MissingBlob if it is gone or was corrupt."""
-        if not self.has(digest) or not self._sound(digest):
-            self._set_aside(digest)
+        if not self._sound(digest):
             message = f"the blob {digest.sha256[:12]} is missing or its bytes are wrong"
             hint = "run again: it is made anew (a wrong one is kept in quarantine/)"
             raise MissingBlob([problem("blob", message, hint=hint)])
@@ -100,10 +99,15 @@ class BlobStore:
             copy_file(self.read(entry), target)
 
     def _sound(self, digest: Digest) -> bool:
-        if digest.sha256 in self._verified:
+        """Whether a blob is there and is what its name says; a wrong one is set aside."""
+        if digest.sha256 in self._verified and self.has(digest):
             return True
-        if digest_file(self.place(digest.sha256)) != digest:
+        if not self.place(digest.sha256).exists():
+            return False
+        found = digest_file(self.place(digest.sha256))
+        if found.sha256 != digest.sha256:
             self._set_aside(digest)
+        if found != digest:
             return False
         self._verified.add(digest.sha256)
         return True

@@ -19,7 +19,8 @@ from typing import IO, TYPE_CHECKING, Any
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.source import ColumnFact, Source
-from mlops_compile.steps.sources.kind import MOST_LEVELS, Facts, SourceKind
+from mlops_compile.steps.sources.cells import Guess, Levels, arrow_type, cast, clean
+from mlops_compile.steps.sources.kind import Facts, SourceKind
 from mlops_compile.steps.tables import BATCH_ROWS, write_batches
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 _BLOCK = 1 << 22
-_FEW = 16
 _PATH = ("data", "source", "path")
 _OPTIONS = ("data", "source", "options")
 
@@ -61,16 +61,16 @@ def files(spec: CsvSource) -> tuple[Path, ...]:
 def scan(paths: tuple[Path, ...], spec: CsvSource, types: Mapping[str, str], target: str) -> Facts:
     """Rows, column types and missing values of a file, in one pass of bounded memory."""
     names, batches = _open(paths[0], spec)
-    guesses = {name: _Guess(types.get(name)) for name in names}
-    levels: set[str] = set()
+    guesses = {name: Guess(types.get(name)) for name in names}
+    levels = Levels()
     rows = 0
     for batch in batches:
         rows += batch.num_rows
         for name, column in zip(names, batch.columns, strict=True):
-            clean = _clean(column, spec.options.missing)
-            guesses[name].see(clean)
-            if name == target and len(levels) <= MOST_LEVELS:
-                levels.update(text for text in clean.unique().to_pylist() if text is not None)
+            texts = clean(column, spec.options.missing)
+            guesses[name].see(texts)
+            if name == target:
+                levels.see(texts)
     if not rows:
         raise _fault(
             "empty",
@@ -84,21 +84,8 @@ def scan(paths: tuple[Path, ...], spec: CsvSource, types: Mapping[str, str], tar
             ColumnFact(name=name, type=guesses[name].type, missing=guesses[name].missing)
             for name in sorted(names)
         ),
-        levels=_levels(levels, guesses[target].type) if target in guesses else (),
+        levels=levels.names(guesses[target].type) if target in guesses else (),
     )
-
-
-def _levels(texts: set[str], type_name: str) -> tuple[str, ...]:
-    """The texts of a column's values once converted (`01` is `1` in a column of integers)."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if len(texts) > MOST_LEVELS:
-        return ()
-    values = _cast(pa.array(sorted(texts), pa.string()), type_name)
-    if values is None:
-        return tuple(sorted(texts))
-    return tuple(sorted(set(pc.cast(values, pa.string()).to_pylist())))
 
 
 def read(paths: tuple[Path, ...], spec: CsvSource, source: Source, out: Path) -> None:
@@ -115,7 +102,7 @@ def read(paths: tuple[Path, ...], spec: CsvSource, source: Source, out: Path) ->
         line = 2 if spec.options.header else 1
         for batch in batches:
             columns = [
-                _convert(_clean(column, spec.options.missing), name, types[name], spec.path, line)
+                _convert(clean(column, spec.options.missing), name, types[name], spec.path, line)
                 for name, column in zip(names, batch.columns, strict=True)
             ]
             line += batch.num_rows
@@ -124,77 +111,12 @@ def read(paths: tuple[Path, ...], spec: CsvSource, source: Source, out: Path) ->
     write_batches(out, schema, _regular(converted(), schema))
 
 
-def arrow_type(type_name: str) -> pa.DataType:
-    """The Arrow type of a storage type."""
-    import pyarrow as pa
-
-    return {
-        "bool": pa.bool_(),
-        "int64": pa.int64(),
-        "float64": pa.float64(),
-        "timestamp": pa.timestamp("us"),
-        "timestamp_utc": pa.timestamp("us", tz="UTC"),
-        "string": pa.string(),
-    }[type_name]
-
-
-class _Guess:
-    """Narrows the types that a column's texts may have, batch by batch."""
-
-    ORDER = ("bool", "int64", "float64", "timestamp", "timestamp_utc", "string")
-
-    def __init__(self, wanted: str | None) -> None:
-        self.feasible = [wanted] if wanted else list(self.ORDER)
-        self.wanted = wanted
-        self.missing = False
-        self.seen = False
-
-    def see(self, column: pa.Array) -> None:
-        self.missing = self.missing or column.null_count > 0
-        if column.null_count == len(column):
-            return
-        self.seen = True
-        if self.wanted:
-            return
-        # Arrow takes long to refuse a whole column, so that a few of its texts are asked first.
-        few = column.drop_null().slice(0, _FEW)
-        while self.feasible[0] != "string" and (
-            _cast(few, self.feasible[0]) is None or _cast(column, self.feasible[0]) is None
-        ):
-            self.feasible.pop(0)
-
-    @property
-    def type(self) -> str:
-        if self.wanted:
-            return self.wanted
-        return self.feasible[0] if self.seen else "float64"
-
-
-def _cast(column: pa.Array, type_name: str) -> pa.Array | None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if type_name == "string":
-        return column
-    if type_name == "bool":
-        lower = pc.utf8_lower(column)
-        fit = pc.is_in(pc.drop_null(lower), pa.array(["true", "false"], pa.string()))
-        return pc.equal(lower, "true") if pc.all(fit, min_count=0).as_py() else None
-    try:
-        done = pc.cast(column, arrow_type(type_name))
-    except pa.ArrowInvalid:
-        return None
-    if type_name == "int64" and pc.any(pc.match_substring(column, "x", ignore_case=True)).as_py():
-        return None  # Arrow reads 0x10 as 16, and as no float
-    return done
-
-
 def _convert(column: pa.Array, name: str, type_name: str, path: str, line: int) -> pa.Array:
-    done = _cast(column, type_name)
+    done = cast(column, type_name)
     if done is not None:
         return done
     for offset in range(len(column)):
-        if _cast(column.slice(offset, 1), type_name) is None:
+        if cast(column.slice(offset, 1), type_name) is None:
             text = column[offset].as_py()
             message = f"{path}, about line {line + offset}: {text[:40]!r} is not {_A[type_name]}"
             hint = f"add it to data.source.options.missing, or set data.columns.{name}.type"
@@ -209,16 +131,6 @@ _A = {
     "timestamp": "a date or time (ISO 8601)",
     "timestamp_utc": "a time with its zone (ISO 8601)",
 }
-
-
-def _clean(column: pa.Array, missing: tuple[str, ...]) -> pa.Array:
-    """The column's texts without white space around them, missing marks as nulls."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    trimmed = pc.utf8_normalize(pc.utf8_trim_whitespace(column), form="NFC")
-    marks = pa.array([*missing, ""], pa.string())
-    return pc.if_else(pc.is_in(trimmed, marks), pa.scalar(None, pa.string()), trimmed)
 
 
 def _regular(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -302,7 +214,7 @@ def _batches(path: Path, spec: CsvSource, names: list[str], skip: int) -> Iterat
         ),
     }
     try:
-        with _stream(path) as file, pa.csv.open_csv(file, **reader_options) as reader:
+        with open_text(path) as file, pa.csv.open_csv(file, **reader_options) as reader:
             yield from reader
     except (pa.ArrowInvalid, UnicodeError) as error:
         if ragged:
@@ -327,7 +239,7 @@ def _line_of(path: Path, spec: CsvSource, cells: int) -> int | None:
     import csv
 
     options, before = spec.options, 0
-    with _stream(path) as file:
+    with open_text(path) as file:
         text = io.TextIOWrapper(file, encoding=options.encoding, errors="replace", newline="")
         reader = csv.reader(text, delimiter=options.separator, quotechar=options.quote)
         try:
@@ -353,7 +265,7 @@ def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
             "encoding", message, (*_OPTIONS, "encoding"), "for example utf-8, latin-1"
         ) from None
     try:
-        with _stream(path) as file:
+        with open_text(path) as file:
             head = file.read(1 << 20)
     except FileNotFoundError:
         hint = f"paths are relative to the project ({Path.cwd()})"
@@ -373,20 +285,31 @@ def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
         raise _unreadable(path, spec, error) from None
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=spec.options.separator, quotechar=spec.options.quote)
-    for row in reader:
-        if any(cell.strip() for cell in row) or len(row) > 1:
-            return [cell.strip() for cell in row], reader.line_num
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row) or len(row) > 1:
+                return [cell.strip() for cell in row], reader.line_num
+    except csv.Error as error:
+        message = f"{spec.path} cannot be read as delimited text: {error}"
+        hint = "is a quote left open, or another character the quote (data.source.options.quote)?"
+        raise _fault("csv", message, _PATH, hint) from None
     raise _fault("empty", f"{spec.path} is empty")
 
 
-def _stream(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # type: ignore[return-value]
+def open_text(path: Path) -> IO[bytes]:
+    """The bytes of a file, unpacked if they begin as gzip does: the name says nothing, since a
+    snapshot in the store is named by its digest."""
+    file = path.open("rb")
+    if file.peek(2)[:2] != b"\x1f\x8b":
+        return file
+    file.close()
+    return gzip.open(path, "rb")  # type: ignore[return-value]
 
 
 def _unreadable(path: Path, spec: CsvSource, error: Exception) -> CompileError:
     """The sentence for text that is not in the stated encoding, or that does not parse."""
     encoding = spec.options.encoding
-    with _stream(path) as file:
+    with open_text(path) as file:
         for number, line in enumerate(file, 1):
             try:
                 line.decode(encoding)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlops_compile.ir.digest import Digest, digest_of
 from mlops_compile.ir.source import ColumnFact, Source
+from mlops_compile.ir.value import canonical
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,25 @@ class Facts:
 
 
 MOST_LEVELS = 1000
+_CHUNK = 1 << 20
+
+
+def file_digest(file: Path) -> Digest:
+    """The digest of a file's bytes."""
+    hasher, size = hashlib.sha256(), 0
+    with file.open("rb", buffering=0) as stream:
+        while chunk := stream.read(_CHUNK):
+            hasher.update(chunk)
+            size += len(chunk)
+    return Digest(sha256=hasher.hexdigest(), size=size)
+
+
+def combined(digests: Sequence[Digest]) -> Digest:
+    """One digest of a source's files: that of the only one, or of the list of theirs."""
+    if len(digests) == 1:
+        return digests[0]
+    text = canonical(tuple(digest.sha256 for digest in digests))
+    return Digest(sha256=digest_of(text).sha256, size=sum(digest.size for digest in digests))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
