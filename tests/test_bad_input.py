@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -207,3 +209,66 @@ def test_a_store_that_cannot_be(project: Path) -> None:
     (project / "taken").write_text("a file")
     answer = mlops(project, "run", "store.uri=taken", *SMALL)
     assert answer.code == 7 and "taken" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"kind": "random"', '"kind": "zzz"', "data.split.kind"),
+        ('"num_leaves": 31', '"num_leaves": "abc"', "model.params.num_leaves"),
+        ('"num_leaves": 31', '"output_model": "x"', "model.params.output_model"),
+        ('"amount": "numeric"', '"amont": "numeric"', "contract"),
+        ('"age": "float64?"', '"age": "string?"', "contract"),
+        ('"seed": 0', '"seed": 3', "seed"),
+        ('"task": "binary"', '"task": "multiclass"', "contract"),
+        ('"test_size": 0.25', '"test_size": 1.25', "data.split.test_size"),
+        ('"kind": "csv",\n   "loc', '"kind": "sklearn",\n   "loc', "sources.data.kind"),
+    ],
+)
+def test_an_edited_lock_is_refused(project: Path, old: str, new: str, says: str) -> None:
+    good(project, "compile")
+    text = (project / "plan.lock.json").read_text()
+    assert old in text
+    (project / "edited.json").write_text(text.replace(old, new, 1))
+    answer = mlops(project, "run", "--plan", "edited.json")
+    assert answer.code == 3, answer.err
+    assert says in answer.err and "a lock is made, not edited" in answer.err
+    assert not stored(project)
+
+
+def test_a_lock_with_other_classes_makes_no_bundle(project: Path) -> None:
+    """Which classes there are is known once the data is read."""
+    good(project, "compile", *SMALL)
+    text = (project / "plan.lock.json").read_text()
+    (project / "edited.json").write_text(text.replace('"no",', '"never",', 1))
+    answer = mlops(project, "run", "--plan", "edited.json", "--json")
+    assert answer.code == 5 and "other classes" in answer.err
+    assert answer.document["bundle"] is None
+
+
+def test_a_bundled_set_that_is_not_the_locked_one(tmp_path: Path) -> None:
+    good(tmp_path, "compile", *SMALL)
+    text = (tmp_path / "plan.lock.json").read_text()
+    head, _, tail = text.partition('"digest": "')
+    (tmp_path / "edited.json").write_text(f'{head}"digest": "{"0" * 64}{tail[64:]}')
+    answer = mlops(tmp_path, "run", "--plan", "edited.json")
+    assert answer.code == 3 and "is not what was locked" in answer.err
+    assert not stored(tmp_path)
+
+
+def test_a_full_disk_is_said_and_leaves_the_store_whole(project: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("this user may not mount a file system")
+    try:
+        answer = mlops(project, "run", f"store.uri={disk}", *SMALL)
+        assert answer.code == 7, answer.err
+        assert "No space left" in answer.err and "help:" in answer.err
+        for blob in (path for path in disk.rglob("blobs/*/*") if path.is_file()):
+            assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

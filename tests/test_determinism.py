@@ -54,7 +54,7 @@ def _plain(directory: Path, name: str) -> Path:
 
 
 def _varied(directory: Path, name: str) -> Path:
-    """The same at another place, its files made in another order, at other times, with other modes."""
+    """The same elsewhere, its files made in another order, at other times, with other modes."""
     first = _plain(directory / "first", name)
     second = directory / "a place with spaces, é" / "deep"
     second.mkdir(parents=True)
@@ -103,7 +103,8 @@ def _build(project: Path, words: tuple[str, ...], env: dict[str, str], umask: in
 
 @pytest.mark.parametrize("name", CASES)
 def test_built_twice(tmp_path: Path, name: str) -> None:
-    words = CASES[name][1]
+    source, words = CASES[name]
+    words = (f"data={source}", *words) if isinstance(source, str) else words
     one = _build(_plain(tmp_path / "one", name), (*words, "execution.threads=1"), ONE, 0o022)
     other = _build(_varied(tmp_path / "other", name), (*words, "execution.threads=2"), OTHER, 0o077)
     assert list(one) == list(other)

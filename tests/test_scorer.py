@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import os
 import struct
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,11 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops_compile.emit.package import unmet
 from mlops_compile.emit.preparation import column_codes
-from mlops_compile.emit.render import render
+from mlops_compile.emit.render import literal, render
 from mlops_compile.ir.contract import Contract, RequestField
 from mlops_compile.ir.schema import from_value
-from mlops_compile.ir.serving import ServedColumn, ServingSpec
+from mlops_compile.ir.serving import LevelTable, ServedColumn, ServingSpec
 from mlops_compile.ir.value import Map, freeze
 from mlops_compile.steps.preparations import PREPARATIONS
 from mlops_compile.steps.preparations.kind import Feature
@@ -147,7 +150,8 @@ def _spec(names: list[str]) -> ServingSpec:
             attribute=f"c{n}",
             kind="categorical",
             nullable=True,
-            lines=(f"c{n}_0 = {{{field.name!r}: 1.0}}.get(c{n}, NAN)",),
+            lines=(f"c{n}_0 = LEVELS_{n}.get(c{n}, NAN)",),
+            tables=(LevelTable(name=f"LEVELS_{n}", codes=((field.name, 1.0),)),),
         )
         for n, field in enumerate(fields)
     )
@@ -162,6 +166,7 @@ def _spec(names: list[str]) -> ServingSpec:
         contract=contract,
         columns=columns,
         features=tuple(f"c{n}_0" for n in range(len(names))),
+        made=tuple((field.name, "numeric") for field in fields),
         example=Map({field.name: field.name for field in fields}),
         requirements=(("msgspec", "1.0"),),
         max_records=3,
@@ -179,6 +184,52 @@ def test_no_name_of_a_column_becomes_code() -> None:
 
     record = msgspec.convert({name: name for name in HOSTILE}, space["Record"])
     assert [getattr(record, f"c{n}") for n in range(len(HOSTILE))] == sorted(HOSTILE)
+    exec(compile(files["scorer.py"], "scorer.py", "exec"), space)
+    assert space["features"](record) == (1.0,) * len(HOSTILE)
+    assert space["answer"]([0.25, 0.75])["prediction"] == '"""; import os'
+
+
+def test_no_name_becomes_markup() -> None:
+    name = "`x`\n# <b>y</b> [z](w)"
+    spec = replace(_spec(HOSTILE), name=name)
+    spec = replace(spec, contract=replace(spec.contract, target=name))
+    lines = render(spec)["README.md"].splitlines()
+    assert lines[0] == r"# \`x\` \# \<b\>y\</b\> \[z\](w)"
+    assert sum(line.startswith("#") for line in lines) == 1
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "'", '"', "'\"", "\\", "\n", "\ud800", "😀", ""])
+def test_a_literal_is_the_text_in_ascii(text: str) -> None:
+    assert literal(text).isascii() and ast.literal_eval(literal(text)) == text
+    assert ast.literal_eval(literal((text, "x"))) == [text, "x"]
+
+
+def test_level_tables_are_constants() -> None:
+    """A dict in a line would be built anew for every record."""
+    state = {"op": "category", "state": {"levels": ["a'", '"b"', "é}"]}}
+    column = {"name": "x", "sort": "categorical", "states": [state]}
+    preparation = freeze({"columns": [column], "features": []})
+    assert isinstance(preparation, Map)
+    code = column_codes(preparation, {"x": "c3"})["x"]
+    assert code.lines == ("c3_0 = LEVELS_C3_0.get(c3, NAN)",)
+    codes = (("a'", 0.0), ('"b"', 1.0), ("é}", 2.0))
+    assert code.tables == (LevelTable(name="LEVELS_C3_0", codes=codes),)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"model": "x"}, {"features": ()}, {"made": ()}, {"max_records": 0}, {"example": Map()}],
+)
+def test_a_wrong_spec_is_not_made(change: dict) -> None:
+    with pytest.raises(ValueError):
+        replace(_spec(HOSTILE), **change)
+
+
+def test_a_gate_never_shows_a_number_that_reaches_it() -> None:
+    (found,) = unmet(Map({"f1": ">= 0.9", "r2": "> 0"}), Map({"f1": 0.8999999999, "r2": 0.5}))
+    assert "f1 is 0.8999999999, not >= 0.9" in found.message
+    (found,) = unmet(Map({"f1": ">= 0.9"}), Map({"f1": 0.871234567}))
+    assert "f1 is 0.871235, not >= 0.9" in found.message
 
 
 def test_the_same_spec_gives_the_same_bytes() -> None:
@@ -198,9 +249,10 @@ def test_golden_service(scorer: str) -> None:
     lines = (
         ("c0_0 = (c0 - 40.5) / 12.0",),
         ("c1_0 = NAN if c1 is None else float(c1.hour)",),
-        ("c2_0 = {'cook': 0.0, 'smith': 1.0}.get(c2, NAN)",),
+        ("c2_0 = LEVELS_C2_0.get(c2, NAN)",),
         (),
     )
+    levels = LevelTable(name="LEVELS_C2_0", codes=(("cook", 0.0), ("smith", 1.0)))
     spec = ServingSpec(
         name="people",
         model="ab" * 32,
@@ -214,10 +266,12 @@ def test_golden_service(scorer: str) -> None:
                 kind=kinds[n],
                 nullable=field.nullable,
                 lines=lines[n],
+                tables=(levels,) if field.name == "job" else (),
             )
             for n, field in enumerate(fields)
         ),
         features=("c0_0", "c1_0", "c2_0", "c3"),
+        made=(("age", "numeric"), ("from:hour", "numeric"), ("job", "code"), ("paid", "boolean")),
         example=Map({"age": 38.0, "from": "2024-01-31T12:00:00", "job": "cook", "paid": True}),
         requirements=(("msgspec", "0.22.0"), ("uvicorn", "0.54.0")),
         max_records=1000,

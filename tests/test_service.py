@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import socket
@@ -19,6 +20,11 @@ import pytest
 import mlops_compile as mc
 from mlops_compile.api.models import checkout_bundle
 from mlops_compile.api.state import State
+from mlops_compile.emit import package
+from mlops_compile.emit.render import render
+from mlops_compile.ir.problem import GateError, StepError
+from mlops_compile.ir.value import freeze
+from mlops_compile.steps.kind import Work
 from mlops_compile.steps.tables import read_table
 from mlops_compile.store.store import Store
 
@@ -37,7 +43,7 @@ runpy.run_path("app.py", run_name="__main__")
 CONFIG = """
 defaults: [{{data: people}}, {{prepare: auto}}, {{model: {model}}}, {{evaluate: default}},
   {{deploy: http}}, {{store: local}}, {{execution: local}}, _self_]
-deploy: {{max_records: 5, max_body_bytes: 4096}}
+deploy: {{max_records: {records}, max_body_bytes: {size}}}
 """
 DATA = """
 name: people
@@ -71,8 +77,11 @@ class Service:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
+        self.port = port
+        self.files = sorted(os.listdir(bundle))
         command = [sys.executable, "-c", WITHOUT, "--port", str(port)]
-        self.process = subprocess.Popen(command, cwd=bundle, stderr=subprocess.PIPE)
+        writes = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+        self.process = subprocess.Popen(command, cwd=bundle, stderr=subprocess.PIPE, env=writes)
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
         for _ in range(200):
             try:
@@ -86,41 +95,61 @@ class Service:
     def predict(self, value: object) -> httpx.Response:
         return self.client.post("/predict", json=value)
 
+    def example(self) -> dict:
+        return json.loads((self.bundle / "example.json").read_text("utf-8"))
 
-@pytest.fixture(scope="module", params=["lightgbm", "logistic_regression"])
-def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
-    project = tmp_path_factory.mktemp("people")
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(timeout=10) == 0
+        assert b"Traceback" not in self.process.stderr.read()
+        assert sorted(os.listdir(self.bundle)) == self.files  # named by digest: nothing is added
+
+
+def _serve(project: Path, table: str, data: str, **config: object) -> Service:
+    """Compile, run and start the service of a table."""
     (project / "conf" / "data").mkdir(parents=True)
-    (project / "people.csv").write_text(_people(), "utf-8")
-    (project / "conf" / "config.yaml").write_text(CONFIG.format(model=request.param), "utf-8")
-    (project / "conf" / "data" / "people.yaml").write_text(DATA, "utf-8")
+    (project / "people.csv").write_text(table, "utf-8")
+    (project / "conf" / "config.yaml").write_text(CONFIG.format(**config), "utf-8")
+    (project / "conf" / "data" / "people.yaml").write_text(data, "utf-8")
     record = mc.run([], project=project)
     state = State(root=project / ".mlops")
     checkout_bundle(record.bundle, state, project / "bundle")
-    running = Service(project / "bundle", record, state.store)
+    return Service(project / "bundle", record, state.store)
+
+
+@pytest.fixture(scope="module", params=["lightgbm", "logistic_regression"])
+def service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    project = tmp_path_factory.mktemp("people")
+    running = _serve(project, _people(), DATA, model=request.param, records=5, size=4096)
     yield running
-    running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(timeout=10) == 0
-    assert b"Traceback" not in running.process.stderr.read()
+    running.end()
 
 
-def test_answers_are_the_models_own_bits(service: Service) -> None:
-    """Every held-out row, over HTTP: the number that the evaluate step recorded."""
+def _sent(service: Service) -> tuple[list[dict], dict[str, list]]:
+    """The held-out rows as a client sends them, and the predictions that evaluate recorded."""
     blobs = service.store.blobs
     predictions = read_table(blobs.read(service.record["evaluate"].output("predictions")))
     table = read_table(blobs.read(service.record["validate"].output("table")))
     rows = table.take(predictions.column("row")).to_pylist()
-    for row, expected in zip(rows, predictions.column("p1").to_pylist(), strict=True):
-        sent = {name: value for name, value in row.items() if value is not None}
-        sent = {name: getattr(v, "isoformat", lambda v=v: v)() for name, v in sent.items()}
-        answer = service.predict(sent).json()
+    sent = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    plain = [{n: getattr(v, "isoformat", lambda v=v: v)() for n, v in r.items()} for r in sent]
+    return plain, predictions.to_pydict()
+
+
+def test_answers_are_the_models_own_bits(service: Service) -> None:
+    """Every held-out row, over HTTP: the number that the evaluate step recorded."""
+    rows, predictions = _sent(service)
+    for row, expected in zip(rows, predictions["p1"], strict=True):
+        answer = service.predict(row).json()
         assert answer["probability"] == expected == answer["probabilities"]["yes"]
         assert answer["prediction"] == ("yes" if expected > 1.0 - expected else "no")
         assert answer["model"] == service.record.model
 
 
 def test_one_record_is_a_batch_of_one(service: Service) -> None:
-    example = json.loads((service.bundle / "example.json").read_text())
+    example = service.example()
     one = service.predict(example).json()
     many = service.predict([example] * 3).json()
     assert many["model"] == one.pop("model")
@@ -144,7 +173,7 @@ def test_one_record_is_a_batch_of_one(service: Service) -> None:
     ],
 )
 def test_a_wrong_field_is_named(service: Service, change: dict, says: str) -> None:
-    example = json.loads((service.bundle / "example.json").read_text())
+    example = service.example()
     body = {k: v for k, v in {**example, **change}.items() if v is not ...}
     answer = service.predict(body)
     assert answer.status_code == 422
@@ -155,7 +184,7 @@ def test_a_wrong_field_is_named(service: Service, change: dict, says: str) -> No
 
 
 def test_missing_and_unseen_values_are_answered(service: Service) -> None:
-    example = json.loads((service.bundle / "example.json").read_text())
+    example = service.example()
     for change in ({"age": None}, {"job title": None}, {"job title": "never seen"}, {"age": 1e300}):
         answer = service.predict({**example, **change})
         assert answer.status_code == 200, answer.text
@@ -188,8 +217,21 @@ def test_what_cannot_be_answered_is_refused(
     assert (status == 405) == ("allow" in answer.headers)
 
 
+def test_a_stated_size_is_refused_before_it_is_sent(service: Service) -> None:
+    lines = ("POST /predict HTTP/1.1", "host: x", "expect: 100-continue", "content-length: 9999999")
+    head = "\r\n".join((*lines, "", ""))
+    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as connection:
+        connection.sendall(head.encode("ascii"))
+        assert connection.recv(100).startswith(b"HTTP/1.1 413")
+
+
+def test_what_was_sent_is_repeated_in_part(service: Service) -> None:
+    answer = service.predict({**service.example(), "k" * 3000: 1})
+    assert answer.status_code == 422 and len(answer.content) < 500
+
+
 def test_too_many_records_are_refused(service: Service) -> None:
-    example = json.loads((service.bundle / "example.json").read_text())
+    example = service.example()
     assert service.predict([example] * 5).status_code == 200
     assert service.predict([example] * 6).status_code == 413
 
@@ -205,3 +247,170 @@ def test_it_tells_about_itself(service: Service) -> None:
     assert service.predict(example).status_code == 200
     head = service.client.head("/model")
     assert head.status_code == 200 and head.content == b""
+
+
+def _work(service: Service, directory: Path, **params: object) -> Work:
+    """The package step's work, as an executor would give it."""
+    blobs, record = service.store.blobs, service.record
+    made = {
+        "metrics": record["evaluate"].output("metrics"),
+        "predictions": record["evaluate"].output("predictions"),
+        "table": record["validate"].output("table"),
+        "profile": record["validate"].output("profile"),
+    }
+    model = record["train"].output("model")
+    blobs.checkout(model, directory / "model")
+    (directory / "bundle").mkdir()
+    family = json.loads((service.bundle / "bundle.json").read_text("utf-8"))["family"]
+    return Work(
+        step="package",
+        params=freeze({"model": {"family": family}, **params}),
+        inputs={name: blobs.read(digest) for name, digest in made.items()}
+        | {"model": directory / "model"},
+        digests={**made, "model": model},
+        outputs={"bundle": directory / "bundle"},
+        threads=1,
+        contract=record.lock.contract,
+    )
+
+
+def test_the_same_inputs_give_the_same_bundle(service: Service, tmp_path: Path) -> None:
+    limits = {"name": "people", "max_records": 5, "max_body_bytes": 4096}
+    package.run(_work(service, tmp_path, deploy=limits))
+    made = {file.name: file.read_bytes() for file in (tmp_path / "bundle").iterdir()}
+    assert made == {name: (service.bundle / name).read_bytes() for name in service.files}
+
+
+def test_every_gate_that_is_not_met_is_told_first(service: Service, tmp_path: Path) -> None:
+    gates = {"roc_auc": ">= 2", "accuracy": "> 1", "log_loss": "< 100"}
+    with pytest.raises(GateError) as caught:
+        package.run(_work(service, tmp_path, evaluate={"gates": gates}))
+    where = [problem.where for problem in caught.value.problems]
+    assert where == [("evaluate", "gates", "accuracy"), ("evaluate", "gates", "roc_auc")]
+    assert not list((tmp_path / "bundle").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("scorer.py", "[1.0 - ", "[1.0000000000000002 - ", "answers"),
+        ("scorer.py", "def features(", "def features((", "cannot be loaded: SyntaxError"),
+        ("scorer.py", ".hour)", ".our)", "fails at row"),
+        ("schema.py", "job title", "job", "fails at row"),
+    ],
+)
+def test_a_service_that_differs_is_refused(
+    service: Service,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    old: str,
+    new: str,
+    says: str,
+) -> None:
+    def broken(spec: object) -> dict[str, str]:
+        files = render(spec)
+        assert old in files[file]
+        return {**files, file: files[file].replace(old, new)}
+
+    monkeypatch.setattr(package, "render", broken)
+    with pytest.raises(StepError) as caught:
+        package.run(_work(service, tmp_path))
+    (problem,) = caught.value.problems
+    assert says in problem.message and problem.message.endswith("the bundle is refused")
+
+
+def test_pandas_can_still_be_imported_beside_the_app(service: Service) -> None:
+    code = "import app, sys; assert not {'pandas', 'sklearn'} & set(sys.modules); import pandas"
+    subprocess.run([sys.executable, "-c", code], cwd=service.bundle, check=True)
+
+
+OTHER = """
+name: people
+target: "`t`\\n# <b>"
+task: {task}
+source: {{kind: csv, path: people.csv}}
+split: {{kind: random, test_size: 0.3}}
+"""
+
+
+def _others(task: str) -> str:
+    draw = random.Random(11)
+    rows = ["tiny,seen,'''; import os,\"`t`\n# <b>\""]
+    for number in range(800):
+        tiny = draw.gauss(0, 1e-4)
+        seen = (
+            f"20{draw.randint(10, 23)}-03-1{draw.randint(0, 9)}T0{draw.randint(0, 9)}:00:00+05:30"
+        )
+        level = draw.choice(["{{ 7*7 }}", "a'b", "\\", ""])
+        truth = f"class {1 + (tiny > 0) + (number % 3 == 0)}" if task == "multiclass" else tiny * 9
+        rows.append(f"{tiny},{seen},{level},{truth}")
+    return "\n".join(rows) + "\n"
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("multiclass", "lightgbm"),
+        ("multiclass", "logistic_regression"),
+        ("regression", "lightgbm"),
+        ("regression", "ridge"),
+    ],
+    ids="-".join,
+)
+def other(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    task, model = request.param
+    project = tmp_path_factory.mktemp("others")
+    data = OTHER.format(task=task)
+    running = _serve(project, _others(task), data, model=model, records=1000, size=1_000_000)
+    yield running
+    running.end()
+
+
+def test_a_list_is_answered_in_the_models_bits(other: Service) -> None:
+    """All held-out rows at once: enough of them to be scored in a thread."""
+    rows, predictions = _sent(other)
+    assert len(rows) > 200
+    answers = other.predict(rows).json()["predictions"]
+    outputs = [predictions[name] for name in predictions if name not in ("row", "truth")]
+    classes = other.record.lock.contract.classes
+    for answer, expected in zip(answers, zip(*outputs, strict=True), strict=True):
+        if classes:
+            assert answer["probabilities"] == dict(zip(classes, expected, strict=True))
+            assert answer["prediction"] == classes[int(np.argmax(expected))]
+            assert "probability" not in answer
+        else:
+            assert answer == {"prediction": expected[0]}
+    assert other.predict(rows[0]).json() == {**answers[0], "model": other.record.model}
+
+
+@pytest.mark.parametrize(
+    ("seen", "status"),
+    [
+        ("2024-01-31T12:00:00+05:30", 200),
+        ("2024-01-31T06:30:00Z", 200),
+        ("2024-01-31T12:00:00", 422),
+        ("0001-01-01T00:00:00+14:00", 422),
+        ("9999-12-31T23:59:59-14:00", 422),
+    ],
+)
+def test_a_time_with_a_zone_is_taken_in_utc(other: Service, seen: str, status: int) -> None:
+    answer = other.predict({**other.example(), "seen": seen})
+    assert answer.status_code == status, answer.text
+    assert status == 200 or "`seen`" in answer.json()["detail"]
+    if status == 200:
+        same = other.predict({**other.example(), "seen": "2024-01-31T06:30:00+00:00"})
+        assert answer.json() == same.json()
+
+
+def test_an_answer_is_a_number_or_a_refusal(other: Service) -> None:
+    """Values that overflow on their way through a linear model have no answer."""
+    family = other.client.get("/model").json()["family"]
+    answer = other.predict([other.example(), {**other.example(), "tiny": 1.7e308}])
+    if family == "lightgbm":
+        assert answer.status_code == 200
+    else:
+        assert answer.status_code == 422
+        assert answer.json()["detail"].endswith("its answer is no number - at `$[1]`")

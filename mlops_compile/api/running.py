@@ -6,15 +6,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlops_compile.api.compiling import compile
+from mlops_compile.api.compiling import compile_config
 from mlops_compile.api.locks import LOCK_FILE, read_lock
-from mlops_compile.api.state import State, state_with
+from mlops_compile.api.state import State, state_of
+from mlops_compile.compiler.check import check_places
+from mlops_compile.compiler.compose import compose
 from mlops_compile.execute.environment import installed_version
 from mlops_compile.execute.local import execute
 from mlops_compile.execute.observer import Observer, Silent
 from mlops_compile.ir.key import plan_preimages
 from mlops_compile.ir.lock import Lock, encode
-from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, problem
+from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, StoreError, problem
 from mlops_compile.ir.record import RunRecord, decode_record, encode_record
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import pretty
@@ -36,10 +38,13 @@ def run(
 
     Raises StepError (its `record` holds what was made) when a step fails.
     """
+    place = Path(project)
+    config = compose(() if isinstance(lock, Lock) else tuple(lock), place)
+    state, execution = state_of(config, place), check_places(config)[1]
     if not isinstance(lock, Lock):
-        lock = compile(lock, project=project)
-    state = state_with((), Path(project))
-    record = execute_lock(lock, state, Path(project), observer or Silent(), threads)
+        lock = compile_config(config, place).lock
+    cores = threads or execution.threads
+    record = execute_lock(lock, state, place, observer or Silent(), cores)
     if not record.ok:
         raise failure(record)
     return record
@@ -69,7 +74,7 @@ def execute_lock(
     def locate(source: Source) -> Path:
         return project / source.location
 
-    cores = threads or len(os.sched_getaffinity(0))
+    cores = threads or _cores()
     record = execute(lock, state.store, locate, observer, cores)
     for name, preimage in plan_preimages(lock, needs_of(lock)).items():
         if record[name].status in ("ran", "hit"):
@@ -89,12 +94,28 @@ def _check_environment(lock: Lock) -> None:
         raise CompileError(found)
 
 
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def write_run(record: RunRecord, state: State, directory: Path) -> Path | None:
     """Write a run's documents, and its bundle if there is one, into its directory.
 
     Gives the bundle's directory. MissingBlob if the bundle was damaged in the store: it is made
-    anew by the next run.
+    anew by the next run. StoreError where the directory cannot be written.
     """
+    try:
+        return _write_run(record, state, directory)
+    except OSError as error:
+        message = f"the run's directory {directory} cannot be written: {error.strerror or error}"
+        hint = "make room; the results are in the store, and the same command writes them again"
+        raise StoreError([problem("disk", message, hint=hint)]) from None
+
+
+def _write_run(record: RunRecord, state: State, directory: Path) -> Path | None:
     directory.mkdir(parents=True, exist_ok=True)
     write_atomic(directory / LOCK_FILE, encode(record.lock).encode("utf-8"))
     write_atomic(directory / "metrics.json", pretty(record.metrics).encode("utf-8"))
@@ -131,4 +152,8 @@ def read_run(directory: Path) -> RunRecord:
         message = f"{directory} is not a run directory: it has no record.json"
         raise CompileError([problem("no-run", message)])
     lock = read_lock(directory / LOCK_FILE)
-    return decode_record(file.read_text("utf-8"), lock, str(file))
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CompileError([problem("record", f"{file} cannot be read: {error}")]) from None
+    return decode_record(text, lock, str(file))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import hydra
-from hydra.conf import HydraConf, RunDir
+from hydra.conf import HydraConf, RunDir, SweepDir
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from mlops_compile.compiler.compose import (
     CONFIG_NAME,
     config_directory,
+    group_names,
     plain_override,
     refusals,
     register_groups,
@@ -76,7 +77,8 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     `--info`, `--help`). CompileError says what Hydra refuses; a task's errors pass through.
     """
     flags, overrides = _order(words)
-    written = {plain_override(text): text for text in overrides}
+    groups = group_names(Path.cwd())
+    written = {plain_override(text, groups): text for text in overrides}
     results: list[T] = []
     problems: list[BaseException] = []
 
@@ -91,9 +93,13 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
         except Exception as error:
             problems.append(error)
 
-    OmegaConf.register_new_resolver("mlops_run", _reserver(reserve=not inspect), replace=True)
-    run_dir = HydraConf(run=RunDir(dir="outputs/${mlops_run:}"))
-    ConfigStore.instance().store(group="hydra", name="config", node=run_dir, provider="hydra")
+    reserve = _reserver(reserve=not inspect)
+    OmegaConf.register_new_resolver("mlops_run", reserve, replace=True)
+    directories = HydraConf(
+        run=RunDir(dir="${mlops_run:outputs}"),
+        sweep=SweepDir(dir="${mlops_run:multirun}", subdir="${hydra.job.num}"),
+    )
+    ConfigStore.instance().store(group="hydra", name="config", node=directories, provider="hydra")
     register_groups()
     directory = config_directory(Path.cwd())
     ours = ("hydra.job.name=mlops_compile", *(_INSPECT if inspect else ()))
@@ -152,23 +158,23 @@ def _job_config(config: DictConfig, written: dict[str, str]) -> Config:
     return to_config(config, paths, overrides, str(runtime.job.config_name))
 
 
-def _reserver(*, reserve: bool) -> Callable[[], str]:
-    """Gives DATE/TIME of this run; reserved by making the directory, so that two runs in the same
-    second never share one."""
-    chosen: list[str] = []
+def _reserver(*, reserve: bool) -> Callable[[str], str]:
+    """Gives PARENT/DATE/TIME of this run; reserved by making the directory, so that two runs in the
+    same second never share one."""
+    chosen: dict[str, str] = {}
 
-    def directory() -> str:
-        while not chosen:
-            name = time.strftime("%Y-%m-%d/%H-%M-%S")
+    def directory(parent: str) -> str:
+        while parent not in chosen:
+            name = f"{parent}/{time.strftime('%Y-%m-%d/%H-%M-%S')}"
             if reserve:
                 try:
-                    os.makedirs(Path("outputs", name).parent, exist_ok=True)
-                    os.mkdir(Path("outputs", name))
+                    os.makedirs(os.path.dirname(name), exist_ok=True)
+                    os.mkdir(name)
                 except FileExistsError:
                     time.sleep(0.05)
                     continue
-            chosen.append(name)
-        return chosen[0]
+            chosen[parent] = name
+        return chosen[parent]
 
     return directory
 

@@ -16,10 +16,12 @@ from mlops_compile.cli.front import Job, run_hydra
 from mlops_compile.cli.show import metrics_table, observer, say_problems
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.compiler.check import check_places
+from mlops_compile.compiler.verify import verify
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import CompileError, ProblemsError, UsageError, problem
 from mlops_compile.ir.record import RunRecord
 from mlops_compile.ir.value import Map, pretty
+from mlops_compile.steps.kinds import needs_of
 
 _PLACES = ("store.", "store=", "execution.", "execution=", "hydra.", "hydra/")
 
@@ -74,7 +76,7 @@ def _check_usage(call: Call, many: bool) -> None:
     refused = [
         word
         for word in call.rest
-        if not word.startswith("-") and "=" in word and not word.lstrip("+~").startswith(_PLACES)
+        if not word.startswith("-") and not word.lstrip("+~").startswith(_PLACES)
     ]
     if refused:
         message = f"--plan executes exactly that lock, so {refused[0]!r} would change nothing"
@@ -100,7 +102,10 @@ def _run(job: Job, options: Namespace, call: Call) -> Done:
 
 def _lock(job: Job, options: Namespace) -> tuple[Lock, State]:
     if options.plan is not None:
-        return read_lock(options.plan), state_of(job.config, Path())
+        lock = read_lock(options.plan)
+        needs_of(lock)
+        verify(lock)
+        return lock, state_of(job.config, Path())
     committed = committed_lock(Path(LOCK_FILE)) if options.locked else None
     compilation = compile_config(job.config, Path(), committed=committed)
     if options.locked:

@@ -61,22 +61,31 @@ def compose(overrides: tuple[str, ...], project: Path, config_name: str = CONFIG
     GlobalHydra.instance().clear()
     try:
         with refusals(), initialize_config_dir(str(directory), version_base="1.3"):
-            config = hydra_compose(config_name, overrides=[*map(plain_override, overrides)])
+            groups = group_names(project)
+            given = [plain_override(text, groups) for text in overrides]
+            config = hydra_compose(config_name, overrides=given)
             return to_config(config, (str(directory),), overrides, config_name)
     finally:
         GlobalHydra.instance().clear()
 
 
-def plain_override(text: str) -> str:
+def group_names(project: Path) -> frozenset[str]:
+    """The config groups: folders of the project's conf/ and of the built-in one."""
+    places = (config_directory(project), resource("conf"))
+    return frozenset(path.name for place in places for path in place.iterdir() if path.is_dir())
+
+
+def plain_override(text: str, groups: frozenset[str]) -> str:
     """An override that sets a plain value, so that it also sets what no file lists.
 
-    `model.params.max_depth=3` becomes `++model.params.max_depth=3`; groups, `+`, `++` and `~` stay
-    as they are.
+    `model.params.max_depth=3` becomes `++model.params.max_depth=3`; choices of groups, and what
+    begins with `+` or `~`, stay as they are.
     """
     text = bare_keys(text)
     key, equals, _ = text.partition("=")
-    plain = equals and key and key[0] not in "+~" and not key.startswith("hydra")
-    return f"++{text}" if plain and ("." in key or key == "seed") and "@" not in key else text
+    if not equals or not key or key[0] in "+~" or "@" in key or "/" in key:
+        return text
+    return text if key in groups or key.partition(".")[0] == "hydra" else f"++{text}"
 
 
 def bare_keys(text: str) -> str:
@@ -219,6 +228,8 @@ def _hydra_problem(error: Exception) -> Problem:
         text = str(deepest.msg or deepest)
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     hint = _HINTS.get(type(deepest).__name__, "")
+    if match := re.match(r"Multiple values for (\S+)\.", text):
+        hint = f"{match[1]} has its place in the defaults list: write {match[1]}=NAME, without a +"
     return problem("compose", "\n  ".join(lines[:3]) or type(error).__name__, where, hint)
 
 

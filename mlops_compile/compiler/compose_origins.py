@@ -31,7 +31,8 @@ def origins(composition: Composition) -> dict[KeyPath, Origin]:
     register_groups()
     search_path = create_config_search_path(composition.search_path[0])
     loader = ConfigLoaderImpl(config_search_path=search_path)
-    overrides = [plain_override(text) for text in composition.overrides]
+    groups = frozenset(loader.list_groups(""))
+    overrides = [plain_override(text, groups) for text in composition.overrides]
     found: dict[KeyPath, Origin] = {}
     try:
         defaults = loader.compute_defaults_list(composition.config_name, overrides, RunMode.RUN)

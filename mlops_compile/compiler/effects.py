@@ -95,7 +95,7 @@ def _causes(preimage: Map) -> dict[tuple[str, ...], Value]:
             if path[1:]:
                 found[path[1:]] = value
         elif head == "source":
-            found[("data content", *path[2:])] = value
+            found[("data", "content") if path[1] == "digest" else ("data", *path[1:])] = value
         elif head == "environment":
             if path[1:]:
                 found[path[1:]] = value

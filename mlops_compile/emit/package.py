@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from mlops_compile.emit.prove import prove
 from mlops_compile.emit.render import render
 from mlops_compile.emit.spec import serving_spec
-from mlops_compile.ir.problem import GateError, Problem, problem
+from mlops_compile.ir.problem import GateError, Problem, StepError, problem
 from mlops_compile.ir.value import Map, Value, parse
-from mlops_compile.steps.train import META, PREPARATION
+from mlops_compile.steps.train import META, PREPARATION, read_meta
 
 if TYPE_CHECKING:
     from mlops_compile.steps.kind import Work
@@ -32,6 +32,12 @@ def run(work: Work) -> None:
     assert isinstance(metrics, Map) and isinstance(evaluate, Map)
     if found := unmet(evaluate.get("gates", Map()), metrics["test"]):
         raise GateError(found)
+    classes = read_meta(work.inputs["model"])["classes"]
+    if work.contract is None or classes != work.contract.classes:
+        message = "the lock's contract names other classes than the data and the model have"
+        hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
+        where = ("contract", "response", "classes")
+        raise StepError([problem("contract", message, where, hint)])
     spec = serving_spec(work)
     bundle = work.outputs["bundle"]
     for name, text in render(spec).items():

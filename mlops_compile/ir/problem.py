@@ -110,6 +110,7 @@ def with_origins(
         for depth in range(len(found.where), 0, -1):
             if origin := origins.get(found.where[:depth]):
                 return replace(found, origin=origin)
-        return found
+        below = (origins[key] for key in sorted(origins) if key[: len(found.where)] == found.where)
+        return replace(found, origin=next(below, None))
 
     return tuple(place(found) for found in problems)
