@@ -290,12 +290,21 @@ def test_every_gate_that_is_not_met_is_told_first(service: Service, tmp_path: Pa
     assert not list((tmp_path / "bundle").iterdir())
 
 
+# One record is answered well; in a list, every record is answered as the first.
+FIRST_FOR_ALL = """_well = Scorer.scores
+Scorer.scores = lambda self, records: _well(self, records[:1]) * len(records)
+
+
+"""
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "says"),
     [
         ("scorer.py", "[1.0 - ", "[1.0000000000000002 - ", "answers"),
         ("scorer.py", "def features(", "def features((", "cannot be loaded: SyntaxError"),
         ("scorer.py", ".hour)", ".our)", "fails at row"),
+        ("scorer.py", "def answer(", f"{FIRST_FOR_ALL}def answer(", "answers"),
         ("schema.py", "job title", "job", "fails at row"),
     ],
 )

@@ -67,7 +67,8 @@ def _hoisted(
     lines: tuple[str, ...], attribute: str
 ) -> tuple[tuple[str, ...], tuple[LevelTable, ...]]:
     """Dicts in the lines become constants: Python would build them anew for every record."""
-    kept, tables = [], []
+    kept: list[str] = []
+    tables: list[LevelTable] = []
     for line in lines:
         found = [node for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Dict)]
         for node in found:

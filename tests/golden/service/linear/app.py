@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import signal
 import sys
 from pathlib import Path
 
 import msgspec
 
+# Bytecode beside the bundle's files would change the bundle, which is named by its digest.
+sys.dont_write_bytecode = True
 from schema import Record  # noqa: E402
 from scorer import Scorer, answer  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-MODEL = 'abababababababababababababababababababababababababababababababab'
+MODEL = "abababababababababababababababababababababababababababababababab"
 MAX_RECORDS = 1000
 MAX_BODY_BYTES = 10485760
 # A request of more records than this is scored in a thread, so that others need not wait.
 LARGE = 200
+# A longer sentence about what is wrong with a request is cut: it repeats what was sent.
+LONGEST_DETAIL = 300
+TOO_LARGE = (413, "content too large", f"at most {MAX_BODY_BYTES} bytes")
 
 _scorer = Scorer(HERE)
 _one = msgspec.json.Decoder(Record)
@@ -39,6 +45,8 @@ class Refused(Exception):
 
     def __init__(self, status: int, title: str, detail: str, allow: str = "") -> None:
         super().__init__(detail)
+        if len(detail) > LONGEST_DETAIL:
+            detail = detail[:LONGEST_DETAIL] + "..."
         self.status, self.title, self.detail, self.allow = status, title, detail, allow
 
 
@@ -95,7 +103,10 @@ async def _body(scope, receive) -> bytes:
     headers = dict(scope["headers"])
     kind = headers.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
     if kind != b"application/json":
-        raise Refused(415, "unsupported media type", "set the header content-type: application/json")
+        raise Refused(415, "unsupported media type", "the content-type must be application/json")
+    stated = headers.get(b"content-length", b"0")
+    if stated.isdigit() and int(stated) > MAX_BODY_BYTES:
+        raise Refused(*TOO_LARGE)
     chunks, size = [], 0
     while True:
         message = await receive()
@@ -104,7 +115,7 @@ async def _body(scope, receive) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > MAX_BODY_BYTES:
-            raise Refused(413, "content too large", f"at most {MAX_BODY_BYTES} bytes")
+            raise Refused(*TOO_LARGE)
         chunks.append(chunk)
         if not message.get("more_body"):
             return b"".join(chunks)
@@ -124,6 +135,11 @@ async def _predict(body: bytes) -> bytes:
         scores = await asyncio.to_thread(_scorer.scores, records)
     else:
         scores = _scorer.scores(records) if records else []
+    for number, row in enumerate(scores):
+        if not all(map(math.isfinite, row)):
+            where = f" - at `$[{number}]`" if many else ""
+            detail = f"the values are too large for this model: its answer is no number{where}"
+            raise Refused(422, "unprocessable content", detail)
     if many:
         return _encode({"predictions": [answer(row) for row in scores], "model": MODEL})
     return _encode({**answer(scores[0]), "model": MODEL})

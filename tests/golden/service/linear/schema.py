@@ -7,12 +7,18 @@ from datetime import datetime, timezone
 import msgspec
 
 
-class Record(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False, rename={
-    "c0": 'age',
-    "c1": 'from',
-    "c2": 'job',
-    "c3": 'paid',
-}):
+class Record(
+    msgspec.Struct,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    gc=False,
+    rename={
+        "c0": "age",
+        "c1": "from",
+        "c2": "job",
+        "c3": "paid",
+    },
+):
     """One row. Attributes stand in the order of the contract."""
 
     c0: float
@@ -22,7 +28,7 @@ class Record(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False,
 
     def __post_init__(self) -> None:
         if self.c1 is not None:
-            self.c1 = moment(self.c1, 'from', False)
+            self.c1 = moment(self.c1, "from", False)
 
 
 def moment(text: str, field: str, zoned: bool) -> datetime:
@@ -33,4 +39,7 @@ def moment(text: str, field: str, zoned: bool) -> datetime:
         raise ValueError(f"field `{field}` must be a time in ISO 8601") from None
     if zoned != (found.tzinfo is not None):
         raise ValueError(f"field `{field}` must be a time {'with' if zoned else 'without'} a zone")
-    return found.astimezone(timezone.utc).replace(tzinfo=None) if zoned else found
+    try:
+        return found.astimezone(timezone.utc).replace(tzinfo=None) if zoned else found
+    except OverflowError:
+        raise ValueError(f"field `{field}` must lie in the years 1 to 9999 in UTC") from None

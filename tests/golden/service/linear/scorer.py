@@ -6,24 +6,27 @@ import json
 import math
 from pathlib import Path
 
-
 NAN = float("nan")
-CLASSES = ['no', 'yes']
+CLASSES = ["no", "yes"]
 FEATURES = 4
+LEVELS_C2_0 = {
+    "cook": 0.0,
+    "smith": 1.0,
+}
 
 
 def features(record: object) -> tuple[float, ...]:
     """The model's features of one record, in the model's order."""
-    # 'age'
+    # "age"
     c0 = record.c0
     c0_0 = (c0 - 40.5) / 12.0
-    # 'from'
+    # "from"
     c1 = record.c1
     c1_0 = NAN if c1 is None else float(c1.hour)
-    # 'job'
+    # "job"
     c2 = record.c2
-    c2_0 = {'cook': 0.0, 'smith': 1.0}.get(c2, NAN)
-    # 'paid'
+    c2_0 = LEVELS_C2_0.get(c2, NAN)
+    # "paid"
     c3 = float(record.c3)
     return (
         c0_0,
@@ -60,7 +63,6 @@ def sigmoid(score: float) -> float:
         return 1.0 / (1.0 + math.exp(-score))
     power = math.exp(score)
     return power / (1.0 + power)
-
 
 
 def answer(scores: list[float]) -> dict[str, object]:
