@@ -75,6 +75,17 @@ CASES = {
         ["data.split={kind: time, column: city}"],
         ["'city'", "no dates"],
     ),
+    "impure in a file": (
+        _write("conf/deploy/http.yaml", b"# the service\nname: ${now:%S}\n"),
+        [],
+        ["conf/deploy/http.yaml:2:1: deploy.name", "now"],
+    ),
+    "no option": (_nothing, ["model=lightgmb"], ["override model=lightgmb", "'lightgbm'"]),
+    "config not utf-8": (
+        _write("conf/deploy/http.yaml", b"# the service\nname: caf\xe9\n"),
+        [],
+        ["conf/deploy/http.yaml:2:10", "UTF-8"],
+    ),
     "bad yaml": (
         _write("conf/data/shop.yaml", b"name: shop\ntarget: [a\ntask: binary\n"),
         [],

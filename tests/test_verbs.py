@@ -171,6 +171,14 @@ def test_runs_at_once_never_share_a_directory(tmp_path: Path) -> None:
     assert outputs[0] == outputs[1] == outputs[2]
 
 
+def test_a_run_that_has_no_place_says_so(tmp_path: Path) -> None:
+    (tmp_path / "outputs").write_text("mine", "utf-8")
+    answer = mlops(tmp_path, "run")
+    assert answer.code == 7
+    assert "outputs/" in answer.err and "cannot be made" in answer.err
+    assert (tmp_path / "outputs").read_text("utf-8") == "mine"
+
+
 def test_a_multirun_goes_on_after_a_failure(project: Path) -> None:
     words = ("data.split.test_size=0.2,1.5,0.3", *SMALL)
     answer = mlops(project, "run", "-m", "--json", *words)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_compile.api.state import State, state_of
 from mlops_compile.compiler.check import check
-from mlops_compile.compiler.compose import compose
+from mlops_compile.compiler.compose.config import compose
+from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.effects import Effect, effects
 from mlops_compile.compiler.lower import lower
 from mlops_compile.compiler.pin import pin
@@ -20,7 +20,7 @@ from mlops_compile.execute.platform import this_platform
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Plan, violations
-from mlops_compile.ir.problem import CompileError, Problem, problem, with_origins
+from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.steps.kinds import needs_of
 
 
@@ -43,22 +43,6 @@ def compile(overrides: Sequence[str] = (), *, project: str | Path = ".") -> Lock
     return compile_config(compose(tuple(overrides), Path(project)), Path(project)).lock
 
 
-@contextmanager
-def located(config: Config) -> Iterator[None]:
-    """Problems raised inside get the file and line, or the override, that set their key."""
-    try:
-        yield
-    except CompileError as error:
-        raise CompileError(places_of(error.problems, config)) from None
-
-
-def places_of(problems: tuple[Problem, ...], config: Config) -> tuple[Problem, ...]:
-    """Problems with the file and line, or the override, that set their key."""
-    from mlops_compile.compiler.compose_origins import origins  # only on the way to an error
-
-    return with_origins(problems, origins(config.composition))
-
-
 def compile_config(
     config: Config, project: Path, *, refresh: bool = False, committed: Lock | None = None
 ) -> Compilation:
@@ -66,7 +50,7 @@ def compile_config(
 
     `refresh` looks at sources again; the pins of `committed` stand where the data is not here.
     """
-    with located(config):
+    with located(config.composition):
         spec = check(config)
         plan = lower(spec)
         if found := violations(plan):

@@ -10,7 +10,7 @@ from mlops_compile.api.compiling import compile_config
 from mlops_compile.api.locks import LOCK_FILE, read_lock
 from mlops_compile.api.state import State, state_of
 from mlops_compile.compiler.check import check_places
-from mlops_compile.compiler.compose import compose
+from mlops_compile.compiler.compose.config import compose
 from mlops_compile.execute.environment import installed_version
 from mlops_compile.execute.local import execute
 from mlops_compile.execute.observer import Observer, Silent

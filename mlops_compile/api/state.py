@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_compile.compiler.check import check_places
-from mlops_compile.compiler.compose import compose
+from mlops_compile.compiler.compose.config import compose
 from mlops_compile.ir.config import Config
 from mlops_compile.store.cache import FileCache
 from mlops_compile.store.store import Store

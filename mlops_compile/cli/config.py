@@ -9,7 +9,7 @@ import yaml
 from mlops_compile.cli.front import Job, run_hydra
 from mlops_compile.cli.show import table
 from mlops_compile.cli.verb import Call, Verb
-from mlops_compile.compiler.compose_origins import origins
+from mlops_compile.compiler.compose.origins import origins
 from mlops_compile.ir.value import Map, canonical, dotted, leaves, pretty, thaw
 
 

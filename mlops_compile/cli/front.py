@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import hydra
 from hydra.conf import HydraConf, RunDir, SweepDir
@@ -21,17 +20,17 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from mlops_compile.compiler.compose import (
-    CONFIG_NAME,
+from mlops_compile.compiler.compose.config import CONFIG_NAME, to_config
+from mlops_compile.compiler.compose.origins import located
+from mlops_compile.compiler.compose.overrides import plain_override
+from mlops_compile.compiler.compose.refusals import refusals
+from mlops_compile.compiler.compose.search_path import (
     config_directory,
     group_names,
-    plain_override,
-    refusals,
     register_groups,
-    to_config,
 )
-from mlops_compile.ir.config import Config
-from mlops_compile.ir.problem import UsageError, problem
+from mlops_compile.ir.config import Composition, Config
+from mlops_compile.ir.problem import CompileError, StoreError, UsageError, problem
 
 T = TypeVar("T")
 
@@ -85,15 +84,14 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     def call(config: DictConfig) -> None:
         try:
             _quiet_console()
-            with refusals():
-                composed = _job_config(config, written)
+            composed = _job_config(config, written)
             directory = Path(HydraConfig.get().runtime.output_dir)
             job = Job(config=composed, directory=directory)
             results.append(task(job))
         except Exception as error:
             problems.append(error)
 
-    reserve = _reserver(reserve=not inspect)
+    reserve = _Reserver(reserve=not inspect)
     OmegaConf.register_new_resolver("mlops_run", reserve, replace=True)
     directories = HydraConf(
         run=RunDir(dir="${mlops_run:outputs}"),
@@ -106,12 +104,17 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     before = sys.argv
     sys.argv = ["mlops-compile", *flags, *ours, *written]
     answers = any(flag.partition("=")[0] in _ANSWERS for flag in flags)
+    asked = Composition(
+        config_name=CONFIG_NAME, search_path=(str(directory),), overrides=tuple(overrides)
+    )
     quiet = contextlib.nullcontext() if answers else contextlib.redirect_stdout(sys.stderr)
     try:
-        with quiet, refusals():
+        with quiet, located(asked), refusals(asked.search_path):
             hydra.main(version_base="1.3", config_path=str(directory), config_name=CONFIG_NAME)(
                 call
             )()
+    except CompileError as error:
+        raise reserve.refused or error from None
     finally:
         sys.argv = before
     if problems:
@@ -153,30 +156,54 @@ def _job_config(config: DictConfig, written: dict[str, str]) -> Config:
     paths = tuple(
         str(source.path) for source in runtime.runtime.config_sources if source.schema == "file"
     )
-    given = map(str, runtime.overrides.task)
+    given = OmegaConf.to_container(runtime.overrides.task, resolve=False)
+    assert isinstance(given, list)
     overrides = tuple(written.get(text, text.removeprefix("++")) for text in given)
-    return to_config(config, paths, overrides, str(runtime.job.config_name))
+    composition = Composition(
+        config_name=str(runtime.job.config_name), search_path=paths, overrides=overrides
+    )
+    with located(composition), refusals(paths):
+        return to_config(config, composition)
 
 
-def _reserver(*, reserve: bool) -> Callable[[str], str]:
+class _Reserver:
     """Gives PARENT/DATE/TIME of this run; reserved by making the directory, so that two runs in the
-    same second never share one."""
-    chosen: dict[str, str] = {}
+    same second never share one. `refused` is why a directory could not be made."""
 
-    def directory(parent: str) -> str:
-        while parent not in chosen:
+    def __init__(self, *, reserve: bool) -> None:
+        self._reserve = reserve
+        self._chosen: dict[str, str] = {}
+        self.refused: StoreError | None = None
+
+    def __call__(self, parent: str) -> str:
+        while parent not in self._chosen:
             name = f"{parent}/{time.strftime('%Y-%m-%d/%H-%M-%S')}"
-            if reserve:
-                try:
-                    os.makedirs(os.path.dirname(name), exist_ok=True)
-                    os.mkdir(name)
-                except FileExistsError:
-                    time.sleep(0.05)
-                    continue
-            chosen[parent] = name
-        return chosen[parent]
+            if not self._reserve or self._made(name):
+                self._chosen[parent] = name
+            else:
+                time.sleep(0.05)
+        return self._chosen[parent]
 
-    return directory
+    def _made(self, name: str) -> bool:
+        """Whether this call made the directory; False if it was there."""
+        place = Path(name)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.mkdir()
+        except FileExistsError:
+            if place.is_dir():
+                return False
+            self._refuse(name, "a file is in the way")
+        except OSError as error:
+            self._refuse(name, error.strerror or str(error))
+        return True
+
+    def _refuse(self, name: str, why: str) -> NoReturn:
+        """Hydra puts what is raised here into a sentence of its own: it is kept."""
+        hint = "let this user write there, or name another place: hydra.run.dir=PATH"
+        message = f"the run's directory {name} cannot be made: {why}"
+        self.refused = StoreError([problem("disk", message, hint=hint)])
+        raise self.refused
 
 
 def _quiet_console() -> None:

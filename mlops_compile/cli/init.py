@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -49,7 +50,14 @@ def _said(directory: Path, proposal: Proposal, files: tuple[str, ...]) -> str:
     lines += [f"note: {warning}" for warning in proposal.warnings]
     lines.append(f"baseline to beat: {metric} {number(value)}")
     lines.append(f"wrote {', '.join(files)}")
-    return "\n".join([*lines, "", "next:", f"  cd {directory} && mlops-compile run"])
+    return "\n".join(
+        [*lines, "", "next:", f"  cd {shlex.quote(str(directory))} && mlops-compile run"]
+    )
+
+
+def _printable(line: str) -> str:
+    """A line that cannot move the cursor, whatever a column is called."""
+    return "".join(char if char.isprintable() else "?" for char in line)
 
 
 VERB = Verb(

@@ -109,7 +109,9 @@ def _parse(verb: Verb, words: list[str]) -> tuple[Namespace, tuple[str, ...]]:
     if verb.composes and ("--help" in left or "-h" in left):
         parser.print_help(sys.stdout)
         print("\n", end="")
-    if not verb.composes and any(word.startswith("-") for word in left):
-        unknown = next(word for word in left if word.startswith("-"))
-        raise UsageError([problem("usage", f"{verb.name} has no option {unknown}")])
+    if not verb.composes and left:
+        word = next((word for word in left if word.startswith("-")), left[0])
+        what = f"has no option {word}" if word.startswith("-") else f"does not take {word!r}"
+        hint = f"see `mlops-compile {verb.name} --help`"
+        raise UsageError([problem("usage", f"{verb.name} {what}", hint=hint)])
     return options, tuple(left)

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_compile.api.compiling import compile_config, places_of
+from mlops_compile.api.compiling import compile_config
 from mlops_compile.api.locks import LOCK_FILE, read_lock
 from mlops_compile.api.running import failure, run_and_write
 from mlops_compile.api.state import State, state_of
@@ -16,6 +16,7 @@ from mlops_compile.cli.front import Job, run_hydra
 from mlops_compile.cli.show import metrics_table, observer, say_problems
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.compiler.check import check_places
+from mlops_compile.compiler.compose.origins import places_of
 from mlops_compile.compiler.verify import verify
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import CompileError, ProblemsError, UsageError, problem
@@ -94,7 +95,7 @@ def _run(job: Job, options: Namespace, call: Call) -> Done:
     if not record.ok:
         problems = failure(record).problems
         config = job.config if options.plan is None else None
-        say_problems(places_of(problems, config) if config else problems, call.err)
+        say_problems(places_of(problems, config.composition) if config else problems, call.err)
     if not options.json:
         print(_summary(record, job.directory, bundle), file=call.out)
     return Done(job=job, record=record, bundle=bundle)

@@ -13,7 +13,7 @@ from mlops_compile.ir.contract import RequestField
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.serving import ServedColumn, ServingSpec
 from mlops_compile.ir.value import Map, Value, parse
-from mlops_compile.steps.deploy import Deploy
+from mlops_compile.steps.deploy import SERVICE, Deploy
 from mlops_compile.steps.kinds import family_of
 from mlops_compile.steps.prepare import read_preparation
 from mlops_compile.steps.tables import read_table
@@ -21,8 +21,6 @@ from mlops_compile.steps.train import PREPARATION
 
 if TYPE_CHECKING:
     from mlops_compile.steps.kind import Work
-
-_ALWAYS = ("click", "h11", "msgspec", "uvicorn")
 
 
 def serving_spec(work: Work) -> ServingSpec:
@@ -58,7 +56,7 @@ def serving_spec(work: Work) -> ServingSpec:
         made=_made(preparation),
         example=_example(columns, profile["columns"]),
         requirements=tuple(
-            (name, importlib.metadata.version(name)) for name in sorted({*_ALWAYS, *family.serving})
+            (name, importlib.metadata.version(name)) for name in sorted({*SERVICE, *family.serving})
         ),
         max_records=deploy.max_records,
         max_body_bytes=deploy.max_body_bytes,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from mlops_compile.ir.value import Map, Value
 
+_CHUNK = 1 << 20
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -45,3 +47,12 @@ def is_sha256(text: str) -> bool:
 def digest_of(data: bytes) -> Digest:
     """The digest of bytes in memory."""
     return Digest(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+def digest_of_stream(stream: BinaryIO) -> Digest:
+    """The digest of all that is left to read of a binary stream."""
+    hasher, size = hashlib.sha256(), 0
+    while chunk := stream.read(_CHUNK):
+        hasher.update(chunk)
+        size += len(chunk)
+    return Digest(sha256=hasher.hexdigest(), size=size)

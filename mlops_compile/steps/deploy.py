@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from mlops_compile.ir.schema import key
 
+# The distributions that a service needs whatever its model; a family adds its own.
+SERVICE = ("click", "h11", "msgspec", "uvicorn")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deploy:

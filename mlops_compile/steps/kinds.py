@@ -9,6 +9,7 @@ from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.value import KeyPath, Map, Value, pick
+from mlops_compile.steps.deploy import SERVICE
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family
 from mlops_compile.steps.kind import StepKind
@@ -49,7 +50,7 @@ def _evaluate_needs(params: Map) -> Needs:
 
 def _package_needs(params: Map) -> Needs:
     family = family_of(params)
-    both = {*family.serving, *_TABLES, "click", "h11", "jinja2", "markupsafe", "msgspec", "uvicorn"}
+    both = {*SERVICE, *family.serving, *_TABLES, "jinja2", "markupsafe"}
     return Needs(distributions=tuple(sorted(both)), contract=True)
 
 

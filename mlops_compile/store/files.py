@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
-from mlops_compile.ir.digest import Digest
+from mlops_compile.ir.digest import Digest, digest_of_stream
 
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409  # linux/fs.h; shares extents until one side is written
@@ -64,11 +63,8 @@ def copy_tree(source: Path, target: Path) -> None:
 
 def digest_file(path: Path, sync: bool = False) -> Digest:
     """The digest of a file's bytes; with `sync`, they are durable afterwards."""
-    hasher, size = hashlib.sha256(), 0
     with path.open("rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
-            hasher.update(chunk)
-            size += len(chunk)
+        digest = digest_of_stream(file)
         if sync:
             os.fsync(file.fileno())
-    return Digest(sha256=hasher.hexdigest(), size=size)
+    return digest

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops_compile.ir.digest import Digest, digest_of
+from mlops_compile.ir.digest import Digest, digest_of, digest_of_stream
 from mlops_compile.ir.source import ColumnFact, Source
 from mlops_compile.ir.value import canonical
 
@@ -27,17 +26,12 @@ class Facts:
 
 
 MOST_LEVELS = 1000
-_CHUNK = 1 << 20
 
 
 def file_digest(file: Path) -> Digest:
     """The digest of a file's bytes."""
-    hasher, size = hashlib.sha256(), 0
     with file.open("rb", buffering=0) as stream:
-        while chunk := stream.read(_CHUNK):
-            hasher.update(chunk)
-            size += len(chunk)
-    return Digest(sha256=hasher.hexdigest(), size=size)
+        return digest_of_stream(stream)
 
 
 def combined(digests: Sequence[Digest]) -> Digest:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,25 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 
-from mlops_compile.compiler.compose import (
-    bare_keys,
-    plain_override,
-    register_groups,
-    shown_path,
-)
+from mlops_compile.compiler.compose.overrides import bare_keys, plain_override
+from mlops_compile.compiler.compose.search_path import register_groups, shown_path
 from mlops_compile.ir.config import Composition
-from mlops_compile.ir.problem import Origin
+from mlops_compile.ir.problem import CompileError, Origin, Problem, with_origins
 from mlops_compile.ir.value import KeyPath
+
+
+@contextmanager
+def located(composition: Composition) -> Iterator[None]:
+    """Problems raised inside get the file and line, or the override, that set their key."""
+    try:
+        yield
+    except CompileError as error:
+        raise CompileError(places_of(error.problems, composition)) from error
+
+
+def places_of(problems: tuple[Problem, ...], composition: Composition) -> tuple[Problem, ...]:
+    """Problems with the file and line, or the override, that set their key."""
+    return with_origins(problems, origins(composition))
 
 
 def origins(composition: Composition) -> dict[KeyPath, Origin]:
@@ -47,8 +59,8 @@ def origins(composition: Composition) -> dict[KeyPath, Origin]:
             if package == ("_global_",):
                 package = ()
             _mark_file(_file(loader, path), package, found)
-    except (HydraException, OSError, yaml.YAMLError):
-        pass
+    except (HydraException, OSError, ValueError, TypeError, AttributeError, yaml.YAMLError):
+        pass  # what `refusals` tells of
     for text in composition.overrides:
         for key in _override_keys(bare_keys(text)):
             found[key] = Origin(source=f"override {text}")

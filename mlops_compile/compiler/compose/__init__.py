@@ -1,0 +1,1 @@
+"""Compose: Hydra's config becomes plain values; only this and cli/front.py know Hydra."""

@@ -1,0 +1,60 @@
+"""Composes: Hydra's config of a project becomes plain values, interpolations resolved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+
+from mlops_compile.compiler.compose.origins import located
+from mlops_compile.compiler.compose.overrides import plain_override
+from mlops_compile.compiler.compose.purity import impure, unfrozen
+from mlops_compile.compiler.compose.refusals import refusals
+from mlops_compile.compiler.compose.search_path import (
+    config_directory,
+    group_names,
+    register_groups,
+)
+from mlops_compile.ir.config import Composition, Config
+from mlops_compile.ir.problem import CompileError
+from mlops_compile.ir.value import Map, freeze
+
+CONFIG_NAME = "config"
+
+
+def compose(overrides: tuple[str, ...], project: Path, config_name: str = CONFIG_NAME) -> Config:
+    """The config of a project with overrides, by Hydra's compose API.
+
+    CompileError says in a sentence what Hydra refuses.
+    """
+    register_groups()
+    directory = config_directory(project)
+    composition = Composition(
+        config_name=config_name, search_path=(str(directory),), overrides=overrides
+    )
+    GlobalHydra.instance().clear()
+    try:
+        with located(composition), refusals(composition.search_path):
+            groups = group_names(project)
+            given = [plain_override(text, groups) for text in overrides]
+            with initialize_config_dir(str(directory), version_base="1.3"):
+                return to_config(hydra_compose(config_name, overrides=given), composition)
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def to_config(config: DictConfig, composition: Composition) -> Config:
+    """Resolved plain values of a composed config, without `hydra`."""
+    if problems := tuple(impure(config)):
+        raise CompileError(problems)
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    assert isinstance(plain, dict)
+    plain.pop("hydra", None)
+    if problems := tuple(unfrozen(plain, ())):
+        raise CompileError(problems)
+    values = freeze(plain)
+    assert isinstance(values, Map)
+    return Config(values=values, composition=composition)

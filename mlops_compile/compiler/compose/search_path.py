@@ -1,0 +1,43 @@
+"""The search path: a project's conf/ first, the built-in groups behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+from mlops_compile.ir.resources import resource
+
+
+class BuiltInGroups(SearchPathPlugin):
+    """Adds the built-in config groups behind the user's own conf/."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        search_path.append("mlops_compile", f"file://{resource('conf')}")
+
+
+def config_directory(project: Path) -> Path:
+    """The project's conf/, or the built-in one where it has none."""
+    own = project / "conf"
+    return own.resolve() if own.is_dir() else resource("conf")
+
+
+def register_groups() -> None:
+    """Make the built-in groups known to Hydra in this process."""
+    Plugins.instance().register(BuiltInGroups)
+
+
+def group_names(project: Path) -> frozenset[str]:
+    """The config groups: folders of the project's conf/ and of the built-in one."""
+    places = (config_directory(project), resource("conf"))
+    return frozenset(path.name for place in places for path in place.iterdir() if path.is_dir())
+
+
+def shown_path(path: str) -> str:
+    """A path as people know it: relative to the working directory where it lies below it."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
