@@ -18,7 +18,12 @@ def project(tmp_path: Path) -> Path:
 
 
 def _write(name: str, data: bytes) -> Callable[[Path], None]:
-    return lambda project: (project / name).write_bytes(data) and None
+    def write(project: Path) -> None:
+        place = project / name
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(data)
+
+    return write
 
 
 def _nothing(project: Path) -> None:
