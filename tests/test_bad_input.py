@@ -49,7 +49,7 @@ CASES = {
         ["model.params.lerning_rate=1"],
         ["model.params.lerning_rate", "did you mean 'learning_rate'"],
     ),
-    "wrong type": (_nothing, ["seed=many"], ["override seed=many", "whole number", "'many'"]),
+    "wrong type": (_nothing, ["seed=many"], ["| seed=many", "whole number", "'many'"]),
     "out of range": (_nothing, ["data.split.test_size=1.5"], ["must be < 1", "1.5"]),
     "missing value": (_nothing, ["data.target=???"], ["data.target", "must be given"]),
     "null": (_nothing, ["model=null"], ["Hydra cannot compose", "group override"]),
@@ -83,9 +83,9 @@ CASES = {
     "impure in a file": (
         _write("conf/deploy/http.yaml", b"# the service\nname: ${now:%S}\n"),
         [],
-        ["conf/deploy/http.yaml:2:1: deploy.name", "now"],
+        ["conf/deploy/http.yaml:2:7", "deploy.name", "now"],
     ),
-    "no option": (_nothing, ["model=lightgmb"], ["override model=lightgmb", "'lightgbm'"]),
+    "no option": (_nothing, ["model=lightgmb"], ["| model=lightgmb", "'lightgbm'"]),
     "config not utf-8": (
         _write("conf/deploy/http.yaml", b"# the service\nname: caf\xe9\n"),
         [],
@@ -124,9 +124,9 @@ def test_every_problem_at_once(project: Path) -> None:
     wrong = ["seed=-1", "data.tsk=x", "model.params.n_leaves=3", "deploy.max_records=0"]
     answer = mlops(project, "compile", *wrong)
     assert answer.code == 3
-    assert answer.err.count("error:") == 4
+    assert answer.err.count("error[MC") == 4
     for text in wrong:
-        assert f"override {text}:" in answer.err
+        assert f"| {text}\n" in answer.err
 
 
 @pytest.mark.parametrize(

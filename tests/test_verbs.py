@@ -96,7 +96,7 @@ def test_the_documents(project: Path) -> None:
     origins = good(project, "config", "--origins", "--json", "seed=4").document["origins"]
     places = {row["key"]: row["origin"] for row in origins}
     assert places["seed"] == "override seed=4"
-    assert places["data.target"] == "conf/data/shop.yaml:3:1"
+    assert places["data.target"] == "conf/data/shop.yaml:3:9"
 
 
 def test_every_intermediate_value_prints(project: Path, tmp_path: Path) -> None:

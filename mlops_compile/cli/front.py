@@ -28,6 +28,7 @@ from mlops_compile.compiler.compose.search_path import (
     config_directory,
     group_names,
     register_groups,
+    search_path_of,
 )
 from mlops_compile.ir.config import Composition, Config
 from mlops_compile.ir.problem import CompileError, StoreError, UsageError, problem
@@ -105,7 +106,7 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     sys.argv = ["mlops-compile", *flags, *ours, *written]
     answers = any(flag.partition("=")[0] in _ANSWERS for flag in flags)
     asked = Composition(
-        config_name=CONFIG_NAME, search_path=(str(directory),), overrides=tuple(overrides)
+        config_name=CONFIG_NAME, search_path=search_path_of(directory), overrides=tuple(overrides)
     )
     quiet = contextlib.nullcontext() if answers else contextlib.redirect_stdout(sys.stderr)
     try:
@@ -154,7 +155,9 @@ def _job_config(config: DictConfig, written: dict[str, str]) -> Config:
     """A job's config; its overrides as the user wrote them (`written`, by what Hydra was given)."""
     runtime = HydraConfig.get()
     paths = tuple(
-        str(source.path) for source in runtime.runtime.config_sources if source.schema == "file"
+        f"{source.schema}://{source.path}"
+        for source in runtime.runtime.config_sources
+        if source.schema in ("file", "pkg") and source.provider != "hydra"
     )
     given = OmegaConf.to_container(runtime.overrides.task, resolve=False)
     assert isinstance(given, list)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from mlops_compile.cli.show import say_problems
+from mlops_compile.cli.problems import problems_document, say_problems
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.ir.problem import ProblemsError, UsageError, problem
 
@@ -21,6 +21,7 @@ VERBS: Mapping[str, str] = {
     "run": "mlops_compile.cli.run",
     "bundle": "mlops_compile.cli.bundle",
     "serve": "mlops_compile.cli.serve",
+    "explain": "mlops_compile.cli.explain",
 }
 _INTERRUPTED = 130
 
@@ -33,6 +34,7 @@ usage: mlops-compile VERB [options] [hydra flags and overrides]
   run                                    compile and execute, into outputs/DATE/TIME/
   bundle MODEL -o DIR                    write the serving bundle of a run or digest
   serve MODEL                            run that bundle's service on 127.0.0.1
+  explain CODE                           what a code of problems (MC0012) means
 
   mlops-compile VERB --help              a verb's options
   overrides are Hydra's: model=ridge data=diabetes model.params.alpha=0.5
@@ -57,6 +59,8 @@ def run(arguments: Sequence[str]) -> int:
         if debug:
             traceback.print_exc()
         say_problems(error.problems, sys.stderr)
+        if "--json" in words:
+            print(problems_document(error.problems), end="")
         return error.exit_code
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
@@ -68,8 +72,9 @@ def run(arguments: Sequence[str]) -> int:
         if debug:
             traceback.print_exc()
         else:
-            print(f"error: {type(error).__name__}: {error}", file=sys.stderr)
-            print("  help: this is a bug; --debug shows where", file=sys.stderr)
+            hint = "this is a bug in mlops_compile; --debug shows where"
+            found = problem("bug", f"{type(error).__name__}: {error}", hint=hint)
+            say_problems([found], sys.stderr)
         return 1
 
 

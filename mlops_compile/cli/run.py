@@ -13,7 +13,8 @@ from mlops_compile.api.state import State, state_of
 from mlops_compile.cli.compile import check_current, committed_lock
 from mlops_compile.cli.documents import points_document, run_value
 from mlops_compile.cli.front import Job, run_hydra
-from mlops_compile.cli.show import metrics_table, observer, say_problems
+from mlops_compile.cli.problems import say_problems
+from mlops_compile.cli.show import metrics_table, observer
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.origins import places_of

@@ -5,24 +5,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TextIO
 
 from mlops_compile.ir.plan import Step
-from mlops_compile.ir.problem import Problem
 from mlops_compile.ir.record import StepResult
 from mlops_compile.ir.value import Map, Value
 
 _LOG = logging.getLogger("mlops_compile")
-
-
-def say_problems(problems: Iterable[Problem], err: TextIO) -> None:
-    """One `error:` a problem, then what to do."""
-    color = err.isatty()
-    for found in problems:
-        head = "\x1b[1;31merror\x1b[0m" if color else "error"
-        print(f"{head}: {found}", file=err)
 
 
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:

@@ -50,12 +50,17 @@ class Reader:
         path = (*where, item.name)
         found = value.get(item.name)
         if found == "???" or (item.name not in value and item.required):
-            return self.complain("missing-value", f"must be given: {item.rules.doc}", path)
+            return self._missing(item.rules, path)
         if item.name not in value:
             return item.default
         if item.rules.variants:
             return self._variant(item.rules, found, path)
         return self._value(item.type, item.rules, found, path)
+
+    def _missing(self, rules: Key, where: KeyPath) -> Any:
+        example = "|".join(rules.choices) or "VALUE"
+        hint = f"{dotted(where)}={example} on the command line, or {where[-1]} in a file of conf/"
+        return self.complain("missing-value", f"must be given: {rules.doc}", where, hint)
 
     def _variant(self, rules: Key, value: Value, where: KeyPath) -> Any:
         match rules.variants:
@@ -105,7 +110,7 @@ class Reader:
 
     def _value(self, hint: Any, rules: Key, value: Value, where: KeyPath) -> Any:
         if value == "???":
-            return self.complain("missing-value", f"must be given: {rules.doc}", where)
+            return self._missing(rules, where)
         options = members(hint)
         if value is None and type(None) in options:
             return None

@@ -5,36 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from mlops_compile.ir.codes import CODES, Code
+from mlops_compile.ir.origin import Origin, Settings
 from mlops_compile.ir.value import KeyPath, dotted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Origin:
-    """Where a value was set: a file with line and column (from 1), or an override's text."""
-
-    source: str
-    line: int = 0
-    column: int = 0
-
-    def __str__(self) -> str:
-        if not self.line:
-            return self.source
-        return (
-            f"{self.source}:{self.line}:{self.column}"
-            if self.column
-            else f"{self.source}:{self.line}"
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong. `code` is a stable short name, `where` the key (may be empty)."""
+    """One thing that is wrong. `code` is a name of `CODES`, `where` the key (may be empty)."""
 
     code: str
     where: KeyPath = ()
     message: str
     hint: str = ""
     origin: Origin | None = None
+
+    def __post_init__(self) -> None:
+        if self.code not in CODES:
+            raise ValueError(f"no such code of problems: {self.code!r}")
+
+    @property
+    def of(self) -> Code:
+        """The code, with its number and text."""
+        return CODES[self.code]
 
     def __str__(self) -> str:
         place = f"{self.origin}: " if self.origin else ""
@@ -99,18 +92,28 @@ def problem(code: str, message: str, where: KeyPath = (), hint: str = "") -> Pro
     return Problem(code=code, where=where, message=message, hint=hint)
 
 
-def with_origins(
-    problems: Iterable[Problem], origins: dict[KeyPath, Origin]
-) -> tuple[Problem, ...]:
-    """The problems with the place where their key, or the nearest key around it, was set."""
+def with_origins(problems: Iterable[Problem], settings: Settings) -> tuple[Problem, ...]:
+    """The problems with the place where their key, or the nearest key around it, was set; in the
+    order of these places, files before overrides."""
 
     def place(found: Problem) -> Problem:
         if found.origin is not None or not found.where:
             return found
         for depth in range(len(found.where), 0, -1):
-            if origin := origins.get(found.where[:depth]):
-                return replace(found, origin=origin)
-        below = (origins[key] for key in sorted(origins) if key[: len(found.where)] == found.where)
-        return replace(found, origin=next(below, None))
+            if made := settings.get(found.where[:depth]):
+                by_key = found.of.mark == "key" or depth < len(found.where)
+                return replace(found, origin=made[-1].key if by_key else made[-1].value)
+        below = (
+            settings[key] for key in sorted(settings) if key[: len(found.where)] == found.where
+        )
+        made = next(below, ())
+        return replace(found, origin=made[-1].key if made else None)
 
-    return tuple(place(found) for found in problems)
+    return tuple(sorted(map(place, problems), key=_by_place))
+
+
+def _by_place(found: Problem) -> tuple[bool, bool, str, int, int]:
+    origin = found.origin
+    if origin is None:
+        return (True, True, "", 0, 0)
+    return (False, not origin.line, origin.source, origin.line, origin.column)

@@ -17,6 +17,7 @@ from mlops_compile.compiler.compose.search_path import (
     config_directory,
     group_names,
     register_groups,
+    search_path_of,
 )
 from mlops_compile.ir.config import Composition, Config
 from mlops_compile.ir.problem import CompileError
@@ -33,7 +34,7 @@ def compose(overrides: tuple[str, ...], project: Path, config_name: str = CONFIG
     register_groups()
     directory = config_directory(project)
     composition = Composition(
-        config_name=config_name, search_path=(str(directory),), overrides=overrides
+        config_name=config_name, search_path=search_path_of(directory), overrides=overrides
     )
     GlobalHydra.instance().clear()
     try:

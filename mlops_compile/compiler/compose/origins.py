@@ -1,24 +1,41 @@
-"""Origins: the file and line, or the override, that set each key; made only when asked for."""
+"""Origins: every setting of each key of a composed config; made only when asked for.
+
+Hydra says which files a config is composed of, in which order and at which packages; their YAML
+nodes say where each key stands.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.utils import create_config_search_path
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core.default_element import ResultDefault
 from hydra.errors import HydraException
 from hydra.types import RunMode
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from mlops_compile.compiler.compose.overrides import bare_keys, plain_override
-from mlops_compile.compiler.compose.search_path import register_groups, shown_path
+from mlops_compile.compiler.compose.choices import Choices, missing_choices
+from mlops_compile.compiler.compose.marks import Marks, file_marks, override_marks
+from mlops_compile.compiler.compose.overrides import plain_override
+from mlops_compile.compiler.compose.search_path import register_groups
 from mlops_compile.ir.config import Composition
-from mlops_compile.ir.problem import CompileError, Origin, Problem, with_origins
+from mlops_compile.ir.origin import Origin, Setting, Settings
+from mlops_compile.ir.problem import CompileError, Problem, with_origins
 from mlops_compile.ir.value import KeyPath
+
+# What Hydra raises where files cannot be composed: `refusals` tells of it.
+_REFUSED = (
+    HydraException,
+    OmegaConfBaseException,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    YAMLError,
+)
 
 
 @contextmanager
@@ -31,91 +48,84 @@ def located(composition: Composition) -> Iterator[None]:
 
 
 def places_of(problems: tuple[Problem, ...], composition: Composition) -> tuple[Problem, ...]:
-    """Problems with the file and line, or the override, that set their key."""
-    return with_origins(problems, origins(composition))
+    """Problems with the file and line, or the override, that set their key, sorted by these."""
+    return with_origins(problems, settings_of(composition))
 
 
-def origins(composition: Composition) -> dict[KeyPath, Origin]:
-    """Where each key of a composed config was set last; keys of maps as well as leaves.
+def settings_of(composition: Composition) -> Settings:
+    """Every setting of each key of a composed config: keys of maps as well as leaves.
 
-    Empty where the files cannot be read again: an origin is a help, never a condition.
+    Where the files cannot be composed, only overrides and choices that do not exist are known:
+    an origin is a help, never a condition.
     """
     register_groups()
-    search_path = create_config_search_path(composition.search_path[0])
-    loader = ConfigLoaderImpl(config_search_path=search_path)
+    loader = _loader(composition.search_path)
     groups = frozenset(loader.list_groups(""))
     overrides = [plain_override(text, groups) for text in composition.overrides]
-    found: dict[KeyPath, Origin] = {}
+    found = _Found()
+    values = composition.overrides
     try:
-        defaults = loader.compute_defaults_list(composition.config_name, overrides, RunMode.RUN)
-        for default in defaults.defaults:
-            path = default.config_path
-            if path is None or path.startswith("hydra/"):
-                continue
-            loaded = loader.repository.load_config(path)
-            if loaded is None or loaded.provider == "structured":
-                continue
-            package = tuple(part for part in (default.package or "").split(".") if part)
-            if package == ("_global_",):
-                package = ()
-            _mark_file(_file(loader, path), package, found)
-    except (HydraException, OSError, ValueError, TypeError, AttributeError, yaml.YAMLError):
-        pass  # what `refusals` tells of
-    for text in composition.overrides:
-        for key in _override_keys(bare_keys(text)):
-            found[key] = Origin(source=f"override {text}")
-    return found
+        listed = loader.compute_defaults_list(composition.config_name, overrides, RunMode.RUN)
+        choices = Choices.of(listed.defaults, loader, composition.overrides)
+        for default in listed.defaults:
+            if default.config_path and not default.config_path.startswith("hydra/"):
+                _add_file(found, loader, default, choices)
+        values = tuple(text for text in values if text not in choices.overrides)
+    except _REFUSED:
+        for path, origin in missing_choices(loader, composition.config_name):
+            found.add(path, Setting(key=origin, value=origin, written=""))
+    for text in values:
+        found.add_all(override_marks(text))
+    return found.settings
 
 
-def _file(loader: ConfigLoaderImpl, config_path: str) -> Path:
-    for source in loader.get_sources():
-        if source.scheme() == "file":
-            file = Path(source.path) / f"{config_path.removesuffix('.yaml')}.yaml"
-            if file.is_file():
-                return file
-    return Path(config_path)
+def _loader(search_path: tuple[str, ...]) -> ConfigLoaderImpl:
+    places = ConfigSearchPathImpl()
+    places.append("hydra", "pkg://hydra.conf")
+    for number, place in enumerate(search_path):
+        places.append("main" if number == 0 else f"place {number}", place)
+    places.append("schema", "structured://")
+    return ConfigLoaderImpl(config_search_path=places)
 
 
-def _mark_file(file: Path, package: KeyPath, found: dict[KeyPath, Origin]) -> None:
-    if not file.is_file():
-        return
-    node = yaml.compose(file.read_text("utf-8"), Loader=yaml.SafeLoader)
-    _mark(node, package, shown_path(str(file)), found, top=True)
-
-
-def _mark(
-    node: Any, path: KeyPath, file: str, found: dict[KeyPath, Origin], top: bool = False
+def _add_file(
+    found: _Found, loader: ConfigLoaderImpl, default: ResultDefault, choices: Choices
 ) -> None:
-    if isinstance(node, yaml.MappingNode):
-        for key_node, value_node in node.value:
-            key = str(key_node.value)
-            if top and key in ("defaults", "hydra"):
-                continue
-            mark = key_node.start_mark
-            found[(*path, key)] = Origin(source=file, line=mark.line + 1, column=mark.column + 1)
-            _mark(value_node, (*path, key), file, found)
-    elif isinstance(node, yaml.SequenceNode):
-        for position, item in enumerate(node.value):
-            mark = item.start_mark
-            place = (*path, str(position))
-            found[place] = Origin(source=file, line=mark.line + 1, column=mark.column + 1)
-            _mark(item, place, file, found)
+    package = tuple(part for part in (default.package or "").split(".") if part)
+    if package == ("_global_",):
+        package = ()
+    marks = file_marks(loader, str(default.config_path))
+    if marks is None:
+        return
+    choice, chosen = choices.get(str(default.config_path))
+    for depth in range(1, len(package) + 1):
+        if package[:depth] not in found.settings:
+            top = Origin(source=marks.file, line=1, text=marks.first_line)
+            found.add(package[:depth], Setting(key=top, value=top, written="", choice=choice))
+    found.add_all(marks.below(package, choice, chosen))
 
 
-def _override_keys(text: str) -> list[KeyPath]:
-    try:
-        parsed = OverridesParser.create().parse_override(text)
-    except HydraException:
-        return []
-    path = tuple(parsed.key_or_group.split("."))
-    value = parsed.value()
-    return [path, *_value_keys(value, path)]
+class _Found:
+    """Settings as they come: what replaces a list or a map forgets what stood below it."""
 
+    def __init__(self) -> None:
+        self.settings: dict[KeyPath, tuple[Setting, ...]] = {}
+        self._parents: set[KeyPath] = set()
 
-def _value_keys(value: object, path: KeyPath) -> list[KeyPath]:
-    if not isinstance(value, dict):
-        return []
-    keys: list[KeyPath] = []
-    for key, item in value.items():
-        keys += [(*path, str(key)), *_value_keys(item, (*path, str(key)))]
-    return keys
+    def add_all(self, marks: Marks) -> None:
+        for path, setting in marks.settings:
+            if path in marks.replaced and path in self._parents:
+                self._forget_below(path)
+            self.add(path, setting)
+        for path in marks.deleted:
+            self._forget_below(path)
+            self.settings.pop(path, None)
+
+    def add(self, path: KeyPath, setting: Setting) -> None:
+        self.settings[path] = (*self.settings.get(path, ()), setting)
+        self._parents.update(path[:depth] for depth in range(1, len(path)))
+
+    def _forget_below(self, path: KeyPath) -> None:
+        below = [key for key in self.settings if len(key) > len(path) and key[: len(path)] == path]
+        for key in below:
+            del self.settings[key]

@@ -13,9 +13,10 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from mlops_compile.compiler.compose.search_path import shown_path
+from mlops_compile.compiler.compose.search_path import directories_of, shown_path
 from mlops_compile.compiler.read import suggest
-from mlops_compile.ir.problem import CompileError, Origin, Problem, problem
+from mlops_compile.ir.origin import Origin
+from mlops_compile.ir.problem import CompileError, Problem, problem
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def refusals(search_path: tuple[str, ...]) -> Iterator[None]:
     except YAMLError as error:
         raise CompileError([_yaml_problem(error)]) from error
     except UnicodeDecodeError as error:
-        found = [item for place in search_path for item in _not_utf8(Path(place))]
+        found = [item for place in directories_of(search_path) for item in _not_utf8(place)]
         raise CompileError(found or [problem("encoding", f"this is not UTF-8: {error}")]) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise CompileError([_hydra_problem(error)]) from error
@@ -85,7 +86,8 @@ def _hydra_problem(error: Exception) -> Problem:
     hint = _HINTS.get(type(deepest).__name__, "")
     if match := re.match(r"Multiple values for (\S+)\.", text):
         hint = f"{match[1]} has its place in the defaults list: write {match[1]}=NAME, without a +"
-    return problem("compose", "\n  ".join(lines[:3]) or type(error).__name__, where, hint)
+    code = "interpolation" if type(deepest).__name__ in _INTERPOLATION else "compose"
+    return problem(code, "\n  ".join(lines[:3]) or type(error).__name__, where, hint)
 
 
 def _missing_group(error: MissingConfigException) -> Problem:
@@ -96,17 +98,22 @@ def _missing_group(error: MissingConfigException) -> Problem:
 
 
 def _override_problem(error: OverrideParseException) -> Problem:
-    """The override as it was written, with a caret where it stops making sense."""
+    """The override as it was written, marked where it stops making sense."""
     full = str(error.override)
     text = full.removeprefix("++")
     lines = str(error).splitlines()
     start = next((line.index(full) for line in lines if full in line), 0) + len(full) - len(text)
-    column = next((len(line) - 1 - start for line in lines if line.strip() == "^"), -1)
-    caret = f"\n  {text}\n  {' ' * column}^" if column >= 0 else f": {text}"
-    message = f"this override cannot be parsed{caret}"
-    return problem("override", message, hint=_HINTS["OverrideParseException"])
+    column = next((len(line) - 1 - start for line in lines if line.strip() == "^"), len(text))
+    origin = Origin(source=f"override {text}", column=max(column, 0) + 1, width=1, text=text)
+    return Problem(
+        code="override",
+        message="this override cannot be parsed",
+        hint=_HINTS["OverrideParseException"],
+        origin=origin,
+    )
 
 
+_INTERPOLATION = ("InterpolationKeyError", "InterpolationResolutionError")
 # What OmegaConf adds below its messages.
 _NOISE = ("full_key:", "object_type=", "reference_type=")
 _HINTS = {

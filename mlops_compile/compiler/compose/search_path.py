@@ -24,6 +24,18 @@ def config_directory(project: Path) -> Path:
     return own.resolve() if own.is_dir() else resource("conf")
 
 
+def search_path_of(*directories: Path) -> tuple[str, ...]:
+    """The search path of a project's directories, and the built-in groups behind them."""
+    places = [f"file://{directory}" for directory in directories]
+    return tuple(dict.fromkeys([*places, f"file://{resource('conf')}"]))
+
+
+def directories_of(search_path: tuple[str, ...]) -> tuple[Path, ...]:
+    """The directories of a search path; what else is in it (packages) is left out."""
+    files = (place for place in search_path if place.startswith("file://"))
+    return tuple(Path(place.removeprefix("file://")) for place in files)
+
+
 def register_groups() -> None:
     """Make the built-in groups known to Hydra in this process."""
     Plugins.instance().register(BuiltInGroups)

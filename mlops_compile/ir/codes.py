@@ -1,0 +1,239 @@
+"""The codes of problems: a number that stays, a short name, and what people should know of each.
+
+Numbers are never used again for something else. docs/errors.md is made from this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A sort of problem. `mark` is the part of a setting that is marked where it is shown: its key
+    or its value. `text` says what it means and what to do."""
+
+    number: int
+    name: str
+    text: str
+    mark: str = "value"
+
+    def __str__(self) -> str:
+        return f"MC{self.number:04d}"
+
+
+def _table(*codes: Code) -> Mapping[str, Code]:
+    table = {code.name: code for code in codes}
+    if len(table) < len(codes) or len({code.number for code in codes}) < len(codes):
+        raise ValueError("two codes share a number or a name")
+    return table
+
+
+def _code(number: int, name: str, text: str, mark: str = "value") -> Code:
+    return Code(number=number, name=name, text=text, mark=mark)
+
+
+CODES: Mapping[str, Code] = _table(
+    # Composing: what Hydra reads.
+    _code(
+        1,
+        "yaml",
+        "A config file is not YAML. Indent with spaces, close brackets and quotes, and"
+        " set each key once.",
+    ),
+    _code(
+        2,
+        "encoding",
+        "A file is not in the encoding that it is read in. Config files are UTF-8;"
+        " a csv file's encoding is `data.source.options.encoding`.",
+    ),
+    _code(
+        3,
+        "key",
+        "A key is not a text: YAML reads a bare `No`, `on` or `1` as something else. Quote it.",
+        "key",
+    ),
+    _code(
+        4,
+        "too-large",
+        "A config file is far larger than configs are, or its anchors and aliases"
+        " unfold to that. Data belongs into a data file that `data.source` names.",
+    ),
+    _code(
+        5,
+        "override",
+        "An override on the command line does not parse. Quote what holds spaces,"
+        " commas, brackets or comparisons, and put long texts into a file of `conf/`.",
+    ),
+    _code(
+        6,
+        "no-option",
+        "A group has no option of that name, or there is no such group."
+        " `mlops-compile config --help` lists both.",
+    ),
+    _code(
+        7,
+        "compose",
+        "Hydra cannot compose the config: an override of something that is not in"
+        " the defaults list, a group chosen twice, a package that does not fit.",
+    ),
+    _code(
+        8,
+        "interpolation",
+        "A `${...}` names a key that the config does not have, or leads back to itself.",
+    ),
+    _code(
+        9,
+        "impure",
+        "A resolver, or a sweep in random order, by which the same files could give"
+        " another config tomorrow. A lock could not hold it: write the value instead, pass it as"
+        " an override, or declare the environment variable in `env`.",
+    ),
+    _code(
+        10,
+        "value",
+        "A value has no canonical form, such as NaN or a date without quotes. Quote"
+        " a text; leave out what is missing.",
+    ),
+    _code(
+        11,
+        "newer-config",
+        "The config has a newer format than this version of mlops_compile"
+        " knows. Install the newer version.",
+    ),
+    # Checking: what the config says.
+    _code(
+        12,
+        "unknown-key",
+        "There is no key of that name here. `mlops-compile schema` has all of"
+        " them; a family's parameters are those of its library.",
+        "key",
+    ),
+    _code(
+        13,
+        "wrong-type",
+        "The value is of another type than the key takes. YAML reads a bare"
+        " `no`, `12:30` or `1` as false, a number of seconds and a number: quote texts.",
+    ),
+    _code(14, "missing-value", "A key that has no default is not set, or still is `???`."),
+    _code(15, "out-of-range", "A number is outside of what the key takes."),
+    _code(16, "unknown-choice", "The value is not one of those that there are."),
+    _code(
+        17,
+        "impossible",
+        "Each value is fine by itself, but they do not go together: a binary"
+        " metric with a regression, a gate on a metric that is not computed, early stopping"
+        " without a validation part.",
+    ),
+    _code(18, "wrong-value", "The library does not take this value for its parameter."),
+    _code(19, "given-twice", "Two names of the same parameter are set. Keep one.", "key"),
+    _code(
+        20,
+        "refused",
+        "The parameter belongs to the compiler: seeds, threads and what makes"
+        " results repeatable are set in one place for all.",
+        "key",
+    ),
+    # Data that is looked at while compiling.
+    _code(
+        30,
+        "no-file",
+        "The data file is not where the config says. Paths are relative to the project.",
+    ),
+    _code(31, "no-column", "The data has no column of that name; the nearest one is offered."),
+    _code(32, "column-type", "The column cannot be of that type. Every cell has to fit."),
+    _code(33, "column-name", "A column's name cannot stand in a request. Rename it, or ignore it."),
+    _code(
+        34, "no-features", "No column is left to predict from: roles and preparations leave none."
+    ),
+    _code(
+        35,
+        "target",
+        "The target does not fit the task: one class only, too many classes, texts"
+        " in a regression, missing values.",
+    ),
+    _code(36, "csv", "The file cannot be read as delimited text with these options."),
+    _code(37, "empty", "The file has no rows."),
+    _code(38, "binary", "The file is binary. Export it as csv."),
+    _code(39, "header", "The file seems to have no header; `--columns a,b,c` names its columns."),
+    _code(40, "columns", "`--columns` does not name as many columns as the file has."),
+    _code(41, "source", "The source cannot be read."),
+    _code(
+        42,
+        "ragged-row",
+        "A row has more or fewer cells than the header. Look at quotes and the separator.",
+    ),
+    _code(43, "columns-changed", "The file has other columns than when its snapshot was taken."),
+    _code(44, "option", "The options of the source do not fit together, or do not fit the file."),
+    # Locks.
+    _code(
+        50,
+        "lock",
+        "The lock is cut off, edited, or not a lock. Write it again with `mlops-compile compile`.",
+    ),
+    _code(51, "format", "The document says no format that is known."),
+    _code(52, "newer-format", "The document was written by a newer version of mlops_compile."),
+    _code(
+        53,
+        "no-lock",
+        "There is no lock where one was asked for. `mlops-compile compile` writes it.",
+    ),
+    _code(
+        54,
+        "stale",
+        "The committed lock is not what the config compiles to now. Compile, look at"
+        " the difference, commit.",
+    ),
+    _code(55, "contract", "The lock's contract is not that of the data and the model."),
+    _code(56, "environment", "A distribution is not installed in the version that the lock names."),
+    _code(57, "step-kind", "The lock has a kind of step that this version does not know."),
+    _code(58, "kind-version", "The lock was compiled for another version of a kind of step."),
+    _code(59, "repeated-step", "Two steps of a plan have the same name."),
+    _code(60, "no-such-step", "A step takes an input from a step that is not in the plan."),
+    _code(61, "no-such-output", "A step takes an output that the other step does not make."),
+    _code(62, "cycle", "A step takes an input from a later step."),
+    # Running.
+    _code(
+        70, "split", "The rows cannot be split like that: a part would be empty, or lack a class."
+    ),
+    _code(71, "classes", "A class of the target has no rows in the training part."),
+    _code(72, "training", "The library could not fit the model."),
+    _code(73, "impute", "The column has no value that could stand for the missing ones."),
+    _code(74, "scale", "The column cannot be scaled."),
+    _code(75, "preparation", "The preparations give no feature of a sort that the family takes."),
+    _code(76, "infinite", "The column has infinite values. Make them missing or finite."),
+    _code(77, "metric", "The metric cannot be computed on this part."),
+    _code(78, "cell", "A cell does not fit the type that its column had when it was looked at."),
+    _code(
+        79,
+        "source-changed",
+        "The data is not what was locked, and no snapshot of that is in the"
+        " store. Compile again, or bring the file back.",
+    ),
+    _code(80, "gate", "A metric of the test part does not reach its gate."),
+    _code(
+        81,
+        "bundle",
+        "The generated service does not answer as the evaluated model does, so it is not packaged.",
+    ),
+    _code(82, "failed", "A step failed."),
+    _code(83, "bug", "Something in mlops_compile broke. `--debug` shows where; please report it."),
+    _code(84, "differs", "A step gave other bytes than before from equal causes."),
+    # Store and disk.
+    _code(
+        90,
+        "blob",
+        "An object of the store is damaged; it was set aside, and the next run makes it anew.",
+    ),
+    _code(91, "tree", "A directory of the store is damaged."),
+    _code(92, "store", "The store cannot be used."),
+    _code(93, "disk", "A file cannot be written: no room, or no right to."),
+    _code(94, "output", "The file or directory that was asked for cannot be written."),
+    # Command line.
+    _code(100, "usage", "The command line cannot be understood; `--help` shows a verb's options."),
+    _code(101, "no-run", "The directory is not that of a run."),
+    _code(102, "no-model", "There is no model of that name, digest or directory."),
+    _code(103, "record", "The run's record is damaged."),
+    _code(104, "exists", "The file is there already, and is not written over."),
+)
