@@ -20,7 +20,9 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from mlops_compile.cli.problems import say_problems
 from mlops_compile.compiler.compose.config import CONFIG_NAME, to_config
+from mlops_compile.compiler.compose.guard import guard
 from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.compose.overrides import plain_override
 from mlops_compile.compiler.compose.refusals import refusals
@@ -86,6 +88,7 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
         try:
             _quiet_console()
             composed = _job_config(config, written)
+            say_problems(composed.notes, sys.stderr, "note")
             directory = Path(HydraConfig.get().runtime.output_dir)
             job = Job(config=composed, directory=directory)
             results.append(task(job))
@@ -111,6 +114,7 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     quiet = contextlib.nullcontext() if answers else contextlib.redirect_stdout(sys.stderr)
     try:
         with quiet, located(asked), refusals(asked.search_path):
+            guard(asked.search_path)
             hydra.main(version_base="1.3", config_path=str(directory), config_name=CONFIG_NAME)(
                 call
             )()

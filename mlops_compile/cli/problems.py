@@ -31,11 +31,12 @@ class _Paint:
         return f"\x1b[1m{text}\x1b[0m" if self.on else text
 
 
-def say_problems(problems: Iterable[Problem], err: TextIO) -> None:
-    """Every problem: what is wrong, the place with its line marked, and what to do."""
+def say_problems(problems: Iterable[Problem], err: TextIO, sort: str = "error") -> None:
+    """Every problem (or `sort` of note): what is wrong, the place with its line marked, and what
+    to do."""
     paint = _Paint(err.isatty() and not os.environ.get("NO_COLOR"))
     for found in problems:
-        print("\n".join(_lines(found, paint)), file=err)
+        print("\n".join(_lines(found, sort, paint)), file=err)
 
 
 def problems_document(problems: Iterable[Problem]) -> str:
@@ -43,10 +44,10 @@ def problems_document(problems: Iterable[Problem]) -> str:
     return pretty(Map({"format": 1, "problems": tuple(map(_value, problems))}))
 
 
-def _lines(found: Problem, paint: _Paint) -> list[str]:
+def _lines(found: Problem, sort: str, paint: _Paint) -> list[str]:
     key = f"{dotted(found.where)}: " if found.where else ""
     first, *more = f"{key}{_visible(found.message)}".split("\n")
-    lines = [f"{paint.red(f'error[{found.of}]')}{paint.bold(f': {first}')}", *more]
+    lines = [f"{paint.red(f'{sort}[{found.of}]')}{paint.bold(f': {first}')}", *more]
     gutter = ""
     if found.origin is not None:
         gutter = " " * len(str(found.origin.line or " "))

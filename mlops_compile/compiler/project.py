@@ -23,6 +23,9 @@ defaults:
   - _self_
   - experiment: null
 
+# The format of the keys; a later version reads an older format, and says what to rename.
+format: 1
+
 # Every random choice (split, bagging, ...) derives from it.
 seed: 0
 """

@@ -58,8 +58,10 @@ class Reader:
         return self._value(item.type, item.rules, found, path)
 
     def _missing(self, rules: Key, where: KeyPath) -> Any:
-        example = "|".join(rules.choices) or "VALUE"
-        hint = f"{dotted(where)}={example} on the command line, or {where[-1]} in a file of conf/"
+        kinds = VARIANTS.get(rules.variants, ())
+        key = (*where, "kind") if kinds else where
+        example = "|".join(rules.choices or kinds) or "VALUE"
+        hint = f"{dotted(key)}={example} on the command line, or {where[-1]} in a file of conf/"
         return self.complain("missing-value", f"must be given: {rules.doc}", where, hint)
 
     def _variant(self, rules: Key, value: Value, where: KeyPath) -> Any:

@@ -85,6 +85,10 @@ class Execution:
 class Spec:
     """The whole config."""
 
+    format: int = key("the format of the config's keys", default=1, low=1, place=True)
+    env: tuple[str, ...] = key(
+        "environment variables that ${oc.env:NAME} may use", default=(), place=True
+    )
     seed: int = key("every random choice derives from it", default=0, low=0)
     data: Data = key("where the rows come from, and what is to be predicted")
     prepare: Prepare = group("how columns become features", Prepare)

@@ -135,6 +135,12 @@ CODES: Mapping[str, Code] = _table(
         " results repeatable are set in one place for all.",
         "key",
     ),
+    _code(
+        21,
+        "older-config",
+        "The config has an older format. It is read all the same; the note says what to rename.",
+        "key",
+    ),
     # Data that is looked at while compiling.
     _code(
         30,

@@ -11,8 +11,7 @@ import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.default_element import ResultDefault
 
-from mlops_compile.compiler.compose.marks import config_file, file_node
-from mlops_compile.compiler.compose.search_path import shown_path
+from mlops_compile.compiler.compose.marks import config_file, file_node, node_origin
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.value import KeyPath
 
@@ -111,12 +110,5 @@ def _chosen(key: Any, value: Any, own_group: str, file: Path, lines: list[str]) 
     options = value.value if isinstance(value, yaml.SequenceNode) else (value,)
     for option in options:
         if isinstance(option, yaml.ScalarNode) and option.value not in ("null", "~", ""):
-            mark = option.start_mark
-            origin = Origin(
-                source=shown_path(str(file)),
-                line=mark.line + 1,
-                column=mark.column + 1,
-                width=option.end_mark.column - mark.column,
-                text=lines[mark.line],
-            )
+            origin = node_origin(option, file, lines)
             yield _Entry(group=group, option=str(option.value), origin=origin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from hydra import compose as hydra_compose
@@ -9,7 +10,8 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from mlops_compile.compiler.compose.origins import located
+from mlops_compile.compiler.compose.guard import guard
+from mlops_compile.compiler.compose.origins import located, places_of
 from mlops_compile.compiler.compose.overrides import plain_override
 from mlops_compile.compiler.compose.purity import impure, unfrozen
 from mlops_compile.compiler.compose.refusals import refusals
@@ -19,6 +21,7 @@ from mlops_compile.compiler.compose.search_path import (
     register_groups,
     search_path_of,
 )
+from mlops_compile.compiler.upgrade import upgrade
 from mlops_compile.ir.config import Composition, Config
 from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.value import Map, freeze
@@ -39,6 +42,7 @@ def compose(overrides: tuple[str, ...], project: Path, config_name: str = CONFIG
     GlobalHydra.instance().clear()
     try:
         with located(composition), refusals(composition.search_path):
+            guard(composition.search_path)
             groups = group_names(project)
             given = [plain_override(text, groups) for text in overrides]
             with initialize_config_dir(str(directory), version_base="1.3"):
@@ -48,8 +52,8 @@ def compose(overrides: tuple[str, ...], project: Path, config_name: str = CONFIG
 
 
 def to_config(config: DictConfig, composition: Composition) -> Config:
-    """Resolved plain values of a composed config, without `hydra`."""
-    if problems := tuple(impure(config)):
+    """Resolved plain values of a composed config, without `hydra`, in today's format."""
+    if problems := tuple(impure(config, composition.search_path)):
         raise CompileError(problems)
     plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     assert isinstance(plain, dict)
@@ -58,4 +62,5 @@ def to_config(config: DictConfig, composition: Composition) -> Config:
         raise CompileError(problems)
     values = freeze(plain)
     assert isinstance(values, Map)
-    return Config(values=values, composition=composition)
+    made = upgrade(Config(values=values, composition=composition))
+    return replace(made, notes=places_of(made.notes, made.composition))

@@ -64,14 +64,14 @@ def file_marks(loader: ConfigLoaderImpl, config_path: str) -> Marks | None:
     if file is None:
         return None
     lines = file.read_text("utf-8").splitlines()
-    walk = _Walk(file=shown_path(str(file)), lines=lines)
+    walk = _Walk(file=file, lines=lines)
     node = file_node(file)
     if isinstance(node, yaml.MappingNode):
         hydras = ("defaults", "hydra")
         pairs = [(k, v) for k, v in node.value if str(k.value) not in hydras]
         walk.pairs(pairs, ())
     return Marks(
-        file=walk.file,
+        file=shown_path(str(file)),
         first_line=lines[0] if lines else "",
         settings=tuple(walk.settings),
         replaced=frozenset(walk.replaced),
@@ -82,7 +82,7 @@ def file_marks(loader: ConfigLoaderImpl, config_path: str) -> Marks | None:
 class _Walk:
     """Goes over a file's nodes and notes each setting."""
 
-    file: str
+    file: Path
     lines: list[str]
     settings: list[tuple[KeyPath, Setting]] = field(default_factory=list)
     replaced: set[KeyPath] = field(default_factory=set)
@@ -109,17 +109,21 @@ class _Walk:
                 self._note((*place, str(position)), self.mark(item), item)
 
     def mark(self, node: Any) -> Origin:
-        """A node's place; of one that goes over several lines, the first."""
-        start, end = node.start_mark, node.end_mark
-        text = self.lines[start.line] if start.line < len(self.lines) else ""
-        last = end.column if end.line == start.line else len(text)
-        return Origin(
-            source=self.file,
-            line=start.line + 1,
-            column=start.column + 1,
-            width=max(last - start.column, 0),
-            text=text,
-        )
+        return node_origin(node, self.file, self.lines)
+
+
+def node_origin(node: Any, file: Path, lines: list[str]) -> Origin:
+    """A node's place; of one that goes over several lines, the first."""
+    start, end = node.start_mark, node.end_mark
+    text = lines[start.line] if start.line < len(lines) else ""
+    last = end.column if end.line == start.line else len(text)
+    return Origin(
+        source=shown_path(str(file)),
+        line=start.line + 1,
+        column=start.column + 1,
+        width=max(last - start.column, 0),
+        text=text,
+    )
 
 
 def override_marks(text: str) -> Marks:

@@ -31,6 +31,7 @@ _REFUSED = (
     HydraException,
     OmegaConfBaseException,
     OSError,
+    RecursionError,
     ValueError,
     TypeError,
     AttributeError,
@@ -49,6 +50,8 @@ def located(composition: Composition) -> Iterator[None]:
 
 def places_of(problems: tuple[Problem, ...], composition: Composition) -> tuple[Problem, ...]:
     """Problems with the file and line, or the override, that set their key, sorted by these."""
+    if not problems:
+        return ()
     return with_origins(problems, settings_of(composition))
 
 
@@ -76,7 +79,19 @@ def settings_of(composition: Composition) -> Settings:
             found.add(path, Setting(key=origin, value=origin, written=""))
     for text in values:
         found.add_all(override_marks(text))
-    return found.settings
+    return {**found.settings, **_renamed(found.settings, composition.renamed)}
+
+
+def _renamed(
+    settings: Settings, renamed: tuple[tuple[KeyPath, KeyPath], ...]
+) -> dict[KeyPath, tuple[Setting, ...]]:
+    """The settings of keys of an older format, under today's names too."""
+    return {
+        (*new, *path[len(old) :]): made
+        for old, new in renamed
+        for path, made in settings.items()
+        if path[: len(old)] == old
+    }
 
 
 def _loader(search_path: tuple[str, ...]) -> ConfigLoaderImpl:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from mlops_compile.compiler.compose.marks import file_node, node_origin
+from mlops_compile.compiler.compose.search_path import config_files
+from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem, problem
-from mlops_compile.ir.value import freeze
+from mlops_compile.ir.value import KeyPath, freeze
 
-_PURE = ("oc.select", "oc.dict.keys", "oc.dict.values")
+# Resolvers that give the same value for the same config.
+_PURE = ("oc.select", "oc.dict.keys", "oc.dict.values", "oc.create", "oc.decode", "oc.deprecated")
+# `${name:argument`, but not the escaped `\${`.
+_RESOLVER = re.compile(r"(?<!\\)(?:\\\\)*\$\{\s*([A-Za-z_][\w.]*)\s*:\s*([^,}]*)")
 
 
-def unfrozen(plain: object, where: tuple[str, ...]) -> Iterator[Problem]:
+def unfrozen(plain: object, where: KeyPath) -> Iterator[Problem]:
     """Every value that has no canonical form, with its key."""
     if isinstance(plain, Mapping):
         for key, item in plain.items():
@@ -31,22 +40,35 @@ def unfrozen(plain: object, where: tuple[str, ...]) -> Iterator[Problem]:
             yield problem("value", str(error), where)
 
 
-def impure(config: DictConfig) -> Iterator[Problem]:
-    """Interpolations outside `hydra` by which the same files could give another config."""
-    raw = OmegaConf.to_container(config, resolve=False)
-    assert isinstance(raw, dict)
+def impure(config: DictConfig, search_path: tuple[str, ...]) -> Iterator[Problem]:
+    """Interpolations by which the same files could give another config: in values, in defaults
+    lists and in `hydra.searchpath`. Environment variables that `env` names are allowed."""
+    raw: Any = OmegaConf.to_container(config, resolve=False)
     raw.pop("hydra", None)
+    named = raw.get("env")
+    declared = tuple(map(str, named)) if isinstance(named, list) else ()
     for where, text in _texts(raw, ()):
-        for name in _resolvers(text):
-            if name not in _PURE:
-                message = (
-                    f"${{{name}:...}} may give another value each time, so no plan can hold it"
-                )
-                hint = "write the value, or pass it as an override"
-                yield problem("impure", message, where, hint)
+        yield from _complaints(text, declared, where, None)
+    for where, text, origin in _hydras_texts(search_path):
+        yield from _complaints(text, declared, where, origin)
 
 
-def _texts(plain: object, where: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+def _complaints(
+    text: str, declared: tuple[str, ...], where: KeyPath, origin: Origin | None
+) -> Iterator[Problem]:
+    for name, argument in _RESOLVER.findall(text):
+        variable = argument.strip()
+        if name in _PURE or (name == "oc.env" and variable in declared):
+            continue
+        message = f"${{{name}:...}} may give another value each time, so no plan can hold it"
+        hint = "write the value, or pass it as an override"
+        if name == "oc.env":
+            message = f"the config depends on the environment variable {variable}, undeclared"
+            hint = f"declare it at the top of the config, env: [{variable}], or write the value"
+        yield Problem(code="impure", message=message, where=where, hint=hint, origin=origin)
+
+
+def _texts(plain: object, where: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     if isinstance(plain, dict):
         for key, item in plain.items():
             yield from _texts(item, (*where, str(key)))
@@ -57,9 +79,35 @@ def _texts(plain: object, where: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
         yield where, plain
 
 
-def _resolvers(text: str) -> Iterator[str]:
-    for part in text.split("${")[1:]:
-        head = part.split("}")[0]
-        name, colon, _ = head.partition(":")
-        if colon:
-            yield name.strip()
+def _hydras_texts(search_path: tuple[str, ...]) -> Iterator[tuple[KeyPath, str, Origin]]:
+    """Texts with resolvers in the defaults lists and search paths of a project's files."""
+    for file in config_files(search_path):
+        data = file.read_bytes()
+        if b"${" not in data or (b"defaults" not in data and b"searchpath" not in data):
+            continue
+        node, lines = file_node(file), data.decode("utf-8").splitlines()
+        for where, found in _hydras_nodes(node):
+            for scalar in _scalars(found):
+                if _RESOLVER.search(scalar.value):
+                    yield where, scalar.value, node_origin(scalar, file, lines)
+
+
+def _hydras_nodes(node: Any) -> Iterator[tuple[KeyPath, Any]]:
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if key.value == "defaults":
+            yield ("defaults",), value
+        elif key.value == "hydra" and isinstance(value, yaml.MappingNode):
+            inner = (item for name, item in value.value if name.value == "searchpath")
+            yield from ((("hydra", "searchpath"), item) for item in inner)
+
+
+def _scalars(node: Any) -> Iterator[Any]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _scalars(key)
+            yield from _scalars(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _scalars(item)
+    else:
+        yield node

@@ -31,6 +31,9 @@ def refusals(search_path: tuple[str, ...]) -> Iterator[None]:
     except UnicodeDecodeError as error:
         found = [item for place in directories_of(search_path) for item in _not_utf8(place)]
         raise CompileError(found or [problem("encoding", f"this is not UTF-8: {error}")]) from error
+    except RecursionError as error:
+        message = "the config is nested too deep, or an interpolation leads back to itself"
+        raise CompileError([problem("interpolation", message)]) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise CompileError([_hydra_problem(error)]) from error
     except (ValueError, TypeError, AttributeError) as error:  # Hydra checks some things by these
@@ -62,8 +65,23 @@ def _yaml_problem(error: YAMLError) -> Problem:
     what = str(getattr(error, "problem", None) or error)
     if mark is None:
         return problem("yaml", what)
-    origin = Origin(source=shown_path(str(mark.name)), line=mark.line + 1, column=mark.column + 1)
+    origin = Origin(
+        source=shown_path(str(mark.name)),
+        line=mark.line + 1,
+        column=mark.column + 1,
+        width=1,
+        text=_line(str(mark.name), mark.line),
+    )
     return Problem(code="yaml", message=f"this is not YAML: {what}", origin=origin)
+
+
+def _line(file: str, number: int) -> str:
+    """A line of a file, for a person to see; nothing where it cannot be had."""
+    try:
+        lines = Path(file).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return lines[number] if number < len(lines) else ""
 
 
 def _hydra_problem(error: Exception) -> Problem:
@@ -119,6 +137,7 @@ _NOISE = ("full_key:", "object_type=", "reference_type=")
 _HINTS = {
     "InterpolationKeyError": "an interpolation ${...} names a key that the config does not have",
     "OverrideParseException": (
-        "quote a value that holds spaces, commas, brackets or comparisons: key='\">= 0.9\"'"
+        "quote a value that holds spaces, commas, brackets or comparisons: key='\">= 0.9\"'; "
+        "a long text, such as SQL, belongs into a file of conf/"
     ),
 }

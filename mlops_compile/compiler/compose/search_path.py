@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from hydra.core.config_search_path import ConfigSearchPath
@@ -34,6 +35,13 @@ def directories_of(search_path: tuple[str, ...]) -> tuple[Path, ...]:
     """The directories of a search path; what else is in it (packages) is left out."""
     files = (place for place in search_path if place.startswith("file://"))
     return tuple(Path(place.removeprefix("file://")) for place in files)
+
+
+def config_files(search_path: tuple[str, ...]) -> Iterator[Path]:
+    """The config files of a project's directories, in order; not the built-in ones."""
+    for directory in directories_of(search_path):
+        if directory != resource("conf"):
+            yield from sorted(directory.rglob("*.yaml"))
 
 
 def register_groups() -> None:
