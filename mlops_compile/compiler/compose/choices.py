@@ -33,9 +33,8 @@ class Choices:
     ) -> Choices:
         """What chose each file of a defaults list: files in their order, then overrides."""
         found: dict[str, tuple[str, Origin]] = {}
-        parents = dict.fromkeys(str(default.parent or default.config_path) for default in defaults)
-        for parent in parents:
-            for entry in _entries(loader, parent):
+        for path in dict.fromkeys(str(default.config_path) for default in defaults):
+            for entry in _entries(loader, path):
                 found[entry.config_path] = (entry.choice, entry.origin)
         choosing = set()
         for text in overrides:
