@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,36 @@ def test_sigmoid_does_not_overflow(score: float) -> None:
     assert 0.0 <= sigmoid(score) <= 1.0
     assert sigmoid(score) + sigmoid(-score) == pytest.approx(1.0)
     assert softmax([0.0, score])[1] == pytest.approx(sigmoid(score))
+
+
+GRIDS: dict[str, dict[str, list[Any]]] = {
+    "logistic_regression": {
+        "solver": ["lbfgs", "liblinear", "newton-cg", "newton-cholesky", "sag", "saga"],
+        "dual": [False, True],
+        "l1_ratio": [None, 0.0, 0.5, 1.0],
+        "class_weight": [None, "balanced"],
+    },
+    "ridge": {
+        "solver": ["auto", "cholesky", "lbfgs", "lsqr", "sag", "saga", "sparse_cg", "svd"],
+        "positive": [False, True],
+        "fit_intercept": [False, True],
+        "alpha": [0.0, 1.0],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "task"), [(name, task) for name, task in EVERY if name != "lightgbm"]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_what_a_family_complains_of_is_what_its_library_refuses(name: str, task: str) -> None:
+    for values in itertools.product(*GRIDS[name].values()):
+        params = dict(zip(GRIDS[name], values, strict=True))
+        given: Any = freeze(params)
+        complaints = FAMILIES[name].complaints(given, task, False)
+        try:
+            FAMILIES[name].fit(training(task, {**params, "max_iter": 3}))
+        except StepError:
+            assert complaints, params
+        else:
+            assert not complaints, params

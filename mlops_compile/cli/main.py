@@ -21,6 +21,7 @@ VERBS: Mapping[str, str] = {
     "run": "mlops_compile.cli.run",
     "bundle": "mlops_compile.cli.bundle",
     "serve": "mlops_compile.cli.serve",
+    "schema": "mlops_compile.cli.schema",
     "explain": "mlops_compile.cli.explain",
 }
 _INTERRUPTED = 130
@@ -34,6 +35,7 @@ usage: mlops-compile VERB [options] [hydra flags and overrides]
   run                                    compile and execute, into outputs/DATE/TIME/
   bundle MODEL -o DIR                    write the serving bundle of a run or digest
   serve MODEL                            run that bundle's service on 127.0.0.1
+  schema                                 JSON Schema of the config, for editors
   explain CODE                           what a code of problems (MC0012) means
 
   mlops-compile VERB --help              a verb's options

@@ -10,6 +10,7 @@ from mlops_compile.ir.proposal import ColumnProposal, Proposal
 from mlops_compile.ir.value import Value
 
 _CONFIG = """\
+# yaml-language-server: $schema=../.schema/config.json
 # The configuration of this project. Groups that have no file here are built in:
 # `mlops-compile config` shows all of it, `mlops-compile run --help` the choices.
 defaults:
@@ -40,7 +41,8 @@ Predicts `{target}` ({task}). Made with `mlops-compile init`.
     mlops-compile compile                            # write plan.lock.json, to be committed
     mlops-compile serve outputs/DATE/TIME            # answer requests
 
-`conf/data/{name}.yaml` says what is assumed of the data, and why.
+`conf/data/{name}.yaml` says what is assumed of the data, and why. `.schema/` is for editors that
+speak to the YAML language server; `mlops-compile schema -o .schema` writes it anew.
 """
 
 _IGNORE = """\
@@ -77,6 +79,7 @@ def in_the_way(directory: Path, files: dict[str, str]) -> list[Problem]:
 
 def _data_yaml(name: str, location: str, proposal: Proposal) -> str:
     lines = [
+        "# yaml-language-server: $schema=../../.schema/data.json",
         f"# {_one_line(location)}: {proposal.rows} rows; what `init` assumed is in the comments.",
         f"name: {_scalar(name)}",
         f"target: {_scalar(proposal.target)}",

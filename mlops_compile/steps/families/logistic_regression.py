@@ -17,17 +17,32 @@ from mlops_compile.steps.families.kind import Complaint, Family, Training, chain
 if TYPE_CHECKING:
     from mlops_compile.steps.families.kind import Array
 
+_SAGA = "model.params.solver=saga"
+
 
 def complaints(params: Map, task: str, has_validation: bool) -> tuple[Complaint, ...]:
     """Solvers that cannot do what is asked."""
-    solver, ratio = params.get("solver", "lbfgs"), params.get("l1_ratio")
+    solver = params.get("solver", "lbfgs")
+    ratio = params.get("l1_ratio") or 0.0
+    dual = params.get("dual") is True
+    assert isinstance(ratio, float)
+    found = []
     if solver == "liblinear" and task == "multiclass":
         message = "liblinear cannot fit more than two classes"
-        return (Complaint(param="solver", message=message, hint="lbfgs, newton-cg, sag or saga"),)
-    if isinstance(ratio, float) and ratio > 0 and solver not in ("saga", "liblinear"):
+        found.append(Complaint(param="solver", message=message, hint="lbfgs, saga or another"))
+    if ratio > 0 and solver not in ("saga", "liblinear"):
         message = f"an l1 penalty needs another solver than {solver}"
-        return (Complaint(param="l1_ratio", message=message, hint="set model.params.solver=saga"),)
-    return ()
+        found.append(Complaint(param="l1_ratio", message=message, hint=_SAGA))
+    if 0 < ratio < 1 and solver == "liblinear":
+        message = "liblinear has an l1 or an l2 penalty, not both"
+        found.append(Complaint(param="l1_ratio", message=message, hint=f"0 or 1, or {_SAGA}"))
+    if dual and solver != "liblinear":
+        message = f"{solver} has no dual problem, only liblinear has"
+        found.append(Complaint(param="dual", message=message, hint="leave it out"))
+    if dual and ratio == 1 and solver == "liblinear":
+        message = "liblinear solves the dual problem with an l2 penalty only"
+        found.append(Complaint(param="dual", message=message, hint="leave it out"))
+    return tuple(found)
 
 
 def fit(training: Training) -> Mapping[str, bytes]:

@@ -25,6 +25,10 @@ def complaints(params: Map, task: str, has_validation: bool) -> tuple[Complaint,
     if params.get("positive") is True and solver not in ("auto", "lbfgs"):
         message = f"positive weights need the solver lbfgs, not {solver}"
         return (Complaint(param="positive", message=message),)
+    if solver == "lbfgs" and params.get("positive") is not True:
+        message = "the solver lbfgs is for positive weights"
+        hint = "leave it out, or set model.params.positive=true"
+        return (Complaint(param="solver", message=message, hint=hint),)
     return ()
 
 
