@@ -36,6 +36,7 @@ _PER_FEATURE = (
     *("monotone_constraints", "feature_contri", "max_bin_by_feature"),
     *("cegb_penalty_feature_lazy", "cegb_penalty_feature_coupled"),
 )
+_GROUPS = re.compile(r"\s*\[\s*\d+(\s*,\s*\d+)*\s*\](\s*,\s*\[\s*\d+(\s*,\s*\d+)*\s*\])*\s*\Z")
 _THREADS = re.compile(r"^\[num_threads: .*\]$", re.MULTILINE)
 
 
@@ -57,6 +58,15 @@ def complaints(params: Map, task: str, has_validation: bool) -> tuple[Complaint,
         if not (isinstance(fraction, float) and fraction < 1.0 and frequency):
             message = "boosting rf needs bagging: bagging_freq above 0 and bagging_fraction below 1"
             found.append(Complaint(param="boosting", message=message))
+    for name in _PER_FEATURE:
+        if name in params and not isinstance(params[name], tuple):
+            message = "must be a list: one value for each feature, in order"
+            found.append(Complaint(param=name, message=message))
+    groups = params.get("interaction_constraints")
+    if isinstance(groups, str) and not _GROUPS.match(groups):
+        message = f"{groups!r} does not name groups of features by their positions"
+        hint = 'for example "[0,1],[2]"'
+        found.append(Complaint(param="interaction_constraints", message=message, hint=hint))
     return tuple(found)
 
 
