@@ -10,7 +10,7 @@ from mlops_compile.cli.front import Job, run_hydra
 from mlops_compile.cli.show import table
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.compiler.compose.origins import origins
-from mlops_compile.ir.value import Map, canonical, dotted, leaves, pretty, thaw
+from mlops_compile.ir.value import Map, Value, canonical, dotted, leaves, pretty, thaw
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -23,29 +23,48 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     """Print the config of each job."""
-    for job in run_hydra(call.rest, lambda job: job, inspect=True):
-        print(_text(job, call.options.origins, call.options.json), end="", file=call.out)
+    jobs = run_hydra(call.rest, lambda job: job, inspect=True)
+    options = call.options
+    if options.json and any(job.point for job in jobs):
+        points = tuple(
+            Map({"overrides": job.config.composition.overrides, **_answer(job, options.origins)})
+            for job in jobs
+        )
+        print(pretty(Map({"format": 1, "points": points})), end="", file=call.out)
+        return 0
+    for job in jobs:
+        if options.json:
+            print(
+                pretty(Map({"format": 1, **_answer(job, options.origins)})), end="", file=call.out
+            )
+        else:
+            start = "---\n" if job.point and not options.origins else ""
+            print(start + _text(job, options.origins), end="", file=call.out)
     return 0
 
 
-def _text(job: Job, with_origins: bool, json: bool) -> str:
-    values = job.config.values
+def _text(job: Job, with_origins: bool) -> str:
     if not with_origins:
-        if json:
-            return pretty(Map({"format": 1, "config": values}))
-        return yaml.safe_dump(thaw(values), sort_keys=True, allow_unicode=True)
-    places = origins(job.config.composition)
-    found = [
-        (dotted(path), canonical(value).decode("utf-8"), str(places.get(path, "")))
-        for path, value in leaves(values)
-    ]
-    if not json:
-        return table(found, indent="") + "\n"
+        return yaml.safe_dump(thaw(job.config.values), sort_keys=True, allow_unicode=True)
+    return table(_rows(job), indent="") + "\n"
+
+
+def _answer(job: Job, with_origins: bool) -> dict[str, Value]:
+    if not with_origins:
+        return {"config": job.config.values}
     rows = [
         Map({"key": key, "value": value, "origin": origin})
-        for (key, _, origin), (_, value) in zip(found, leaves(values), strict=True)
+        for (key, _, origin), (_, value) in zip(_rows(job), leaves(job.config.values), strict=True)
     ]
-    return pretty(Map({"format": 1, "origins": tuple(rows)}))
+    return {"origins": tuple(rows)}
+
+
+def _rows(job: Job) -> list[tuple[str, str, str]]:
+    places = origins(job.config.composition)
+    return [
+        (dotted(path), canonical(value).decode("utf-8"), str(places.get(path, "")))
+        for path, value in leaves(job.config.values)
+    ]
 
 
 VERB = Verb(

@@ -9,13 +9,12 @@ from typing import Any
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.utils import create_config_search_path
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 
-from mlops_compile.compiler.compose.overrides import bare_keys, plain_override
-from mlops_compile.compiler.compose.search_path import register_groups, shown_path
+from mlops_compile.compiler.compose.overrides import bare_keys, given_overrides
+from mlops_compile.compiler.compose.search_path import loader_of, shown_path
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.problem import CompileError, Origin, Problem, with_origins
 from mlops_compile.ir.value import KeyPath
@@ -40,13 +39,10 @@ def origins(composition: Composition) -> dict[KeyPath, Origin]:
 
     Empty where the files cannot be read again: an origin is a help, never a condition.
     """
-    register_groups()
-    search_path = create_config_search_path(composition.search_path[0])
-    loader = ConfigLoaderImpl(config_search_path=search_path)
-    groups = frozenset(loader.list_groups(""))
-    overrides = [plain_override(text, groups) for text in composition.overrides]
     found: dict[KeyPath, Origin] = {}
     try:
+        loader = loader_of(composition.search_path)
+        overrides = [given for given, _ in given_overrides(composition)]
         defaults = loader.compute_defaults_list(composition.config_name, overrides, RunMode.RUN)
         for default in defaults.defaults:
             path = default.config_path

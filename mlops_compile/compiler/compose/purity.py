@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from omegaconf import DictConfig, OmegaConf
@@ -10,6 +11,8 @@ from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.value import freeze
 
 _PURE = ("oc.select", "oc.dict.keys", "oc.dict.values")
+# A key of Hydra's own config; of these only the options that were chosen belong to the config.
+_HYDRA = re.compile(r"\s*(?:oc\.select\s*:\s*)?hydra(?:\.|:(?!runtime\.choices\b))[\w.]+")
 
 
 def unfrozen(plain: object, where: tuple[str, ...]) -> Iterator[Problem]:
@@ -37,6 +40,10 @@ def impure(config: DictConfig) -> Iterator[Problem]:
     assert isinstance(raw, dict)
     raw.pop("hydra", None)
     for where, text in _texts(raw, ()):
+        for name in _of_the_run(text):
+            message = f"${{{name}}} is of one run of Hydra, so no plan can hold it"
+            hint = "only ${hydra:runtime.choices.GROUP} of it belongs to a config; write the value"
+            yield problem("impure", message, where, hint)
         for name in _resolvers(text):
             if name not in _PURE:
                 message = (
@@ -57,9 +64,15 @@ def _texts(plain: object, where: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
         yield where, plain
 
 
+def _of_the_run(text: str) -> Iterator[str]:
+    for part in text.split("${")[1:]:
+        if match := _HYDRA.match(part):
+            yield match[0].strip()
+
+
 def _resolvers(text: str) -> Iterator[str]:
     for part in text.split("${")[1:]:
         head = part.split("}")[0]
         name, colon, _ = head.partition(":")
-        if colon:
+        if colon and name.strip() != "hydra":
             yield name.strip()

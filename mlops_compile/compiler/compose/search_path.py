@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -29,10 +31,22 @@ def register_groups() -> None:
     Plugins.instance().register(BuiltInGroups)
 
 
-def group_names(project: Path) -> frozenset[str]:
-    """The config groups: folders of the project's conf/ and of the built-in one."""
-    places = (config_directory(project), resource("conf"))
-    return frozenset(path.name for place in places for path in place.iterdir() if path.is_dir())
+def loader_of(places: tuple[str, ...]) -> ConfigLoaderImpl:
+    """Hydra's loader over places: the primary one, then the built-in groups, then the rest.
+
+    A place is a directory, or what Hydra takes with a scheme (`pkg://PACKAGE`).
+    """
+    register_groups()
+    search_path = create_config_search_path(places[0])
+    known = {_address(str(element.path)) for element in search_path.get_path()}
+    for place in places[1:]:
+        if _address(place) not in known:
+            search_path.prepend("mlops_compile", _address(place), anchor="schema")
+    return ConfigLoaderImpl(config_search_path=search_path)
+
+
+def _address(place: str) -> str:
+    return place if "://" in place else f"file://{place}"
 
 
 def shown_path(path: str) -> str:
