@@ -31,7 +31,7 @@ FILES = {
     "conf/config.yaml": """\
 defaults:
   - db: mysql
-  - data: eu/shop
+  - data: local
   - model: lightgbm
   - db@backup: mysql
   - optional local: missing
@@ -48,7 +48,7 @@ nothing: null
     "conf/wide.yaml": """\
 defaults:
   - db: mysql
-  - server: site/apache
+  - server: apache
   - pair@over: one
   - _self_
   - experiment: null
@@ -59,7 +59,7 @@ nested: {deep: {deeper: 1}}
     "conf/small.yaml": """\
 defaults:
   - db: mysql
-  - data: eu/shop
+  - data: local
   - _self_
   - experiment: null
 seed: 0
@@ -124,10 +124,12 @@ hydra: {searchpath: ["{more}", "pkg://extra_conf"]}
     "conf/db/child.yaml": "defaults:\n  - mysql\n  - _self_\nport: 1\n",
     "conf/server/mysql.yaml": "for: mysql\n",
     "conf/server/postgres.yaml": "for: postgres\n",
-    "conf/server/site/apache.yaml": "defaults:\n  - parts@parts: small\n  - _self_\nhost: here\n",
+    "conf/server/apache.yaml": "defaults:\n  - parts@parts: small\n  - _self_\nhost: here\n",
     "conf/server/site/nginx.yaml": "# @package server\nhost: there\n",
     "conf/server/parts/small.yaml": "size: 1\n",
     "conf/server/parts/large.yaml": "size: 9\n",
+    "conf/slash.yaml": "defaults:\n  - data: eu/shop\n  - _self_\n",
+    "conf/data/local.yaml": "name: local\n",
     "conf/data/eu/shop.yaml": "name: shop\n",
     "conf/data/eu/other.yaml": "# @package data\nname: other\n",
     "conf/pair/one.yaml": "left: 1\n",
@@ -230,6 +232,8 @@ SAME: list[tuple[str, ...]] = [
     ("db=child",),
     ("db=[mysql,extra]",),
     ("data=eu/other",),
+    ("data=eu/shop",),
+    ("--config-name", "slash"),
     ("--config-name", "wide", "server=site/nginx"),
     ("--config-name", "wide", "server/parts=large"),
     ("--config-name", "chosen", "model=mine"),
@@ -425,7 +429,7 @@ def values(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     with initialize_config_dir(str(root / "conf"), **BASE):
         plain = OmegaConf.to_container(hydra.compose("values", overrides=words), resolve=True)
     answer = mlops(root, "config", "--json", "--config-name", "values", *words)
-    assert answer.code == 0 and isinstance(plain, dict), answer.err
+    assert answer.code == 0 and answer.err == "" and isinstance(plain, dict), answer.err
     return plain, answer.document["config"]
 
 

@@ -30,7 +30,7 @@ from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.compose.overrides import check_order, given_overrides, open_keys
 from mlops_compile.compiler.compose.refusals import refusals
 from mlops_compile.compiler.compose.search_path import config_directory, register_groups
-from mlops_compile.compiler.compose.versions import BASE
+from mlops_compile.compiler.compose.versions import BASE, REPLACE, register_resolver
 from mlops_compile.ir.config import Composition, Config
 from mlops_compile.ir.problem import CompileError, ProblemsError, StoreError, UsageError, problem
 
@@ -122,13 +122,15 @@ def _call_hydra(
     answered: bool,
 ) -> None:
     """Run Hydra's own entry. Its answers go to stdout, all else of it to stderr."""
-    OmegaConf.register_new_resolver("mlops_run", reserve, replace=True)
+    register_resolver("mlops_run", reserve)
     defaults = HydraConf(
         run=RunDir(dir="${mlops_run:outputs}"),
         sweep=SweepDir(dir="${mlops_run:multirun}", subdir="${hydra.job.num}"),
         job=JobConf(name="mlops_compile"),
     )
-    ConfigStore.instance().store(group="hydra", name="config", node=defaults, provider="hydra")
+    ConfigStore.instance().store(
+        group="hydra", name="config", node=defaults, provider="hydra", **REPLACE
+    )
     register_groups()
     main = hydra.main(
         config_path=composition.search_path[0], config_name=composition.config_name, **BASE
