@@ -37,8 +37,7 @@ def init(
     except OSError as error:
         message = f"{directory} cannot be written: {error.strerror or error}"
         raise CompileError([problem("output", message)]) from None
-    shown = (f"{SCHEMAS}/" if name.startswith(SCHEMAS) else name for name in files)
-    return proposal, tuple(dict.fromkeys(shown))
+    return proposal, tuple(files)
 
 
 def schema_text(name: str, project: Path) -> str:

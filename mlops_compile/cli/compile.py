@@ -39,12 +39,12 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     """Compile one config."""
-    if {"-m", "--multirun"} & set(call.rest):
-        message = "compile takes one config, not a sweep"
-        raise UsageError([problem("usage", message, hint="leave -m out")])
     options = call.options
 
     def compiled(job: Job) -> Compilation:
+        if job.point:
+            message = "compile takes one config, not a sweep"
+            raise UsageError([problem("usage", message, hint="leave -m out")])
         committed = committed_lock(options.file)
         return compile_config(job.config, Path(), refresh=options.refresh, committed=committed)
 

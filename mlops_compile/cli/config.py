@@ -25,32 +25,45 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     """Print the config of each job."""
-    text = _origins if call.options.origins else _config
-    for job in run_hydra(call.rest, lambda job: job, inspect=True):
-        print(text(job, call.options.json), end="", file=call.out)
+    jobs = run_hydra(call.rest, lambda job: job, inspect=True)
+    with_origins = call.options.origins
+    if not call.options.json:
+        for job in jobs:
+            start = "---\n" if job.point and not with_origins else ""
+            print(start + (_origins(job) if with_origins else _yaml(job)), end="", file=call.out)
+    elif any(job.point for job in jobs):
+        points = tuple(
+            Map({"overrides": job.config.composition.overrides, **_answer(job, with_origins)})
+            for job in jobs
+        )
+        print(pretty(Map({"format": 1, "points": points})), end="", file=call.out)
+    else:
+        for job in jobs:
+            answer = Map({"format": 1, **_answer(job, with_origins)})
+            print(pretty(answer), end="", file=call.out)
     return 0
 
 
-def _config(job: Job, json: bool) -> str:
-    values = job.config.values
-    if json:
-        return pretty(Map({"format": 1, "config": values}))
-    return yaml.safe_dump(thaw(values), sort_keys=True, allow_unicode=True)
+def _yaml(job: Job) -> str:
+    return yaml.safe_dump(thaw(job.config.values), sort_keys=True, allow_unicode=True)
 
 
-def _origins(job: Job, json: bool) -> str:
+def _answer(job: Job, with_origins: bool) -> dict[str, Value]:
+    if not with_origins:
+        return {"config": job.config.values}
+    settings = settings_of(job.config.composition)
+    found = leaves(job.config.values)
+    return {"origins": tuple(_row(path, value, settings) for path, value in found)}
+
+
+def _origins(job: Job) -> str:
     settings = settings_of(job.config.composition)
     found = list(leaves(job.config.values))
-    if json:
-        rows = tuple(_row(path, value, settings) for path, value in found)
-        return pretty(Map({"format": 1, "origins": rows}))
-    lines = table(
-        [
-            (dotted(path), canonical(value).decode("utf-8"), _place(path, settings))
-            for path, value in found
-        ],
-        indent="",
-    ).splitlines()
+    rows = [
+        (dotted(path), canonical(value).decode("utf-8"), _place(path, settings))
+        for path, value in found
+    ]
+    lines = table(rows, indent="").splitlines()
     notes = (_notes(path, settings) for path, _ in found)
     return "".join(f"{line}\n{''.join(note)}" for line, note in zip(lines, notes, strict=True))
 

@@ -6,59 +6,43 @@ With compiler/compose*.py the only code that knows Hydra.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import sys
+import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TextIO, TypeVar
 
 import hydra
-from hydra.conf import HydraConf, RunDir, SweepDir
+from hydra.conf import HydraConf, JobConf, RunDir, SweepDir
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from mlops_compile.cli.flags import Words, in_order
 from mlops_compile.cli.problems import say_problems
 from mlops_compile.compiler.compose.config import CONFIG_NAME, to_config
 from mlops_compile.compiler.compose.guard import guard
 from mlops_compile.compiler.compose.origins import located
-from mlops_compile.compiler.compose.overrides import plain_override
+from mlops_compile.compiler.compose.overrides import check_order, given_overrides, open_keys
 from mlops_compile.compiler.compose.refusals import refusals
-from mlops_compile.compiler.compose.search_path import (
-    config_directory,
-    group_names,
-    register_groups,
-    search_path_of,
-)
+from mlops_compile.compiler.compose.search_path import config_directory, register_groups
+from mlops_compile.compiler.compose.versions import BASE, REPLACE, register_resolver
 from mlops_compile.ir.config import Composition, Config
-from mlops_compile.ir.problem import CompileError, StoreError, UsageError, problem
+from mlops_compile.ir.problem import CompileError, ProblemsError, StoreError, UsageError, problem
 
 T = TypeVar("T")
 
-_WITH_VALUE = {
-    *("--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
-    *("--cfg", "-c", "--experimental-rerun"),
-}
-_ALONE = {
-    *("--help", "-h", "--hydra-help", "--resolve", "--run", "-r", "--multirun", "-m"),
-    *("--shell-completion", "-sc", "--info", "-i", "--version"),
-}
-_ANSWERS = {
-    "--help",
-    "-h",
-    "--hydra-help",
-    "--cfg",
-    "-c",
-    "--info",
-    "-i",
-    "-sc",
-    "--shell-completion",
-}
 _INSPECT = (
     "hydra.output_subdir=null",
     "hydra.run.dir=.",
+    "hydra.sweep.dir=${mlops_run:}",
+    "hydra.sweep.subdir=.",
     "hydra/job_logging=disabled",
     "hydra/hydra_logging=disabled",
 )
@@ -66,10 +50,12 @@ _INSPECT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One composed config, and the directory that Hydra gave it (of no meaning to inspection)."""
+    """One composed config, the directory that Hydra gave it (of no meaning to inspection), and
+    whether it is a point of a multirun."""
 
     config: Config
     directory: Path
+    point: bool
 
 
 def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) -> list[T]:
@@ -78,114 +64,153 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     `inspect` leaves no output directory behind. Empty where Hydra answered by itself (`--cfg`,
     `--info`, `--help`). CompileError says what Hydra refuses; a task's errors pass through.
     """
-    flags, overrides = _order(words)
-    groups = group_names(Path.cwd())
-    written = {plain_override(text, groups): text for text in overrides}
+    asked = in_order(words)
+    composition = _composition(asked)
+    project = Path.cwd()
     results: list[T] = []
     problems: list[BaseException] = []
-
-    def call(config: DictConfig) -> None:
+    with tempfile.TemporaryDirectory() as nowhere:
+        reserve = _Reserver(nowhere if inspect or asked.answered else None)
         try:
-            _quiet_console()
-            composed = _job_config(config, written)
-            say_problems(composed.notes, sys.stderr, "note")
-            directory = Path(HydraConfig.get().runtime.output_dir)
-            job = Job(config=composed, directory=directory)
-            results.append(task(job))
-        except Exception as error:
-            problems.append(error)
+            with located(composition), refusals(composition.search_path), open_keys():
+                guard(composition.search_path)
+                check_order(composition.overrides)
+                given = given_overrides(composition)
+                written = dict(given)
 
-    reserve = _Reserver(reserve=not inspect)
-    OmegaConf.register_new_resolver("mlops_run", reserve, replace=True)
-    directories = HydraConf(
-        run=RunDir(dir="${mlops_run:outputs}"),
-        sweep=SweepDir(dir="${mlops_run:multirun}", subdir="${hydra.job.num}"),
-    )
-    ConfigStore.instance().store(group="hydra", name="config", node=directories, provider="hydra")
-    register_groups()
-    directory = config_directory(Path.cwd())
-    ours = ("hydra.job.name=mlops_compile", *(_INSPECT if inspect else ()))
-    before = sys.argv
-    sys.argv = ["mlops-compile", *flags, *ours, *written]
-    answers = any(flag.partition("=")[0] in _ANSWERS for flag in flags)
-    asked = Composition(
-        config_name=CONFIG_NAME, search_path=search_path_of(directory), overrides=tuple(overrides)
-    )
-    quiet = contextlib.nullcontext() if answers else contextlib.redirect_stdout(sys.stderr)
-    try:
-        with quiet, located(asked), refusals(asked.search_path):
-            guard(asked.search_path)
-            hydra.main(version_base="1.3", config_path=str(directory), config_name=CONFIG_NAME)(
-                call
-            )()
-    except CompileError as error:
-        raise reserve.refused or error from None
-    finally:
-        sys.argv = before
+                def call(config: DictConfig) -> None:
+                    try:
+                        _quiet_console()
+                        job = _job(config, written)
+                        with contextlib.chdir(project):  # whatever hydra.job.chdir says
+                            results.append(task(job))
+                    except Exception as error:
+                        problems.append(error)
+
+                ours = _INSPECT if inspect and not asked.answered else ()
+                arguments = [*_flags(asked), *ours, *(text for text, _ in given)]
+                _call_hydra(call, composition, arguments, reserve, answered=asked.answered)
+        except CompileError as error:
+            raise reserve.refused or error from None
     if problems:
         raise problems[0]
     return results
 
 
-def _order(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Flags, then overrides; Hydra 1.3 refuses a flag behind an override."""
-    flags: list[str] = []
-    overrides: list[str] = []
-    rest = list(words)
-    while rest:
-        word = rest.pop(0)
-        name, equals, _ = word.partition("=")
-        if not word.startswith("-"):
-            overrides.append(word)
-        elif name in _WITH_VALUE:
-            if not equals and not rest:
-                raise UsageError([problem("usage", f"{word} needs a value")])
-            flags += [word] if equals else [word, rest.pop(0)]
-        elif name in ("--info", "-i"):
-            flags.append(word if equals else "--info=all")
-        elif name in _ALONE:
-            flags.append(word)
-        else:
-            hint = "see --help for the verb's options and --hydra-help for Hydra's"
-            raise UsageError([problem("usage", f"there is no option {word}", hint=hint)])
-    names = {flag.partition("=")[0] for flag in flags}
-    if names & {"--cfg", "-c"} and names & {"--multirun", "-m"}:
-        message = "--cfg shows one config, and -m asks for many"
-        raise UsageError([problem("usage", message, hint="leave one of them out")])
-    return flags, overrides
+def _composition(asked: Words) -> Composition:
+    """What the words ask to compose: the primary place is `--config-path`, else the project's."""
+    primary = asked.value("--config-path")
+    if primary is None:
+        primary = str(config_directory(Path.cwd()))
+    elif "://" not in primary:
+        primary = str(Path(primary).resolve())
+    more = asked.value("--config-dir")
+    places = (primary, *((str(Path(more).resolve()),) if more else ()))
+    name = asked.value("--config-name") or CONFIG_NAME
+    return Composition(config_name=name, search_path=places, overrides=asked.overrides)
 
 
-def _job_config(config: DictConfig, written: dict[str, str]) -> Config:
-    """A job's config; its overrides as the user wrote them (`written`, by what Hydra was given)."""
-    runtime = HydraConfig.get()
-    paths = tuple(
-        f"{source.schema}://{source.path}"
-        for source in runtime.runtime.config_sources
-        if source.schema in ("file", "pkg") and source.provider != "hydra"
+def _flags(asked: Words) -> list[str]:
+    """The flags that are left for Hydra: it is told the primary place and config by itself."""
+    ours = ("--config-path", "--config-name")
+    return [flag for flag in asked.flags if not flag.startswith(ours)]
+
+
+def _call_hydra(
+    call: Callable[[DictConfig], None],
+    composition: Composition,
+    arguments: Sequence[str],
+    reserve: _Reserver,
+    *,
+    answered: bool,
+) -> None:
+    """Run Hydra's own entry. Its answers go to stdout, all else of it to stderr."""
+    register_resolver("mlops_run", reserve)
+    defaults = HydraConf(
+        run=RunDir(dir="${mlops_run:outputs}"),
+        sweep=SweepDir(dir="${mlops_run:multirun}", subdir="${hydra.job.num}"),
+        job=JobConf(name="mlops_compile"),
     )
-    given = OmegaConf.to_container(runtime.overrides.task, resolve=False)
+    ConfigStore.instance().store(
+        group="hydra", name="config", node=defaults, provider="hydra", **REPLACE
+    )
+    register_groups()
+    main = hydra.main(
+        config_path=composition.search_path[0], config_name=composition.config_name, **BASE
+    )
+    before = sys.argv
+    sys.argv = ["mlops-compile", *arguments]
+    answer, said = io.StringIO(), io.StringIO()
+    stdout: TextIO = answer if answered else sys.stderr
+    try:
+        with (
+            contextlib.redirect_stdout(stdout),
+            contextlib.redirect_stderr(said if answered else sys.stderr),
+            warnings.catch_warnings(),
+        ):
+            warnings.showwarning = _say_warning
+            main(call)()
+    except SystemExit as end:
+        if end.code:
+            raise _refused(said.getvalue(), str(end.code)) from None
+    finally:
+        sys.argv = before
+    sys.stderr.write(said.getvalue())
+    sys.stdout.write(answer.getvalue())
+
+
+def _say_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def _refused(said: str, code: str) -> ProblemsError:
+    """What Hydra wrote before it ended the process, as a problem."""
+    line = next(reversed(said.strip().splitlines()), f"Hydra ended with {code}")
+    message = line.removeprefix("mlops-compile: error: ")
+    kind = UsageError if code == str(UsageError.exit_code) else CompileError
+    return kind([problem("usage" if kind is UsageError else "compose", message)])
+
+
+def _job(config: DictConfig, written: dict[str, str]) -> Job:
+    """A job of Hydra; its overrides as the user wrote them (`written`, by what Hydra was given)."""
+    own = HydraConfig.get()
+    places = tuple(
+        f"{source.schema}://{source.path}" if source.schema != "file" else str(source.path)
+        for source in own.runtime.config_sources
+        if source.provider not in ("hydra", "schema")
+    )
+    given = OmegaConf.to_container(own.overrides.task, resolve=False)
     assert isinstance(given, list)
-    overrides = tuple(written.get(text, text.removeprefix("++")) for text in given)
     composition = Composition(
-        config_name=str(runtime.job.config_name), search_path=paths, overrides=overrides
+        config_name=str(own.job.config_name),
+        search_path=places,
+        overrides=tuple(written.get(text, text) for text in given),
     )
-    with located(composition), refusals(paths):
-        return to_config(config, composition)
+    with located(composition), refusals(places):
+        composed = to_config(config, composition)
+    say_problems(composed.notes, sys.stderr, "note")
+    directory = Path(own.runtime.output_dir)
+    return Job(config=composed, directory=directory, point=own.mode == RunMode.MULTIRUN)
 
 
 class _Reserver:
     """Gives PARENT/DATE/TIME of this run; reserved by making the directory, so that two runs in the
-    same second never share one. `refused` is why a directory could not be made."""
+    same second never share one. `refused` is why a directory could not be made.
 
-    def __init__(self, *, reserve: bool) -> None:
-        self._reserve = reserve
+    With `nowhere`, a directory that is thrown away, it makes none, and `${mlops_run:}` is that.
+    """
+
+    def __init__(self, nowhere: str | None) -> None:
+        self._nowhere = nowhere
         self._chosen: dict[str, str] = {}
         self.refused: StoreError | None = None
 
-    def __call__(self, parent: str) -> str:
+    def __call__(self, parent: str = "") -> str:
+        if self._nowhere is not None and not parent:
+            return self._nowhere
         while parent not in self._chosen:
             name = f"{parent}/{time.strftime('%Y-%m-%d/%H-%M-%S')}"
-            if not self._reserve or self._made(name):
+            if self._nowhere is not None or self._made(name):
                 self._chosen[parent] = name
             else:
                 time.sleep(0.05)

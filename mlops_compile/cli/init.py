@@ -6,8 +6,9 @@ import shlex
 from argparse import ArgumentParser
 from pathlib import Path
 
+from mlops_compile.api.project import SCHEMAS
 from mlops_compile.api.project import init as new_project
-from mlops_compile.cli.show import number
+from mlops_compile.cli.show import number, visible
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.ir.proposal import Proposal
 
@@ -49,15 +50,14 @@ def _said(directory: Path, proposal: Proposal, files: tuple[str, ...]) -> str:
     lines += [f"{column.name} -> {column.role}: {column.note}" for column in aside]
     lines += [f"note: {warning}" for warning in proposal.warnings]
     lines.append(f"baseline to beat: {metric} {number(value)}")
-    lines.append(f"wrote {', '.join(files)}")
-    return "\n".join(
-        [*lines, "", "next:", f"  cd {shlex.quote(str(directory))} && mlops-compile run"]
-    )
+    shown = dict.fromkeys(_schemas_as_one(file) for file in files)
+    lines.append(f"wrote {', '.join(shown)}")
+    lines += ["", "next:", f"  cd {shlex.quote(str(directory))} && mlops-compile run"]
+    return "\n".join(visible(line) for line in lines)
 
 
-def _printable(line: str) -> str:
-    """A line that cannot move the cursor, whatever a column is called."""
-    return "".join(char if char.isprintable() else "?" for char in line)
+def _schemas_as_one(file: str) -> str:
+    return f"{SCHEMAS}/" if file.startswith(f"{SCHEMAS}/") else file
 
 
 VERB = Verb(

@@ -85,9 +85,7 @@ def _dispatch(words: list[str]) -> int:
         print(USAGE, end="", file=sys.stdout if words else sys.stderr)
         return 0 if words else UsageError.exit_code
     if words[0] == "--version":
-        from mlops_compile import __version__
-
-        print(f"mlops-compile {__version__}")
+        print(_version())
         return 0
     name, rest = words[0], words[1:]
     if name not in VERBS:
@@ -100,6 +98,12 @@ def _dispatch(words: list[str]) -> int:
     return verb.run(Call(options=options, rest=left, out=sys.stdout, err=sys.stderr))
 
 
+def _version() -> str:
+    from mlops_compile import __version__
+
+    return f"mlops-compile {__version__}"
+
+
 def _parse(verb: Verb, words: list[str]) -> tuple[Namespace, tuple[str, ...]]:
     """A verb's own options, and the words that are left for Hydra, in order."""
     parser = _Parser(
@@ -107,7 +111,7 @@ def _parse(verb: Verb, words: list[str]) -> tuple[Namespace, tuple[str, ...]]:
         description=verb.summary,
         allow_abbrev=False,
         add_help=not verb.composes,
-        epilog="Hydra's flags and overrides may follow; --help lists the groups."
+        epilog="Hydra's flags (--hydra-help) and overrides may follow; its own help is below."
         if verb.composes
         else None,
     )
@@ -116,6 +120,8 @@ def _parse(verb: Verb, words: list[str]) -> tuple[Namespace, tuple[str, ...]]:
     if verb.composes and ("--help" in left or "-h" in left):
         parser.print_help(sys.stdout)
         print("\n", end="")
+    if verb.composes and "--version" in left:
+        print(_version())  # Hydra adds its own
     if not verb.composes and left:
         word = next((word for word in left if word.startswith("-")), left[0])
         what = f"has no option {word}" if word.startswith("-") else f"does not take {word!r}"

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TextIO
 
+from mlops_compile.cli.show import visible
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem
 from mlops_compile.ir.value import Map, Value, dotted, pretty
@@ -46,14 +47,14 @@ def problems_document(problems: Iterable[Problem]) -> str:
 
 def _lines(found: Problem, sort: str, paint: _Paint) -> list[str]:
     key = f"{dotted(found.where)}: " if found.where else ""
-    first, *more = f"{key}{_visible(found.message)}".split("\n")
+    first, *more = f"{key}{visible(found.message)}".split("\n")
     lines = [f"{paint.red(f'{sort}[{found.of}]')}{paint.bold(f': {first}')}", *more]
     gutter = ""
     if found.origin is not None:
         gutter = " " * len(str(found.origin.line or " "))
         lines += _marked(found.origin, gutter, paint)
     if found.hint:
-        first, *more = _visible(found.hint).split("\n")
+        first, *more = visible(found.hint).split("\n")
         lines.append(f"{gutter} {paint.blue('=')} {paint.bold('help')}: {first}")
         lines += [f"{gutter}   {line}" for line in more]
     return lines
@@ -72,7 +73,7 @@ def _marked(origin: Origin, gutter: str, paint: _Paint) -> list[str]:
     return [
         *lines,
         f"{gutter} {bar}",
-        f"{paint.blue(number)}{bar} {_visible(text)}",
+        f"{paint.blue(number)}{bar} {visible(text)}",
         f"{gutter} {bar} {' ' * _cells(before)}{paint.red('^' * max(_cells(marked), 1))}",
     ]
 
@@ -92,11 +93,6 @@ def _cells(text: str) -> int:
     """How many cells of a terminal a text takes."""
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
     return len(text) + wide - sum(bool(unicodedata.combining(char)) for char in text)
-
-
-def _visible(text: str) -> str:
-    """A text that cannot move the cursor; each character keeps its column."""
-    return "".join(c if c.isprintable() or c == "\n" else " " if c == "\t" else "?" for c in text)
 
 
 def _value(found: Problem) -> Map:

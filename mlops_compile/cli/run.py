@@ -51,27 +51,27 @@ class Done:
 def run(call: Call) -> int:
     """Run every job; a multirun goes on after one that fails."""
     options = call.options
-    many = bool({"-m", "--multirun"} & set(call.rest))
-    _check_usage(call, many)
+    _check_usage(call)
 
     def task(job: Job) -> Done:
         try:
             return _run(job, options, call)
         except ProblemsError as error:
-            if not many:
+            if not job.point:
                 raise
             say_problems(error.problems, call.err)
             return Done(job=job, error=error)
 
     done = run_hydra(call.rest, task, inspect=False)
     if options.json and done:
-        print(_document(done, many), end="", file=call.out)
+        print(_document(done), end="", file=call.out)
     return max((_exit_code(item) for item in done), default=0)
 
 
-def _check_usage(call: Call, many: bool) -> None:
+def _check_usage(call: Call) -> None:
     if call.options.plan is None:
         return
+    many = bool({"-m", "--multirun"} & set(call.rest))
     if call.options.locked or many:
         message = "--plan executes one lock as it is; --locked and -m compile"
         raise UsageError([problem("usage", message, hint="leave one of them out")])
@@ -135,7 +135,7 @@ def _shown(directory: Path) -> str:
         return str(directory)
 
 
-def _document(done: list[Done], many: bool) -> str:
+def _document(done: list[Done]) -> str:
     rows: list[tuple[tuple[str, ...], Map]] = []
     for item in done:
         if item.record is not None:
@@ -143,6 +143,7 @@ def _document(done: list[Done], many: bool) -> str:
         else:
             value = Map({"status": "failed", "error": str(item.error)})
         rows.append((item.job.config.composition.overrides, value))
+    many = any(item.job.point for item in done)
     return points_document(rows) if many else pretty(rows[0][1])
 
 

@@ -16,6 +16,11 @@ from mlops_compile.ir.value import Map, Value
 _LOG = logging.getLogger("mlops_compile")
 
 
+def visible(text: str) -> str:
+    """A text that cannot move the cursor; each character keeps its column."""
+    return "".join(c if c.isprintable() or c == "\n" else " " if c == "\t" else "?" for c in text)
+
+
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
     """Rows in columns, padded with spaces."""
     if not rows:

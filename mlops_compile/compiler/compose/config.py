@@ -8,19 +8,19 @@ from pathlib import Path
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig, OmegaConf
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from mlops_compile.compiler.compose.guard import guard
 from mlops_compile.compiler.compose.origins import located, places_of
-from mlops_compile.compiler.compose.overrides import plain_override
+from mlops_compile.compiler.compose.overrides import check_order, given_overrides, open_keys
 from mlops_compile.compiler.compose.purity import impure, unfrozen
 from mlops_compile.compiler.compose.refusals import refusals
 from mlops_compile.compiler.compose.search_path import (
     config_directory,
-    group_names,
     register_groups,
-    search_path_of,
 )
+from mlops_compile.compiler.compose.versions import BASE
 from mlops_compile.compiler.upgrade import upgrade
 from mlops_compile.ir.config import Composition, Config
 from mlops_compile.ir.problem import CompileError
@@ -35,20 +35,26 @@ def compose(overrides: tuple[str, ...], project: Path, config_name: str = CONFIG
     CompileError says in a sentence what Hydra refuses.
     """
     register_groups()
-    directory = config_directory(project)
+    directory = str(config_directory(project))
     composition = Composition(
-        config_name=config_name, search_path=search_path_of(directory), overrides=overrides
+        config_name=config_name, search_path=(directory,), overrides=overrides
     )
+    before = HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
     try:
-        with located(composition), refusals(composition.search_path):
+        with located(composition), refusals(composition.search_path), open_keys():
             guard(composition.search_path)
-            groups = group_names(project)
-            given = [plain_override(text, groups) for text in overrides]
-            with initialize_config_dir(str(directory), version_base="1.3"):
-                return to_config(hydra_compose(config_name, overrides=given), composition)
+            check_order(overrides)
+            given = [text for text, _ in given_overrides(composition)]
+            with initialize_config_dir(directory, **BASE):
+                composed = hydra_compose(config_name, overrides=given, return_hydra_config=True)
+                HydraConfig.instance().set_config(composed)
+                with open_dict(composed):
+                    del composed["hydra"]  # as for a job
+                return to_config(composed, composition)
     finally:
         GlobalHydra.instance().clear()
+        HydraConfig.instance().cfg = before
 
 
 def to_config(config: DictConfig, composition: Composition) -> Config:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.default_element import ResultDefault
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -19,8 +18,8 @@ from yaml import YAMLError
 
 from mlops_compile.compiler.compose.choices import Choices, missing_choices
 from mlops_compile.compiler.compose.marks import Marks, file_marks, override_marks
-from mlops_compile.compiler.compose.overrides import plain_override
-from mlops_compile.compiler.compose.search_path import register_groups
+from mlops_compile.compiler.compose.overrides import given_overrides
+from mlops_compile.compiler.compose.search_path import loader_of
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin, Setting, Settings
 from mlops_compile.ir.problem import CompileError, Problem, with_origins
@@ -61,13 +60,11 @@ def settings_of(composition: Composition) -> Settings:
     Where the files cannot be composed, only overrides and choices that do not exist are known:
     an origin is a help, never a condition.
     """
-    register_groups()
-    loader = _loader(composition.search_path)
-    groups = frozenset(loader.list_groups(""))
-    overrides = [plain_override(text, groups) for text in composition.overrides]
+    loader = loader_of(composition.search_path)
     found = _Found()
     values = composition.overrides
     try:
+        overrides = [given for given, _ in given_overrides(composition)]
         listed = loader.compute_defaults_list(composition.config_name, overrides, RunMode.RUN)
         choices = Choices.of(listed.defaults, loader, composition.overrides)
         for default in listed.defaults:
@@ -92,15 +89,6 @@ def _renamed(
         for path, made in settings.items()
         if path[: len(old)] == old
     }
-
-
-def _loader(search_path: tuple[str, ...]) -> ConfigLoaderImpl:
-    places = ConfigSearchPathImpl()
-    places.append("hydra", "pkg://hydra.conf")
-    for number, place in enumerate(search_path):
-        places.append("main" if number == 0 else f"place {number}", place)
-    places.append("schema", "structured://")
-    return ConfigLoaderImpl(config_search_path=places)
 
 
 def _add_file(

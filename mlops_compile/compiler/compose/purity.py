@@ -17,6 +17,10 @@ from mlops_compile.ir.value import KeyPath, freeze
 
 # Resolvers that give the same value for the same config.
 _PURE = ("oc.select", "oc.dict.keys", "oc.dict.values", "oc.create", "oc.decode", "oc.deprecated")
+# A key of Hydra's own config; of these only the options that were chosen belong to the config.
+_HYDRA = re.compile(
+    r"(?<!\\)(?:\\\\)*\$\{\s*((?:oc\.select\s*:\s*)?hydra(?:\.|:(?!runtime\.choices\b))[\w.]+)"
+)
 # `${name:argument`, but not the escaped `\${`.
 _RESOLVER = re.compile(r"(?<!\\)(?:\\\\)*\$\{\s*([A-Za-z_][\w.]*)\s*:\s*([^,}]*)")
 
@@ -56,9 +60,13 @@ def impure(config: DictConfig, search_path: tuple[str, ...]) -> Iterator[Problem
 def _complaints(
     text: str, declared: tuple[str, ...], where: KeyPath, origin: Origin | None
 ) -> Iterator[Problem]:
+    for name in _HYDRA.findall(text):
+        message = f"${{{name}}} is of one run of Hydra, so no plan can hold it"
+        hint = "only ${hydra:runtime.choices.GROUP} of it belongs to a config; write the value"
+        yield Problem(code="impure", message=message, where=where, hint=hint, origin=origin)
     for name, argument in _RESOLVER.findall(text):
         variable = argument.strip()
-        if name in _PURE or (name == "oc.env" and variable in declared):
+        if name == "hydra" or name in _PURE or (name == "oc.env" and variable in declared):
             continue
         message = f"${{{name}:...}} may give another value each time, so no plan can hold it"
         hint = "write the value, or pass it as an override"

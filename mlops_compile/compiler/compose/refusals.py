@@ -18,6 +18,9 @@ from mlops_compile.compiler.read import suggest
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import CompileError, Problem, problem
 
+# Hydra checks some things by these: values, flags, plugins that are not there.
+_CHECKS = (ValueError, TypeError, AttributeError, ImportError, RuntimeError, AssertionError)
+
 
 @contextmanager
 def refusals(search_path: tuple[str, ...]) -> Iterator[None]:
@@ -36,8 +39,8 @@ def refusals(search_path: tuple[str, ...]) -> Iterator[None]:
         raise CompileError([problem("interpolation", message)]) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise CompileError([_hydra_problem(error)]) from error
-    except (ValueError, TypeError, AttributeError) as error:  # Hydra checks some things by these
-        message = f"Hydra cannot compose this: {error}"
+    except _CHECKS as error:
+        message = f"Hydra cannot compose this: {_said(str(error))}"
         raise CompileError([problem("compose", message)]) from error
     finally:
         if before is None:
@@ -94,25 +97,37 @@ def _hydra_problem(error: Exception) -> Problem:
         return _missing_group(error)
     if isinstance(error, OverrideParseException):
         return _override_problem(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        hint = "see where Hydra looked with --info searchpath"
+        return problem("no-option", f"there is no config {error.missing_cfg_file!r}", (), hint)
     where: tuple[str, ...] = ()
     text = str(error)
     if isinstance(deepest, OmegaConfBaseException):
         where = tuple(str(deepest.full_key).split(".")) if deepest.full_key else ()
         text = str(deepest.msg or deepest)
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    lines = [line for line in lines if not line.strip().startswith(_NOISE)]
+    said = _said(text)
     hint = _HINTS.get(type(deepest).__name__, "")
     if match := re.match(r"Multiple values for (\S+)\.", text):
         hint = f"{match[1]} has its place in the defaults list: write {match[1]}=NAME, without a +"
     code = "interpolation" if type(deepest).__name__ in _INTERPOLATION else "compose"
-    return problem(code, "\n  ".join(lines[:3]) or type(error).__name__, where, hint)
+    return problem(code, said or type(error).__name__, where, hint)
+
+
+def _said(text: str) -> str:
+    """What a message says first, without what OmegaConf adds below it."""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return "\n  ".join([line for line in lines if not line.strip().startswith(_NOISE)][:3])
 
 
 def _missing_group(error: MissingConfigException) -> Problem:
     group, _, name = str(error.missing_cfg_file or "").rpartition("/")
     options = tuple(str(option) for option in error.options or ())
     message = f"there is no {name!r} in the group {group!r}" if group else f"there is no {name!r}"
-    return problem("no-option", message, (group,) if group else (), suggest(name, options))
+    hint = suggest(name, options)
+    if group in ("hydra/launcher", "hydra/sweeper") and name != "basic":
+        what = group.removeprefix("hydra/")
+        hint = f"the {what} {name} comes with a plugin of Hydra that is not installed; {hint}"
+    return problem("no-option", message, (group,) if group else (), hint)
 
 
 def _override_problem(error: OverrideParseException) -> Problem:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -25,16 +27,10 @@ def config_directory(project: Path) -> Path:
     return own.resolve() if own.is_dir() else resource("conf")
 
 
-def search_path_of(*directories: Path) -> tuple[str, ...]:
-    """The search path of a project's directories, and the built-in groups behind them."""
-    places = [f"file://{directory}" for directory in directories]
-    return tuple(dict.fromkeys([*places, f"file://{resource('conf')}"]))
-
-
 def directories_of(search_path: tuple[str, ...]) -> tuple[Path, ...]:
     """The directories of a search path; what else is in it (packages) is left out."""
-    files = (place for place in search_path if place.startswith("file://"))
-    return tuple(Path(place.removeprefix("file://")) for place in files)
+    places = (place.removeprefix("file://") for place in search_path)
+    return tuple(Path(place) for place in places if "://" not in place)
 
 
 def config_files(search_path: tuple[str, ...]) -> Iterator[Path]:
@@ -49,10 +45,22 @@ def register_groups() -> None:
     Plugins.instance().register(BuiltInGroups)
 
 
-def group_names(project: Path) -> frozenset[str]:
-    """The config groups: folders of the project's conf/ and of the built-in one."""
-    places = (config_directory(project), resource("conf"))
-    return frozenset(path.name for place in places for path in place.iterdir() if path.is_dir())
+def loader_of(places: tuple[str, ...]) -> ConfigLoaderImpl:
+    """Hydra's loader over places: the primary one, then the built-in groups, then the rest.
+
+    A place is a directory, or what Hydra takes with a scheme (`pkg://PACKAGE`).
+    """
+    register_groups()
+    search_path = create_config_search_path(places[0])
+    known = {_address(str(element.path)) for element in search_path.get_path()}
+    for place in places[1:]:
+        if _address(place) not in known:
+            search_path.prepend("mlops_compile", _address(place), anchor="schema")
+    return ConfigLoaderImpl(config_search_path=search_path)
+
+
+def _address(place: str) -> str:
+    return place if "://" in place else f"file://{place}"
 
 
 def shown_path(path: str) -> str:

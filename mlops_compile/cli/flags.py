@@ -1,0 +1,113 @@
+"""Hydra's flags apart from the overrides, whatever order they are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlops_compile.compiler.read import suggest
+from mlops_compile.ir.problem import UsageError, problem
+
+_SHORT = {
+    "-p": "--package",
+    "-c": "--cfg",
+    "-cp": "--config-path",
+    "-cn": "--config-name",
+    "-cd": "--config-dir",
+    "-h": "--help",
+    "-r": "--run",
+    "-m": "--multirun",
+    "-sc": "--shell-completion",
+    "-i": "--info",
+}
+_WITH_VALUE = ("--package", "--cfg", "--config-path", "--config-name", "--config-dir")
+_ALONE = (
+    *("--help", "--hydra-help", "--version", "--resolve", "--run", "--multirun"),
+    "--shell-completion",
+)
+_LONG = (*_WITH_VALUE, *_ALONE, "--info")
+_ANSWERED = {"--help", "--hydra-help", "--version", "--cfg", "--info", "--shell-completion"}
+_COMMANDS = ("--run", "--multirun", "--cfg", "--info", "--shell-completion")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """Flags by their long names, as `--name` or `--name=value`, and the overrides."""
+
+    flags: tuple[str, ...]
+    overrides: tuple[str, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(flag.partition("=")[0] for flag in self.flags)
+
+    @property
+    def answered(self) -> bool:
+        """Whether Hydra answers by itself, so that no job is called."""
+        return bool(self.names & _ANSWERED)
+
+    def value(self, name: str) -> str | None:
+        """What a flag was given last, or None."""
+        values = (flag.partition("=")[2] for flag in self.flags if flag.startswith(f"{name}="))
+        return next(reversed(list(values)), None)
+
+
+def in_order(words: Sequence[str]) -> Words:
+    """The words of a command line; UsageError where a flag is not known or lacks its value."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            overrides += rest
+            break
+        if not word.startswith("-"):
+            overrides.append(word)
+            continue
+        name, value = _known(word)
+        if name in _WITH_VALUE and value is None:
+            if not rest:
+                raise UsageError([problem("usage", f"{word} needs a value")])
+            value = rest.pop(0)
+        elif name == "--info" and value is None:
+            # An override holds a `=` or starts with a `~`: a bare word is the kind of information.
+            bare = bool(rest) and "=" not in rest[0] and rest[0][:1] not in ("-", "+", "~")
+            value = rest.pop(0) if bare else "all"
+        flags.append(name if value is None else f"{name}={value}")
+    found = Words(flags=tuple(flags), overrides=tuple(overrides))
+    _check(found)
+    return found
+
+
+def _known(word: str) -> tuple[str, str | None]:
+    """A flag's long name and the value written in the same word: `-cjob`, `--cfg=job`."""
+    spelled, equals, value = word.partition("=")
+    name = _SHORT.get(spelled, spelled)
+    if name in _LONG and not (equals and name in _ALONE):
+        return name, value if equals else None
+    if word[:2] in ("-c", "-p", "-i"):
+        return _SHORT[word[:2]], word[2:]
+    if word == "--experimental-rerun" or word.startswith("--experimental-rerun="):
+        hint = "run a lock again with `mlops-compile run --plan DIRECTORY/plan.lock.json`"
+        message = "--experimental-rerun takes Hydra's own record of a job, which is not kept here"
+        raise UsageError([problem("usage", message, hint=hint)])
+    near = suggest(spelled, _LONG) if spelled.startswith("--") else ""
+    hint = near if near.startswith("did you mean") else _SEE
+    raise UsageError([problem("usage", f"there is no option {word}", hint=hint)])
+
+
+_SEE = "see --help for the verb's options and --hydra-help for Hydra's"
+
+
+def _check(words: Words) -> None:
+    """UsageError for flags that exclude each other."""
+    commands = [name for name in _COMMANDS if name in words.names]
+    if len(commands) > 1:
+        message = f"{commands[0]} and {commands[1]} exclude each other"
+        if set(commands) == {"--multirun", "--cfg"}:
+            message = "--cfg shows one config, and --multirun asks for many"
+        raise UsageError([problem("usage", message, hint="leave one of them out")])
+    if "--resolve" in words.names and not words.names & {"--cfg", "--help"}:
+        message = "--resolve says how --cfg and --help print: it needs one of them"
+        raise UsageError([problem("usage", message, hint="for example --cfg job --resolve")])
