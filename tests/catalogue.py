@@ -100,15 +100,16 @@ def answer_of(project: Path, words: tuple[str, ...]) -> Answer:
     finally:
         os.chdir(before)
         GlobalHydra.instance().clear()
-    return Answer(code=code, out=out.getvalue(), err=err.getvalue())
+    said = err.getvalue().replace(str(project), "PROJECT")
+    return Answer(code=code, out=out.getvalue(), err=said)
 
 
 def _patched(text: str, diff: str) -> str:
     """Lines with `-` give way to those with `+` below them; without a `-`, these go to the end."""
     old: list[str] = []
     new: list[str] = []
-    for line in (*diff.splitlines(keepends=True), "-"):
-        if line.startswith("-") and new:
+    for line in (*diff.splitlines(keepends=True), ""):
+        if not line or (line.startswith("-") and new):
             before, after = "".join(old), "".join(new)
             assert text.count(before) == 1 or not old, f"not there, or twice: {before!r}"
             text = text.replace(before, after) if old else text + after

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -22,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mlops_compile.cli.problems import say_problems
 from mlops_compile.compiler.compose.config import CONFIG_NAME, to_config
+from mlops_compile.compiler.compose.grammar import check_overrides
 from mlops_compile.compiler.compose.guard import guard
 from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.compose.overrides import plain_override
@@ -32,8 +34,9 @@ from mlops_compile.compiler.compose.search_path import (
     register_groups,
     search_path_of,
 )
+from mlops_compile.compiler.read import suggest
 from mlops_compile.ir.config import Composition, Config
-from mlops_compile.ir.problem import CompileError, StoreError, UsageError, problem
+from mlops_compile.ir.problem import CompileError, Problem, StoreError, UsageError, problem
 
 T = TypeVar("T")
 
@@ -109,12 +112,16 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     sys.argv = ["mlops-compile", *flags, *ours, *written]
     answers = any(flag.partition("=")[0] in _ANSWERS for flag in flags)
     asked = Composition(
-        config_name=CONFIG_NAME, search_path=search_path_of(directory), overrides=tuple(overrides)
+        config_name=_config_name(flags),
+        search_path=search_path_of(directory),
+        overrides=tuple(overrides),
     )
     quiet = contextlib.nullcontext() if answers else contextlib.redirect_stdout(sys.stderr)
     try:
-        with quiet, located(asked), refusals(asked.search_path):
+        with quiet, located(asked), refusals(asked):
             guard(asked.search_path)
+            many = bool({"-m", "--multirun"} & set(flags))
+            check_overrides(asked.overrides, asked.search_path, many=many)
             hydra.main(version_base="1.3", config_path=str(directory), config_name=CONFIG_NAME)(
                 call
             )()
@@ -146,13 +153,46 @@ def _order(words: Sequence[str]) -> tuple[list[str], list[str]]:
         elif name in _ALONE:
             flags.append(word)
         else:
-            hint = "see --help for the verb's options and --hydra-help for Hydra's"
-            raise UsageError([problem("usage", f"there is no option {word}", hint=hint)])
+            raise UsageError([_no_such_option(word, rest)])
+    _check_cfg(flags)
     names = {flag.partition("=")[0] for flag in flags}
     if names & {"--cfg", "-c"} and names & {"--multirun", "-m"}:
         message = "--cfg shows one config, and -m asks for many"
         raise UsageError([problem("usage", message, hint="leave one of them out")])
     return flags, overrides
+
+
+def _check_cfg(flags: Sequence[str]) -> None:
+    """UsageError for a `--cfg` of another kind, which Hydra would exit for."""
+    shown = ("job", "hydra", "all")
+    for flag, following in zip_longest(flags, flags[1:], fillvalue=""):
+        name, equals, value = flag.partition("=")
+        value = value if equals else following
+        if name in ("--cfg", "-c") and value not in shown:
+            hint = f"{name} takes one of {', '.join(shown)}"
+            raise UsageError([problem("usage", f"there is no config {value!r}", hint=hint)])
+
+
+def _config_name(flags: Sequence[str]) -> str:
+    """The primary config that these flags name."""
+    for flag, following in zip_longest(flags, flags[1:], fillvalue=""):
+        name, equals, value = flag.partition("=")
+        if name in ("--config-name", "-cn"):
+            return (value if equals else following).removesuffix(".yaml")
+    return CONFIG_NAME
+
+
+def _no_such_option(word: str, rest: Sequence[str]) -> Problem:
+    name, equals, value = word.lstrip("-").partition("=")
+    if not equals and rest and not rest[0].startswith("-") and "=" not in rest[0]:
+        value = rest[0]
+    hint = "see --help for the verb's options and --hydra-help for Hydra's"
+    known = tuple(sorted(name for name in (*_WITH_VALUE, *_ALONE) if name.startswith("--")))
+    if equals or name.partition(".")[0] in group_names(Path.cwd()):
+        hint = f"if an override is meant, it has no dashes: {name}={value or 'VALUE'}"
+    elif (near := suggest(word, known)).startswith("did you mean"):
+        hint = near
+    return problem("usage", f"there is no option {word}", hint=hint)
 
 
 def _job_config(config: DictConfig, written: dict[str, str]) -> Config:
@@ -169,7 +209,7 @@ def _job_config(config: DictConfig, written: dict[str, str]) -> Config:
     composition = Composition(
         config_name=str(runtime.job.config_name), search_path=paths, overrides=overrides
     )
-    with located(composition), refusals(paths):
+    with located(composition), refusals(composition):
         return to_config(config, composition)
 
 

@@ -141,6 +141,14 @@ CODES: Mapping[str, Code] = _table(
         "The config has an older format. It is read all the same; the note says what to rename.",
         "key",
     ),
+    _code(
+        22,
+        "no-self",
+        "The defaults list of the primary config does not say where that file's own keys come:"
+        " they come last, and replace those of experiments. A note, no error.",
+        "key",
+    ),
+    _code(23, "twice", "A key is set twice in one map of a config file. Keep one.", "key"),
     # Data that is looked at while compiling.
     _code(
         30,

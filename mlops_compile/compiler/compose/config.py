@@ -9,12 +9,16 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from mlops_compile.compiler.compose.grammar import check_overrides
 from mlops_compile.compiler.compose.guard import guard
+from mlops_compile.compiler.compose.missing import no_self
 from mlops_compile.compiler.compose.origins import located, places_of
 from mlops_compile.compiler.compose.overrides import plain_override
 from mlops_compile.compiler.compose.purity import impure, unfrozen
 from mlops_compile.compiler.compose.refusals import refusals
+from mlops_compile.compiler.compose.resolving import unresolved
 from mlops_compile.compiler.compose.search_path import (
     config_directory,
     group_names,
@@ -41,8 +45,9 @@ def compose(overrides: tuple[str, ...], project: Path, config_name: str = CONFIG
     )
     GlobalHydra.instance().clear()
     try:
-        with located(composition), refusals(composition.search_path):
+        with located(composition), refusals(composition):
             guard(composition.search_path)
+            check_overrides(overrides, composition.search_path, many=False)
             groups = group_names(project)
             given = [plain_override(text, groups) for text in overrides]
             with initialize_config_dir(str(directory), version_base="1.3"):
@@ -55,7 +60,12 @@ def to_config(config: DictConfig, composition: Composition) -> Config:
     """Resolved plain values of a composed config, without `hydra`, in today's format."""
     if problems := tuple(impure(config, composition.search_path)):
         raise CompileError(problems)
-    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    except (OmegaConfBaseException, RecursionError):
+        if problems := tuple(unresolved(config)):
+            raise CompileError(problems) from None
+        raise
     assert isinstance(plain, dict)
     plain.pop("hydra", None)
     if problems := tuple(unfrozen(plain, ())):
@@ -63,4 +73,5 @@ def to_config(config: DictConfig, composition: Composition) -> Config:
     values = freeze(plain)
     assert isinstance(values, Map)
     made = upgrade(Config(values=values, composition=composition))
-    return replace(made, notes=places_of(made.notes, made.composition))
+    notes = (*places_of(made.notes, made.composition), *no_self(composition))
+    return replace(made, notes=notes)

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.default_element import ResultDefault
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from mlops_compile.compiler.compose.choices import Choices, missing_choices
+from mlops_compile.compiler.compose.choices import Choices
+from mlops_compile.compiler.compose.loader import loader_of
 from mlops_compile.compiler.compose.marks import Marks, file_marks, override_marks
 from mlops_compile.compiler.compose.overrides import plain_override
 from mlops_compile.compiler.compose.search_path import register_groups
@@ -50,19 +50,19 @@ def located(composition: Composition) -> Iterator[None]:
 
 def places_of(problems: tuple[Problem, ...], composition: Composition) -> tuple[Problem, ...]:
     """Problems with the file and line, or the override, that set their key, sorted by these."""
-    if not problems:
-        return ()
+    if all(found.origin is not None or not found.where for found in problems):
+        return with_origins(problems, {})  # files that were refused are not read again
     return with_origins(problems, settings_of(composition))
 
 
 def settings_of(composition: Composition) -> Settings:
     """Every setting of each key of a composed config: keys of maps as well as leaves.
 
-    Where the files cannot be composed, only overrides and choices that do not exist are known:
-    an origin is a help, never a condition.
+    Where the files cannot be composed, only overrides are known: an origin is a help, never a
+    condition.
     """
     register_groups()
-    loader = _loader(composition.search_path)
+    loader = loader_of(composition.search_path)
     groups = frozenset(loader.list_groups(""))
     overrides = [plain_override(text, groups) for text in composition.overrides]
     found = _Found()
@@ -75,8 +75,7 @@ def settings_of(composition: Composition) -> Settings:
                 _add_file(found, loader, default, choices)
         values = tuple(text for text in values if text not in choices.overrides)
     except _REFUSED:
-        for path, origin in missing_choices(loader, composition.config_name):
-            found.add(path, Setting(key=origin, value=origin, written=""))
+        pass  # the refusal itself says where
     for text in values:
         found.add_all(override_marks(text))
     return {**found.settings, **_renamed(found.settings, composition.renamed)}
@@ -94,15 +93,6 @@ def _renamed(
     }
 
 
-def _loader(search_path: tuple[str, ...]) -> ConfigLoaderImpl:
-    places = ConfigSearchPathImpl()
-    places.append("hydra", "pkg://hydra.conf")
-    for number, place in enumerate(search_path):
-        places.append("main" if number == 0 else f"place {number}", place)
-    places.append("schema", "structured://")
-    return ConfigLoaderImpl(config_search_path=places)
-
-
 def _add_file(
     found: _Found, loader: ConfigLoaderImpl, default: ResultDefault, choices: Choices
 ) -> None:
@@ -115,7 +105,7 @@ def _add_file(
     choice, chosen = choices.get(str(default.config_path))
     for depth in range(1, len(package) + 1):
         if package[:depth] not in found.settings:
-            top = Origin(source=marks.file, line=1, text=marks.first_line)
+            top = Origin(source=marks.file, line=1)
             found.add(package[:depth], Setting(key=top, value=top, written="", choice=choice))
     found.add_all(marks.below(package, choice, chosen))
 

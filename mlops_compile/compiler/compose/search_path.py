@@ -56,8 +56,12 @@ def group_names(project: Path) -> frozenset[str]:
 
 
 def shown_path(path: str) -> str:
-    """A path as people know it: relative to the working directory where it lies below it."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return path
+    """A path as people know it: relative to the working directory where it lies below it;
+    `mlops_compile:conf/...` of a built-in file, wherever that is installed."""
+    place = Path(path)
+    if place.is_relative_to(Path.cwd()):
+        return str(place.relative_to(Path.cwd()))
+    built_in = resource("conf")
+    if place.is_relative_to(built_in):
+        return f"mlops_compile:conf/{place.relative_to(built_in)}"
+    return path

@@ -20,7 +20,7 @@ from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.source import ColumnFact, Source
 from mlops_compile.steps.sources.cells import Guess, Levels, arrow_type, cast, clean
-from mlops_compile.steps.sources.kind import Facts, SourceKind
+from mlops_compile.steps.sources.kind import Facts, SourceKind, where_is
 from mlops_compile.steps.tables import BATCH_ROWS, write_batches
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
         with open_text(path) as file:
             head = file.read(1 << 20)
     except FileNotFoundError:
-        hint = f"paths are relative to the project ({Path.cwd()})"
+        hint = where_is(path)
         raise _fault("no-file", f"there is no file {spec.path}", _PATH, hint) from None
     except (OSError, EOFError) as error:
         raise _fault("source", f"{spec.path} cannot be read: {error}") from None
