@@ -185,7 +185,8 @@ def _params(reader: Reader, family: Family, params: Map) -> Map:
             continue
         if main in given or (name != main and main in params):
             other = given.get(main, main)
-            message = f"is another name of {main}, and {other} is set too"
+            also = "which is" if other == main else f"and {other} is"
+            message = f"is another name of {main}, {also} set too"
             hint = f"keep one: model.params.{main}={shown(value)}"
             reader.complain("given-twice", message, where, hint)
             continue
@@ -231,7 +232,7 @@ def _other_value(value: Value, parameter: Parameter) -> str:
             return near
         if number := number_in(value) if "str" not in parameter.types else "":
             return f"write {number}" + (" without quotes" if number == value else "")
-    if type(value) in (int, float) and parameter.high == 1 and 1 < value <= 100:  # type: ignore[operator]
+    if type(value) in (int, float) and parameter.high == 1 and 2 <= value <= 100:  # type: ignore[operator]
         return f"it is a share: {value / 100:g} for {value:g} %"  # type: ignore[operator]
     return f"{parameter.name}: {parameter.doc}" if parameter.doc else ""
 
@@ -259,7 +260,7 @@ def _evaluate(reader: Reader, evaluate: Evaluate, task: str) -> Evaluate:
         judged = ("evaluate", "primary")
         if primary in fitting:
             message = f"{primary} is not computed: it is not among evaluate.metrics"
-            hint = f"add it, or take one of {', '.join(metrics)}"
+            hint = f"add it to evaluate.metrics, or take {' or '.join(metrics)}"
             reader.complain("impossible", message, judged, hint)
         else:
             hint = suggest(str(primary), metrics, "metrics computed")

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.schema import Declared, Key, declared, members, named_type, to_value
 from mlops_compile.ir.value import KeyPath, Map, Value, dotted, thaw
+from mlops_compile.steps.families import FAMILIES
+from mlops_compile.steps.families.parameters import parameters
 from mlops_compile.steps.preparations import PREPARATIONS
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.splits import SPLITS
@@ -41,6 +43,7 @@ class Reader:
             return None
         keys = {item.name: item for item in declared(group_type)}
         before = len(self.problems)
+        meant: set[str] = set()  # keys that are missing because their name is wrong
         for name in value:
             if name not in keys:
                 message = "there is no such key"
@@ -48,9 +51,16 @@ class Reader:
                 if not where and name == "experiment":
                     message = "the experiment's keys stand under a key `experiment`"
                 self.complain("unknown-key", message, (*where, name), hint)
+                meant |= {key for key in keys if hint == f"did you mean {key!r}?"}
+                if name == "_target_" or (where and name == where[-1]):
+                    meant.update(keys)
         if not where and "default" in value and "defaults" not in value:
             return None  # what else is missing follows from it
-        held = {name: self._key(item, value, where) for name, item in keys.items()}
+        held = {
+            name: self._key(item, value, where)
+            for name, item in keys.items()
+            if name in value or name not in meant
+        }
         if len(self.problems) > before:
             return None
         return group_type(**held)
@@ -71,7 +81,7 @@ class Reader:
         kinds = VARIANTS.get(rules.variants, ())
         key = (*where, "kind") if kinds else where
         example = "|".join(rules.choices or kinds) or "VALUE"
-        hint = f"set it here, or on the command line: {dotted(key)}={example}"
+        hint = f"set it in conf/, or on the command line: {dotted(key)}={example}"
         if where in (("data",), ("model",)):
             hint = f"name an option of the group in the defaults list: - {where[0]}: NAME"
         return self.complain("missing-value", f"must be given: {rules.doc}", where, hint)
@@ -195,7 +205,7 @@ class Reader:
                 value > rules.high or (rules.high_open and value == rules.high)
             ):
                 sign = "<" if rules.high_open else "<="
-                share = rules.high == 1 and 1 < value <= 100
+                share = rules.high == 1 and 2 <= value <= 100
                 tip = f"it is a share: {value / 100:g} for {value:g} %" if share else ""
                 message = f"must be {sign} {rules.high}, not {_plain(value)}"
                 return self.complain("out-of-range", message, where, tip)
@@ -268,7 +278,7 @@ def suggest(name: str, known: tuple[str, ...], what: str = "") -> str:
         return near
     listed = ", ".join(dotted((item,)) for item in known[:_MOST])
     more = f" and {len(known) - _MOST} more" if len(known) > _MOST else ""
-    return f"the {what or 'names'} there are: {listed}{more}" if known else ""
+    return f"{what or 'known'}: {listed}{more}" if known else ""
 
 
 def _plain(value: float) -> str:
@@ -351,6 +361,10 @@ def _instead(name: str, value: Value, where: KeyPath, group_type: Any) -> str:
         )
     if near := nearest(name, keys):
         return near
+    if where == ("model",) and any(
+        name in (item.name, *item.aliases) for family in FAMILIES for item in parameters(family)
+    ):
+        return f"did you mean params.{name}?"
     if not where:
         for item in declared(group_type):
             if _is_group(item.type) and _has(item.type, name):

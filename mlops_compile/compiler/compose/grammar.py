@@ -29,7 +29,7 @@ def check_overrides(texts: tuple[str, ...], search_path: tuple[str, ...], *, man
     """CompileError for every override that does not parse, or asks for `many` jobs where there is
     one."""
     options = options_of(search_path)
-    if found := [item for text in _joined(texts) for item in _refused(text, options, many)]:
+    if found := [item for text in _joined(texts) for item in _refused(text, texts, options, many)]:
         raise CompileError(found)
 
 
@@ -42,12 +42,22 @@ def _joined(texts: tuple[str, ...]) -> Iterator[str]:
             text = f"{text} {rest.pop(0)}"
         if rest and text.endswith("=") and "=" not in rest[0]:
             text = f"{text} {rest.pop(0)}"
+        while rest and _left_open(text.partition("=")[2]) and "=" not in rest[0]:
+            text = f"{text} {rest.pop(0)}"
         yield text
 
 
-def _refused(text: str, options: Mapping[str, tuple[str, ...]], many: bool) -> Iterator[Problem]:
+def _refused(
+    text: str, words: tuple[str, ...], options: Mapping[str, tuple[str, ...]], many: bool
+) -> Iterator[Problem]:
     parsed = _parsed(text)
     key, equals, value = text.partition("=")
+    if parsed is not None and text not in words and not re.search(r"\s=|=\s", text):
+        begin = text.index(" ")
+        message = "the shell parts this at its spaces"
+        hint = f"put the whole in quotes: {_shell(text)}"
+        yield _problem("override", message, hint, text, begin, begin + 1)
+        return
     if parsed is None or re.search(r"\s=|=\s", key + equals + value[:1]):
         message, hint, begin, end = _diagnosis(text, options)
         yield _problem("override", message, hint, text, begin, end)
@@ -60,7 +70,9 @@ def _refused(text: str, options: Mapping[str, tuple[str, ...]], many: bool) -> I
             yield _problem("impure", message, hint, text, begin, len(text))
         elif not many:
             message = "asks for many configs, and one is composed here"
-            yield _problem("override", message, _one_of(parsed, text), text, begin, len(text))
+            yield _problem(
+                "override", message, _one_of(parsed, text, options), text, begin, len(text)
+            )
     elif key in options and parsed.value() is None and not parsed.is_delete():
         message = f"the group {key} needs an option"
         hint = f"the group has: {', '.join(options[key])}"
@@ -76,16 +88,17 @@ def _parsed(text: str) -> Override | None:
         return None
 
 
-def _one_of(parsed: Override, text: str) -> str:
+def _one_of(parsed: Override, text: str, options: Mapping[str, tuple[str, ...]]) -> str:
     """What to write in place of a sweep."""
     key, _, value = text.partition("=")
     hint = f"to run each: mlops-compile run -m {shlex.quote(text)}"
     if isinstance(parsed.value(), ChoiceSweep) and not value.startswith("choice"):
-        meant = f"{key}=[{value}]"
-        what = "to use all at once" if key == "experiment" else "for a list"
-        quoted = f"{key}='{value}'"
-        other = "" if key == "experiment" else f"; for one text: {_shell(quoted)}"
-        hint += f"\n{what}: {_shell(meant)}{other}"
+        meant = _shell(f"{key}=[{value}]")
+        if key == "experiment":
+            hint += f"\nto use all at once: {meant}"
+        elif key not in options:
+            quoted = f"{key}='{value}'"
+            hint += f"\nfor a list: {meant}; for one text: {_shell(quoted)}"
     return hint
 
 
@@ -196,6 +209,8 @@ def _stops(text: str, value: str) -> int:
 
 
 def _shell(text: str) -> str:
+    if "'" in text and not set(text) & set('"$`\\!'):
+        return f'"{text}"'
     return shlex.quote(text)
 
 

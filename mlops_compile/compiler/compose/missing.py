@@ -146,7 +146,7 @@ class _Lists:
             hint = suggest(entry.group, tuple(self._options), "groups")
             return _problem("no-option", message, hint, entry.group_origin)
         message = f"the group {entry.group} has no option {entry.option!r}"
-        hint = self._elsewhere(entry) or suggest(entry.option, names, "options")
+        hint = self._elsewhere(entry) or suggest(entry.option, names, f"options of {entry.group}")
         return _problem("no-option", message, hint, entry.origin)
 
     def _elsewhere(self, entry: Entry) -> str:

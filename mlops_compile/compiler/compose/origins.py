@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.default_element import ResultDefault
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import YAMLError, safe_load
 
 from mlops_compile.compiler.compose.choices import Choices
 from mlops_compile.compiler.compose.loader import loader_of
@@ -52,7 +53,19 @@ def places_of(problems: tuple[Problem, ...], composition: Composition) -> tuple[
     """Problems with the file and line, or the override, that set their key, sorted by these."""
     if all(found.origin is not None or not found.where for found in problems):
         return with_origins(problems, {})  # files that were refused are not read again
-    return with_origins(problems, settings_of(composition))
+    settings = settings_of(composition)
+    return with_origins((_as_written(found, settings) for found in problems), settings)
+
+
+def _as_written(found: Problem, settings: Settings) -> Problem:
+    """A key that YAML reads as no text (`No` is False), as it stands in its file."""
+    if found.code != "key" or found.where in settings:
+        return found
+    *around, read = found.where
+    for path in settings:
+        if path[:-1] == tuple(around) and str(safe_load(path[-1])) == read:
+            return replace(found, where=path)
+    return found
 
 
 def settings_of(composition: Composition) -> Settings:

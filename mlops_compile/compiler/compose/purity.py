@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mlops_compile.compiler.compose.marks import file_node, node_origin
 from mlops_compile.compiler.compose.search_path import config_files
-from mlops_compile.compiler.read import suggest
+from mlops_compile.compiler.read import nearest
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.value import KeyPath, freeze
@@ -81,7 +81,7 @@ def _complaints(
         elif not OmegaConf.has_resolver(name):
             message = f"there is no resolver {name}"
             known = ("oc.env", *_PURE)
-            hint = suggest(name, known, "resolvers")
+            hint = nearest(name, known) or f"resolvers: {', '.join(known)}"
         yield Problem(code="impure", message=message, where=where, hint=hint, origin=origin)
 
 

@@ -54,10 +54,11 @@ def _words(said: str, text: str, known: tuple[str, ...]) -> tuple[str, str]:
             return message, hint
         if ends := [path for path in known if path.endswith(f".{name}")]:
             return message, f"write the whole key: ${{{ends[0]}}}"
-        near = suggest(name, known)
-        return message, near if near.startswith("did you mean") else (
-            "`mlops-compile config --origins` lists the keys"
-        )
+        around, _, last = name.rpartition(".")
+        ahead = f"{around}." if around else ""
+        beside = [path.removeprefix(ahead) for path in known if path.startswith(ahead)]
+        names = tuple(path for path in beside if "." not in path)
+        return message, suggest(last, names, f"keys of {around}" if around else "keys")
     return said.splitlines()[0], ""
 
 

@@ -98,10 +98,11 @@ def _diagnosis(error: Any, what: str, lines: list[str]) -> tuple[str, str, int, 
     if "'\\t'" in what:
         return "a tab, where YAML takes spaces only", "indent with spaces", *at
     if context is not None and "flow" in str(error.context):
-        opened = _char(lines, context)
+        number, column = _opened(lines, context)
+        opened = lines[number][column : column + 1] if number < len(lines) else "bracket"
         message = f"this {opened} is not closed"
         hint = f"close it with {'}' if opened == '{' else ']'}; {_QUOTE} that holds brackets"
-        return message, hint, context.line, context.column, 1
+        return message, hint, number, column, 1
     if context is not None and "quoted scalar" in str(error.context):
         if "escape" in what:
             message = f"in double quotes, {line[mark.column - 1 : mark.column + 1]} is no character"
@@ -164,8 +165,15 @@ def _first(lines: list[str], context: Any, key: str) -> int:
     return 0
 
 
-def _char(lines: list[str], mark: Any) -> str:
-    return lines[mark.line][mark.column : mark.column + 1] if mark.line < len(lines) else ""
+def _opened(lines: list[str], mark: Any) -> tuple[int, int]:
+    """The bracket at a mark, or the last one above it."""
+    if mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] in ("[", "{"):
+        return mark.line, mark.column
+    for number in range(min(mark.line, len(lines) - 1), -1, -1):
+        text = lines[number][: mark.column] if number == mark.line else lines[number]
+        if (column := max(text.rfind("["), text.rfind("{"))) >= 0:
+            return number, column
+    return mark.line, mark.column
 
 
 def _lines(file: Path) -> list[str]:
