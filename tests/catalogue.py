@@ -3,7 +3,7 @@
 A mistake is a heading and its blocks:
 
     ## A tab for indentation
-    ```yaml conf/deploy/http.yaml          a file as it is (`latin-1`, `utf-16`, `5 MB`: see _bytes)
+    ```yaml conf/deploy/http.yaml          a file as it is (`latin-1`, `hex`, `5 MB`: see _bytes)
     ```diff conf/data/shop.yaml            lines of a file that is there, or what is added below it
     ```console                             `$ mlops-compile ...`, stderr, and the exit code
 """
@@ -119,7 +119,9 @@ def _patched(text: str, diff: str) -> str:
 
 
 def _bytes(text: str, how: str) -> bytes:
-    """A file's bytes: in an encoding, or its text again and again up to a size."""
+    """A file's bytes: in an encoding, from `hex`, or its text again and again up to a size."""
+    if how == "hex":
+        return bytes.fromhex(text)
     if match := re.match(r"(\d+) MB$", how):
         return (text * (int(match[1]) * 1_000_000 // len(text) + 1)).encode("utf-8")
     return text.encode(how)

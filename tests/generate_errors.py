@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from pathlib import Path
@@ -10,7 +11,10 @@ ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
+from mlops_compile.cli.problems import say_problems
 from mlops_compile.ir.codes import CODES, Code
+from mlops_compile.ir.origin import Origin
+from mlops_compile.ir.problem import Problem, problem
 from tests.catalogue import Mistake, catalogue
 
 FILE = ROOT / "docs" / "errors.md"
@@ -37,16 +41,128 @@ _GROUPS = {
     90: "Store and disk",
     100: "The command line",
 }
-EXAMPLES = {
-    "older-config": """\
-note[MC0021]: data.src: is called data.source since format 2
- --> conf/data/shop.yaml:5:1
-  |
-5 | src:
-  | ^^^
-  = help: rename it, and set format: 2 when all is renamed""",
-}
-"""Examples of what no mistake of the catalogue shows."""
+_RENAMED = Origin(source="conf/data/shop.yaml", line=5, column=1, width=3, text="src:")
+_WRITE = "write it again with `mlops-compile compile`"
+_OWN_BUG = "this is a bug of mlops_compile"
+# What no mistake of the catalogue shows: of older formats, of locks, of runs and of the store.
+EXAMPLES = (
+    Problem(
+        code="older-config",
+        where=("data", "src"),
+        message="is called data.source since format 2",
+        hint="rename it, and set format: 2 when all is renamed",
+        origin=_RENAMED,
+    ),
+    problem("source", "rows.csv cannot be read: Permission denied", ("data", "source", "path")),
+    problem(
+        "columns-changed",
+        "rows.csv has other columns than the lock says",
+        ("data", "source", "path"),
+    ),
+    problem(
+        "lock",
+        "plan.lock.json is not whole JSON (line 40): Expecting value",
+        hint=f"restore it from version control, or {_WRITE}",
+    ),
+    problem(
+        "format",
+        "plan.lock.json has no known format: '1'",
+        ("format",),
+        f'it must hold `"format": 1`; {_WRITE}',
+    ),
+    problem(
+        "newer-format",
+        "plan.lock.json has format 2; this version reads up to format 1",
+        ("format",),
+        "install the newer mlops_compile that wrote it",
+    ),
+    problem(
+        "no-lock", "there is no lock plan.lock.json", hint="write it with `mlops-compile compile`"
+    ),
+    problem(
+        "stale",
+        "plan.lock.json is not what the config compiles to:\n  steps.split.seed: 0 -> 7",
+        hint=_WRITE,
+    ),
+    problem(
+        "contract",
+        "the lock's contract names other classes than the data and the model have",
+        ("contract", "response", "classes"),
+        f"a lock is made, not edited; {_WRITE}",
+    ),
+    problem(
+        "environment",
+        "the lock names pandas 3.1.0; here it is 3.2.0",
+        ("environment", "pandas"),
+        "python -m pip install pandas==3.1.0, or compile again",
+    ),
+    problem("repeated-step", "two steps have this name", ("steps", "split")),
+    problem("no-such-step", "there is no step 'spilt'", ("steps", "train", "inputs", "train")),
+    problem(
+        "no-such-output",
+        "the step 'split' has no output 'tset'",
+        ("steps", "evaluate", "inputs", "test"),
+        "it has test, train",
+    ),
+    problem(
+        "cycle",
+        "'evaluate' does not come before this step",
+        ("steps", "train", "inputs", "train"),
+    ),
+    problem(
+        "source-changed",
+        "rows.csv is not what was locked, and the store has no snapshot of that",
+        ("data", "source", "path"),
+        "compile again to lock the data as it is now, or bring the file back",
+    ),
+    problem(
+        "gate",
+        "the gate is not met: roc_auc is 0.874, not >= 0.9",
+        ("evaluate", "gates", "roc_auc"),
+        "better the model, or change the gate on purpose",
+    ),
+    problem(
+        "bundle",
+        "the service answers otherwise than the evaluated model; the bundle is refused",
+        hint=_OWN_BUG,
+    ),
+    problem("failed", "a step failed"),
+    problem("bug", "KeyError: 'x'", hint="this is a bug in mlops_compile; --debug shows where"),
+    problem(
+        "differs",
+        "train gave another model than before from equal causes",
+        hint="the step is not reproducible on this machine; see docs/determinism.md",
+    ),
+    problem(
+        "blob",
+        "the blob 3f2a9c01b7de is missing or its bytes are wrong",
+        hint="run again: it is made anew (a wrong one is kept in quarantine/)",
+    ),
+    problem("tree", "3f2a9c01b7de is not a tree"),
+    problem(
+        "store",
+        "the store /srv/state cannot be written: Permission denied",
+        ("store", "uri"),
+        "set store.uri to a directory that can be written",
+    ),
+    problem(
+        "disk",
+        "train cannot write its results: No space left on device",
+        hint="make room, or set store.uri to another disk; what is stored stays whole",
+    ),
+    problem("output", "plan.lock.json cannot be written: Permission denied"),
+    problem("no-run", "outputs is not a run directory: it has no record.json"),
+    problem(
+        "no-model",
+        "there is no bundle of 'shop:3' here",
+        hint="give a run directory, or the `bundle` or `model` digest that `run --json` prints",
+    ),
+    problem(
+        "record",
+        "record.json is broken: `metrics` is an object",
+        hint="run again to write a whole one",
+    ),
+)
 
 
 def generate() -> str:
@@ -62,8 +178,17 @@ def generate() -> str:
 
 def _section(code: Code, mistakes: tuple[Mistake, ...]) -> str:
     text = f"### {code} {code.name}\n\n{code.text}\n"
-    example = EXAMPLES.get(code.name) or _example(code, mistakes)
+    example = _example(code, mistakes) or "".join(
+        _said(item) for item in EXAMPLES if item.code == code.name
+    )
     return f"{text}\n```text\n{example}\n```\n" if example else text
+
+
+def _said(example: Problem) -> str:
+    """A problem as the command line prints it."""
+    text = io.StringIO()
+    say_problems([example], text, "note" if example.code == "older-config" else "error")
+    return text.getvalue().rstrip()
 
 
 def _example(code: Code, mistakes: tuple[Mistake, ...]) -> str:

@@ -53,7 +53,9 @@ def test_every_code_is_used_and_no_other() -> None:
 
 
 def test_the_catalogue_shows_every_code_of_configs() -> None:
-    shown = {code.name for code in CODES.values() for item in catalogue() if f"[{code}]" in item.says}
+    shown = {
+        code.name for code in CODES.values() for item in catalogue() if f"[{code}]" in item.says
+    }
     composing_and_checking = {name for name, code in CODES.items() if code.number < 30}
     assert composing_and_checking - shown == {"older-config"}  # there is no older format yet
 

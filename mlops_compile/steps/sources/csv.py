@@ -229,7 +229,8 @@ def _batches(path: Path, spec: CsvSource, names: list[str], skip: int) -> Iterat
 def _ragged(row: Any, path: Path, spec: CsvSource) -> CompileError:
     number = _line_of(path, spec, row.expected_columns)
     line = f", line {number}" if number else ""
-    message = f"{spec.path}{line}: {row.actual_columns} cells, expected {row.expected_columns}"
+    cells = "1 cell" if row.actual_columns == 1 else f"{row.actual_columns} cells"
+    message = f"{spec.path}{line}: {cells}, expected {row.expected_columns}"
     hint = f"the row reads {row.text[:80]!r}; mend it, or set data.source.options.separator"
     return _fault("ragged-row", message, _PATH, hint)
 
@@ -277,7 +278,8 @@ def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
     if b"\0" in head[:65536] and not spec.options.encoding.lower().startswith(
         ("utf-16", "utf-32", "utf_16", "utf_32")
     ):
-        raise _fault("binary", f"{spec.path} is a binary file, not delimited text")
+        message = f"{spec.path} is a binary file, not delimited text"
+        raise _fault("binary", message, _PATH, "of a spreadsheet, export the rows as csv")
     decoder = codecs.getincrementaldecoder(spec.options.encoding)("strict")
     try:
         text = decoder.decode(head).removeprefix("\ufeff")
