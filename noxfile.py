@@ -171,7 +171,7 @@ def parameters(session: nox.Session) -> None:
 def errors(session: nox.Session) -> None:
     """Write docs/errors.md again, from the codes of problems and the catalogue of mistakes."""
     install_checkout(session)
-    session.run("python", "tests/generate_errors.py", *session.posargs)
+    session.run("python", "-m", "tests.generate_errors", *session.posargs)
 
 
 @nox.session

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-import sys
 from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
-if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
 
 from mlops_compile.cli.problems import say_problems
 from mlops_compile.ir.codes import CODES, Code
@@ -17,7 +12,7 @@ from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem, problem
 from tests.catalogue import Mistake, catalogue
 
-FILE = ROOT / "docs" / "errors.md"
+FILE = Path(__file__).resolve().parent.parent / "docs" / "errors.md"
 _HEAD = """\
 <!-- Written by `nox -s errors`, from mlops_compile/ir/codes.py and tests/mistakes/. -->
 # Errors
@@ -109,6 +104,76 @@ EXAMPLES = (
         "'evaluate' does not come before this step",
         ("steps", "train", "inputs", "train"),
     ),
+    problem(
+        "step-kind",
+        "there is no step kind 'tarin'",
+        ("steps", "train", "kind"),
+        "this version knows acquire, evaluate, package, prepare, split, train, validate",
+    ),
+    problem(
+        "kind-version",
+        "the lock has version 1 of the step kind 'train'; this version runs 2",
+        ("steps", "train", "kind"),
+        _WRITE,
+    ),
+    problem(
+        "csv",
+        "rows.csv cannot be read as delimited text: a quote is not closed",
+        ("data", "source", "path"),
+    ),
+    problem(
+        "split",
+        "3 rows leave none for the test part",
+        ("data", "split"),
+        "give more rows, or other shares in data.split",
+    ),
+    problem(
+        "classes",
+        "the training part has no row of the class 'maybe'",
+        ("data", "split"),
+        "take data.split.kind=stratified, or more rows",
+    ),
+    problem(
+        "training",
+        "LightGBM refuses: monotone constraints for 2 features, and there are 5",
+        ("model", "params"),
+    ),
+    problem(
+        "impute",
+        "all values of the training part are missing, so there is nothing to impute from",
+        ("data", "columns", "age"),
+        "use {impute: {strategy: constant, value: ...}}, or set the column's role to ignore",
+    ),
+    problem(
+        "scale",
+        "all values of the training part are missing, so there is nothing to scale by",
+        ("data", "columns", "age"),
+    ),
+    problem(
+        "preparation",
+        "scale cannot take categorical values",
+        ("prepare", "columns", "city"),
+        "it takes numeric, boolean",
+    ),
+    problem(
+        "infinite",
+        "row 1 holds an infinite value",
+        ("data", "columns", "age"),
+        "mend it, or list it in data.source.options.missing",
+    ),
+    problem(
+        "metric",
+        "roc_auc of the test part is nan: it holds too few rows or classes",
+        ("evaluate", "metrics"),
+        "take another metric, or more rows (data.split.test_size)",
+    ),
+    problem(
+        "cell",
+        "rows.csv, about line 7: 'about 32' is not a number",
+        ("data", "columns", "age"),
+        "add it to data.source.options.missing, or set data.columns.age.type",
+    ),
+    problem("exists", "shop/conf/config.yaml is there already", hint="name another directory"),
     problem(
         "source-changed",
         "rows.csv is not what was locked, and the store has no snapshot of that",

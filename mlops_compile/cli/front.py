@@ -111,9 +111,12 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     before = sys.argv
     sys.argv = ["mlops-compile", *flags, *ours, *written]
     answers = any(flag.partition("=")[0] in _ANSWERS for flag in flags)
+    name = _value_of(flags, "--config-name", "-cn")
+    added = _value_of(flags, "--config-dir", "-cd")
+    more = [Path(added).resolve()] if added and Path(added).is_dir() else []
     asked = Composition(
-        config_name=_config_name(flags),
-        search_path=search_path_of(directory),
+        config_name=name.removesuffix(".yaml") if name else CONFIG_NAME,
+        search_path=search_path_of(directory, *more),
         overrides=tuple(overrides),
     )
     quiet = contextlib.nullcontext() if answers else contextlib.redirect_stdout(sys.stderr)
@@ -165,21 +168,19 @@ def _order(words: Sequence[str]) -> tuple[list[str], list[str]]:
 def _check_cfg(flags: Sequence[str]) -> None:
     """UsageError for a `--cfg` of another kind, which Hydra would exit for."""
     shown = ("job", "hydra", "all")
-    for flag, following in zip_longest(flags, flags[1:], fillvalue=""):
-        name, equals, value = flag.partition("=")
-        value = value if equals else following
-        if name in ("--cfg", "-c") and value not in shown:
-            hint = f"{name} takes one of {', '.join(shown)}"
-            raise UsageError([problem("usage", f"there is no config {value!r}", hint=hint)])
+    value = _value_of(flags, "--cfg", "-c")
+    if value and value not in shown:
+        hint = f"--cfg takes one of {', '.join(shown)}"
+        raise UsageError([problem("usage", f"there is no config {value!r} to show", hint=hint)])
 
 
-def _config_name(flags: Sequence[str]) -> str:
-    """The primary config that these flags name."""
+def _value_of(flags: Sequence[str], *names: str) -> str:
+    """The value of a flag; empty without it."""
     for flag, following in zip_longest(flags, flags[1:], fillvalue=""):
         name, equals, value = flag.partition("=")
-        if name in ("--config-name", "-cn"):
-            return (value if equals else following).removesuffix(".yaml")
-    return CONFIG_NAME
+        if name in names:
+            return value if equals else following
+    return ""
 
 
 def _no_such_option(word: str, rest: Sequence[str]) -> Problem:

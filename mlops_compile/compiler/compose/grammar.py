@@ -52,6 +52,10 @@ def _refused(
 ) -> Iterator[Problem]:
     parsed = _parsed(text)
     key, equals, value = text.partition("=")
+    if not key.strip():
+        message = "there is no key in front of the =" if equals else "an override is empty"
+        yield _problem("override", message, "write KEY=VALUE", text, 0, len(text))
+        return
     if parsed is not None and text not in words and not re.search(r"\s=|=\s", text):
         begin = text.index(" ")
         message = "the shell parts this at its spaces"

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException
@@ -85,9 +86,10 @@ def _hydra_problems(error: Exception, composition: Composition) -> list[Problem]
     if not isinstance(deepest, OmegaConfBaseException):
         if choices := wrong_choices(composition):
             return list(choices)
-    if said := _of_an_override(text, composition):
-        return [said]
-    return [_in_its_words(error, deepest)]
+    if found := _of_an_override(text, composition):
+        return [found]
+    said = _in_its_words(error, deepest)
+    return [said if said.where else replace(said, origin=_named(text, composition))]
 
 
 def _of_an_override(text: str, composition: Composition) -> Problem | None:
@@ -118,6 +120,18 @@ def _in_its_words(error: Exception, deepest: BaseException) -> Problem:
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     lines = [line for line in lines if not line.strip().startswith(_NOISE)]
     return problem("compose", "\n  ".join(lines[:3]) or type(error).__name__, where)
+
+
+def _named(text: str, composition: Composition) -> Origin | None:
+    """The override whose key stands in a message of Hydra."""
+    for written in composition.overrides:
+        sign = len(written) - len(written.lstrip("+~"))
+        key = written[sign:].partition("=")[0]
+        if key and f"'{key}'" in text:
+            return Origin(
+                source=f"override {written}", column=sign + 1, width=len(key), text=written
+            )
+    return None
 
 
 def _fields(kind: Any) -> tuple[str, ...]:
