@@ -179,6 +179,13 @@ def parameters(session: nox.Session) -> None:
 
 
 @nox.session
+def errors(session: nox.Session) -> None:
+    """Write docs/errors.md again, from the codes of problems and the catalogue of mistakes."""
+    install_checkout(session)
+    session.run("python", "-m", "tests.generate_errors", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Resolve requirements/*.txt again; `-- --upgrade` moves to the newest versions."""
     session.install("uv>=0.13")

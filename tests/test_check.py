@@ -97,7 +97,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "given-twice": (
         {"model__params__n_estimators": 5},
         "given-twice",
-        "model.params.num_iterations",
+        "model.params.n_estimators",
     ),
     # what cannot be together
     "shares": (
@@ -124,7 +124,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "unknown-metric": (
         {"evaluate__metrics": ["accuracy", "acc"]},
-        "impossible",
+        "unknown-choice",
         "evaluate.metrics.1",
     ),
     "no-metric": ({"evaluate__metrics": []}, "missing-value", "evaluate.metrics"),

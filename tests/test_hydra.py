@@ -631,15 +631,15 @@ def test_no_order_by_chance(
     answer = ours("run", *words)
     assert answer.code == 3 and answer.out == ""
     assert "nested.deep.deeper: a " in answer.err
-    assert "a fixed order: leave shuffle out" in answer.err
+    assert "a fixed order" in answer.err
     assert {path.name for path in here.iterdir()} == before
 
 
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("-m", "seed=1,2", "hydra/launcher=joblib"), 3, ["launcher joblib", "not installed"]),
-        (("-m", "seed=1,2", "hydra/sweeper=optuna"), 3, ["sweeper optuna", "not installed"]),
+        (("-m", "seed=1,2", "hydra/launcher=joblib"), 3, ["no option 'joblib'", "not installed"]),
+        (("-m", "seed=1,2", "hydra/sweeper=optuna"), 3, ["no option 'optuna'", "not installed"]),
         (("--cfg", "job", "-m", "seed=1,2"), 2, ["--cfg shows one config"]),
         (("--info", "--cfg", "job"), 2, ["exclude each other"]),
         (("--cfg", "jb"), 2, ["--cfg", "'jb'", "hydra"]),
@@ -649,9 +649,9 @@ def test_no_order_by_chance(
         (("--multi",), 2, ["no option --multi", "--multirun"]),
         (("--experimental-rerun", "x"), 2, ["--plan"]),
         (("--cfg", "job", "--package", "none"), 3, ["package 'none' not found"]),
-        (("--config-dir", "none"), 3, ["none", "not found"]),
+        (("--config-dir", "none"), 3, ["no directory none"]),
         (("--config-path", "none"), 3, ["none", "not found"]),
-        (("--config-name", "none"), 3, ["no config 'none'", "--info searchpath"]),
+        (("--config-name", "none"), 3, ["no config 'none'", "configs: "]),
         (("modell=ridge", "-c", "job", "-p", "modelll"), 3, ["modelll"]),
     ],
     ids=lambda item: " ".join(map(str, item)) if isinstance(item, tuple) else "",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from mlops_compile.compiler.compose.search_path import config_directory, options_of
 from mlops_compile.compiler.read import suggest
-from mlops_compile.ir.problem import UsageError, problem
+from mlops_compile.ir.problem import Problem, UsageError, problem
 
 _SHORT = {
     "-p": "--package",
@@ -27,6 +29,7 @@ _ALONE = (
 )
 _LONG = (*_WITH_VALUE, *_ALONE, "--info")
 _ANSWERED = {"--help", "--hydra-help", "--version", "--cfg", "--info", "--shell-completion"}
+_SHOWN = ("job", "hydra", "all")
 _COMMANDS = ("--run", "--multirun", "--cfg", "--info", "--shell-completion")
 
 
@@ -65,7 +68,7 @@ def in_order(words: Sequence[str]) -> Words:
         if not word.startswith("-"):
             overrides.append(word)
             continue
-        name, value = _known(word)
+        name, value = _known(word, rest)
         if name in _WITH_VALUE and value is None:
             if not rest:
                 raise UsageError([problem("usage", f"{word} needs a value")])
@@ -80,7 +83,7 @@ def in_order(words: Sequence[str]) -> Words:
     return found
 
 
-def _known(word: str) -> tuple[str, str | None]:
+def _known(word: str, rest: Sequence[str]) -> tuple[str, str | None]:
     """A flag's long name and the value written in the same word: `-cjob`, `--cfg=job`."""
     spelled, equals, value = word.partition("=")
     name = _SHORT.get(spelled, spelled)
@@ -92,16 +95,24 @@ def _known(word: str) -> tuple[str, str | None]:
         hint = "run a lock again with `mlops-compile run --plan DIRECTORY/plan.lock.json`"
         message = "--experimental-rerun takes Hydra's own record of a job, which is not kept here"
         raise UsageError([problem("usage", message, hint=hint)])
-    near = suggest(spelled, _LONG) if spelled.startswith("--") else ""
-    hint = near if near.startswith("did you mean") else _SEE
-    raise UsageError([problem("usage", f"there is no option {word}", hint=hint)])
+    raise UsageError([_no_such_option(word, rest)])
 
 
-_SEE = "see --help for the verb's options and --hydra-help for Hydra's"
+def _no_such_option(word: str, rest: Sequence[str]) -> Problem:
+    name, equals, value = word.lstrip("-").partition("=")
+    if not equals and rest and not rest[0].startswith("-") and "=" not in rest[0]:
+        value = rest[0]
+    hint = "see --help for the verb's options and --hydra-help for Hydra's"
+    groups = options_of((str(config_directory(Path.cwd())),))
+    if equals or name.partition(".")[0] in groups:
+        hint = f"if an override is meant, it has no dashes: {name}={value or 'VALUE'}"
+    elif (near := suggest(word, _LONG)).startswith("did you mean"):
+        hint = near
+    return problem("usage", f"there is no option {word}", hint=hint)
 
 
 def _check(words: Words) -> None:
-    """UsageError for flags that exclude each other."""
+    """UsageError for flags that exclude each other, or a `--cfg` of another kind."""
     commands = [name for name in _COMMANDS if name in words.names]
     if len(commands) > 1:
         message = f"{commands[0]} and {commands[1]} exclude each other"
@@ -111,3 +122,6 @@ def _check(words: Words) -> None:
     if "--resolve" in words.names and not words.names & {"--cfg", "--help"}:
         message = "--resolve says how --cfg and --help print: it needs one of them"
         raise UsageError([problem("usage", message, hint="for example --cfg job --resolve")])
+    if (shown := words.value("--cfg")) not in (None, *_SHOWN):
+        hint = f"--cfg takes one of {', '.join(_SHOWN)}"
+        raise UsageError([problem("usage", f"there is no config {shown!r} to show", hint=hint)])

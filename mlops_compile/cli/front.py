@@ -27,9 +27,10 @@ from omegaconf import DictConfig, OmegaConf
 from mlops_compile.cli.flags import Words, in_order
 from mlops_compile.cli.problems import say_problems
 from mlops_compile.compiler.compose.config import CONFIG_NAME, to_config
+from mlops_compile.compiler.compose.grammar import check_overrides
 from mlops_compile.compiler.compose.guard import guard
 from mlops_compile.compiler.compose.origins import located
-from mlops_compile.compiler.compose.overrides import check_order, given_overrides, open_keys
+from mlops_compile.compiler.compose.overrides import given_overrides, open_keys
 from mlops_compile.compiler.compose.refusals import refusals
 from mlops_compile.compiler.compose.search_path import config_directory, register_groups
 from mlops_compile.compiler.compose.versions import BASE, REPLACE, register_resolver
@@ -72,9 +73,9 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     with tempfile.TemporaryDirectory() as nowhere:
         reserve = _Reserver(nowhere if inspect or asked.answered else None)
         try:
-            with located(composition), refusals(composition.search_path), open_keys():
+            with located(composition), refusals(composition), open_keys():
                 guard(composition.search_path)
-                check_order(composition.overrides)
+                check_overrides(composition)
                 given = given_overrides(composition)
                 written = dict(given)
 
@@ -186,7 +187,7 @@ def _job(config: DictConfig, written: dict[str, str]) -> Job:
         search_path=places,
         overrides=tuple(written.get(text, text) for text in given),
     )
-    with located(composition), refusals(places):
+    with located(composition), refusals(composition):
         composed = to_config(config, composition)
     say_problems(composed.notes, sys.stderr, "note")
     directory = Path(own.runtime.output_dir)

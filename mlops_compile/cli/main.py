@@ -91,7 +91,10 @@ def _dispatch(words: list[str]) -> int:
     if name not in VERBS:
         from mlops_compile.compiler.read import suggest
 
-        hint = suggest(name, tuple(VERBS))
+        hint = suggest(name, tuple(VERBS), "verbs")
+        if verb_behind := next((word for word in rest if word in VERBS), None):
+            others = " ".join(word for word in words if word != verb_behind)
+            hint = f"the verb comes first: mlops-compile {verb_behind} {others}"
         raise UsageError([problem("usage", f"there is no verb {name!r}", hint=hint)])
     verb: Verb = import_module(VERBS[name]).VERB
     options, left = _parse(verb, rest)

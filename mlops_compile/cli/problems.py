@@ -36,8 +36,9 @@ def say_problems(problems: Iterable[Problem], err: TextIO, sort: str = "error") 
     """Every problem (or `sort` of note): what is wrong, the place with its line marked, and what
     to do."""
     paint = _Paint(err.isatty() and not os.environ.get("NO_COLOR"))
-    for found in problems:
-        print("\n".join(_lines(found, sort, paint)), file=err)
+    for number, found in enumerate(problems):
+        space = "\n" if number else ""
+        print(space + "\n".join(_lines(found, sort, paint)), file=err)
 
 
 def problems_document(problems: Iterable[Problem]) -> str:

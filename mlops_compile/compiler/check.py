@@ -6,9 +6,10 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from mlops_compile.compiler.read import Reader, suggest
+from mlops_compile.compiler.read import Reader, nearest, number_in, shown, suggest
 from mlops_compile.compiler.spec import PLACES, Evaluate, Execution, Model, Prepare, Spec, Store
 from mlops_compile.ir.config import Config
+from mlops_compile.ir.parameter import Parameter
 from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.value import KeyPath, Map, Value, thaw
@@ -107,11 +108,22 @@ def _check_known_parts(reader: Reader, values: Map) -> None:
             _params(reader, family, model.get("params", Map()))  # type: ignore[arg-type]
     task = data.get("task") if isinstance(data, Map) else None
     evaluate = values.get("evaluate")
-    if isinstance(evaluate, Map) and task in USUAL:
+    if isinstance(evaluate, Map) and task not in USUAL:
+        _metric_names(reader, evaluate.get("metrics"))
+    elif isinstance(evaluate, Map):
         probe = Reader()
         read = probe.group(Evaluate, evaluate, ("evaluate",))
         if read is not None:
             _evaluate(reader, read, str(task))
+
+
+def _metric_names(reader: Reader, metrics: Value) -> None:
+    """Metrics that no task has, where the task is not known."""
+    for position, name in enumerate(metrics if isinstance(metrics, tuple) else ()):
+        if isinstance(name, str) and name not in METRICS:
+            path = ("evaluate", "metrics", str(position))
+            hint = suggest(name, tuple(METRICS), "metrics")
+            reader.complain("unknown-choice", f"there is no metric {name!r}", path, hint)
 
 
 def _settle(reader: Reader, spec: Spec) -> Spec:
@@ -119,18 +131,22 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
     task = spec.data.task
     if task not in family.tasks:
         fitting = ", ".join(name for name, item in FAMILIES.items() if task in item.tasks)
-        message = f"{family.name} has no {task} models"
-        reader.complain("impossible", message, ("model", "family"), f"for {task}: {fitting}")
+        message = f"{family.name} is for {' and '.join(family.tasks)}, and the task is {task}"
+        hint = f"families for {task}: {fitting}"
+        reader.complain("impossible", message, ("model", "family"), hint)
     if spec.data.split.kind == "stratified" and task == "regression":
         message = "a stratified split needs classes, and the task is regression"
-        reader.complain("impossible", message, ("data", "split", "kind"), "random, or time")
+        reader.complain("impossible", message, ("data", "split", "kind"), "take random or time")
     if spec.data.split.test_size + spec.data.split.validation_size >= 1:
-        message = "test_size and validation_size leave no rows to train on"
-        reader.complain("out-of-range", message, ("data", "split", "test_size"))
+        sizes = f"{spec.data.split.test_size:g} + {spec.data.split.validation_size:g}"
+        message = f"test_size and validation_size leave no rows to train on: {sizes}"
+        hint = "together they must stay below 1"
+        reader.complain("out-of-range", message, ("data", "split", "test_size"), hint)
     for name, column in spec.data.columns:
         if name == spec.data.target and column.role != "feature":
             message = "is the target and cannot have a role of its own"
-            reader.complain("impossible", message, ("data", "columns", name, "role"))
+            hint = "leave the role out, or name another data.target"
+            reader.complain("impossible", message, ("data", "columns", name, "role"), hint)
     params = _params(reader, family, spec.model.params)
     has_validation = spec.data.split.validation_size > 0
     for complaint in (
@@ -143,7 +159,7 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
         message = f"only a binary task has a positive class, and the task is {task}"
         reader.complain("impossible", message, ("data", "positive"), "leave it out")
     if isinstance(positive, bool | int):
-        positive = str(positive).lower()
+        positive = str(positive).lower()  # as the data holds them
     return replace(
         spec,
         data=replace(spec.data, positive=positive),
@@ -164,19 +180,22 @@ def _params(reader: Reader, family: Family, params: Map) -> Map:
         where = ("model", "params", name)
         main = names.get(name)
         if main is None:
-            hint = suggest(name, tuple(names))
+            hint = _other_parameter(name, family, tuple(names), tuple(table))
             reader.complain("unknown-key", f"{family.name} has no such parameter", where, hint)
             continue
-        if main in given:
-            message = f"means the same as {given[main]!r}, which is set too"
-            hint = f"keep one: model.params.{main}"
+        if main in given or (name != main and main in params):
+            other = given.get(main, main)
+            also = "which is" if other == main else f"and {other} is"
+            message = f"is another name of {main}, {also} set too"
+            hint = f"keep one: model.params.{main}={shown(value)}"
             reader.complain("given-twice", message, where, hint)
             continue
         given[main] = name
         if table[main].refused:
             reader.complain("refused", table[main].refused, where)
         elif (complaint := table[main].complaint(thaw(value))) is not None:
-            reader.complain("wrong-value", complaint, where, table[main].doc)
+            hint = _other_value(value, table[main])
+            reader.complain("wrong-value", complaint, where, hint)
         elif value is not None:
             number = "int" not in table[main].types and "float" in table[main].types
             as_float = number and isinstance(value, int) and not isinstance(value, bool)
@@ -184,36 +203,88 @@ def _params(reader: Reader, family: Family, params: Map) -> Map:
     return Map(found)
 
 
+def _other_parameter(
+    name: str, family: Family, names: tuple[str, ...], mains: tuple[str, ...]
+) -> str:
+    """What may be meant by a parameter that a family does not have."""
+    near = nearest(name, names)
+    having = [
+        other.name
+        for other in FAMILIES.values()
+        if any(name in (item.name, *item.aliases) for item in parameters(other.name))
+    ]
+    if having and (not near or len(name) < 3):
+        return f"it is a parameter of {' and '.join(having)}"
+    if near:
+        return near
+    return suggest(name, mains, "parameters") if len(mains) < 20 else _LIBRARY
+
+
+_LIBRARY = "parameters have the names of the library: see its documentation"
+
+
+def _other_value(value: Value, parameter: Parameter) -> str:
+    """What to write in place of a value that a parameter does not take."""
+    if isinstance(value, str):
+        if value.lower() == "none" and parameter.nullable:
+            return "YAML's word for nothing is null"
+        if near := nearest(value, parameter.choices):
+            return near
+        if number := number_in(value) if "str" not in parameter.types else "":
+            return f"write {number}" + (" without quotes" if number == value else "")
+    if type(value) in (int, float) and parameter.high == 1 and 2 <= value <= 100:  # type: ignore[operator]
+        return f"it is a share: {value / 100:g} for {value:g} %"  # type: ignore[operator]
+    return f"{parameter.name}: {parameter.doc}" if parameter.doc else ""
+
+
 def _evaluate(reader: Reader, evaluate: Evaluate, task: str) -> Evaluate:
     where = ("evaluate", "metrics")
     metrics = USUAL[task] if evaluate.metrics is None else evaluate.metrics
     fitting = tuple(name for name, metric in METRICS.items() if task in metric.tasks)
     if not metrics:
-        reader.complain("missing-value", "must name a metric", where, suggest("", fitting))
+        hint = suggest("", fitting, f"metrics of a {task} task")
+        reader.complain("missing-value", "must name a metric", where, hint)
     for position, name in enumerate(metrics):
         if name not in fitting:
-            known = "does not fit" if name in METRICS else "is no metric of"
-            hint = suggest(name, fitting)
-            reader.complain(
-                "impossible", f"{name!r} {known} a {task} task", (*where, str(position)), hint
-            )
+            place = (*where, str(position))
+            if name in METRICS:
+                tasks = " and ".join(METRICS[name].tasks)
+                message = f"{name} is a metric of {tasks}, and the task is {task}"
+                hint = f"metrics of a {task} task: {', '.join(fitting)}"
+                reader.complain("impossible", message, place, hint)
+            else:
+                hint = suggest(name, fitting, f"metrics of a {task} task")
+                reader.complain("unknown-choice", f"there is no metric {name!r}", place, hint)
     primary = evaluate.primary or next(iter(metrics), None)
     if metrics and primary not in metrics:
-        message = f"{primary!r} is not among evaluate.metrics"
-        reader.complain(
-            "impossible", message, ("evaluate", "primary"), suggest(str(primary), metrics)
-        )
+        judged = ("evaluate", "primary")
+        if primary in fitting:
+            message = f"{primary} is not computed: it is not among evaluate.metrics"
+            hint = f"add it to evaluate.metrics, or take {' or '.join(metrics)}"
+            reader.complain("impossible", message, judged, hint)
+        else:
+            hint = suggest(str(primary), metrics, "metrics computed")
+            if str(primary).lower() == "none":
+                hint = "YAML's word for nothing is null"
+            reader.complain("unknown-choice", f"there is no metric {primary!r}", judged, hint)
     gates: dict[str, Value] = {}
     for name, text in evaluate.gates.items():
         path = ("evaluate", "gates", name)
-        if name not in metrics:
-            hint = suggest(name, metrics)
-            reader.complain("impossible", "this metric is not among evaluate.metrics", path, hint)
+        if name not in metrics and name in fitting:
+            message = "this metric is not computed: it is not among evaluate.metrics"
+            hint = f"add it: evaluate.metrics=[{','.join((*metrics, name))}]"
+            reader.complain("impossible", message, path, hint, by_key=True)
+        elif name not in metrics:
+            hint = suggest(name, tuple(metrics), "metrics computed")
+            reader.complain("unknown-choice", "there is no such metric", path, hint, by_key=True)
         elif text is None:
             continue
         elif (gate := _gate(text)) is None:
-            hint = 'write a comparison, for example ">= 0.9"'
-            reader.complain("wrong-type", f"{text!r} is no gate", path, hint)
+            number = text if type(text) in (int, float) else 0.9
+            sign = ">=" if METRICS[name].greater_is_better else "<="
+            hint = f'write a comparison and a number: "{sign} {number}"'
+            message = f"{shown(text)} is no comparison"
+            reader.complain("wrong-type", message, path, hint)
         else:
             gates[name] = gate
     return replace(evaluate, primary=primary, metrics=tuple(metrics), gates=Map(gates))
@@ -278,13 +349,15 @@ def _blocked(
         for shape in shapes:
             if shape.sort not in preparation.accepts:
                 path = (*where, str(position))
-                takes = f"it takes {', '.join(preparation.accepts)}"
+                takes = f"it takes {' and '.join(preparation.accepts)} values"
                 return position, path, f"{name} cannot take {shape.sort} values", takes
             made += preparation.shapes(from_value(preparation.spec, options), shape)
         shapes = tuple(made)
     for shape in shapes:
         if shape.sort not in family.accepts:
-            hint = f"end it in a preparation that gives {', '.join(family.accepts)}"
+            hint = f"end it in a preparation that gives {' or '.join(family.accepts)} values"
+            if shape.sort == "categorical" and "numeric" in family.accepts:
+                hint = "end it in one_hot or ordinal, which give numbers"
             return (
                 len(chain),
                 where,
@@ -292,7 +365,7 @@ def _blocked(
                 hint,
             )
         if shape.missing and not family.missing:
-            hint = "add impute at the end"
+            hint = "add impute"
             return (
                 len(chain),
                 where,

@@ -18,6 +18,19 @@ from mlops_compile.steps.columns import Column, class_order, feature_type, fits,
 from mlops_compile.steps.kinds import KINDS
 
 _COLUMNS: KeyPath = ("data", "columns")
+# Storage types in plain words.
+_STORED = {
+    "bool": "true and false",
+    "int64": "whole numbers",
+    "float64": "numbers",
+    "timestamp": "dates",
+    "timestamp_utc": "dates",
+    "string": "texts",
+}
+_BARE: Mapping[object, tuple[str, ...]] = {
+    "true": ("yes", "on", "y"),
+    "false": ("no", "off", "n"),
+}
 
 
 def pin(
@@ -74,15 +87,21 @@ def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
 
     def known(name: str, where: KeyPath) -> bool:
         if name not in facts:
-            hint = suggest(name, tuple(facts))
+            hint = suggest(name, tuple(facts), "columns")
+            if len(facts) == 1:
+                hint = f"the file has one column, {next(iter(facts))!r}: is it the separator?"
             message = f"the data has no column {name!r}"
-            found.append(problem("no-column", message, where, hint))
+            by_key = "columns" in where
+            found.append(problem("no-column", message, where, hint, by_key=by_key))
         return name in facts
 
     for name, column in data.columns:
         if known(name, (*_COLUMNS, name)) and not fits(facts[name], column):
-            message = f"the data holds {facts[name].type}, which cannot be {column.type}"
-            hint = "state the column's real type, or list the cells that do not fit as missing"
+            message = f"the column holds {_STORED[facts[name].type]}, which cannot be {column.type}"
+            hint = (
+                "state its real type, or list the texts that do not fit in"
+                " data.source.options.missing"
+            )
             found.append(problem("column-type", message, (*_COLUMNS, name, "type"), hint))
     for name in spec.prepare.columns:
         known(name, ("prepare", "columns", name))
@@ -94,7 +113,8 @@ def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
             hint = "give it the role time: kept to split by, and out of the model"
             found.append(problem("impossible", message, ("data", "split", "column"), hint))
         elif facts[sort_by].type not in ("timestamp", "timestamp_utc", "int64", "float64"):
-            message = f"the column {sort_by!r} holds {facts[sort_by].type}: no dates and no numbers"
+            held = _STORED[facts[sort_by].type]
+            message = f"the column {sort_by!r} holds {held}: no dates and no numbers"
             hint = "dates and times are read in the form 2024-01-31 12:00:00 (ISO 8601)"
             found.append(problem("impossible", message, ("data", "split", "column"), hint))
     for name in facts:
@@ -125,8 +145,9 @@ def _target_problems(data: Data, fact: ColumnFact, pinned: Pinned) -> list[Probl
     if data.task == "regression":
         if fact.type in ("int64", "float64"):
             return []
-        message = f"{fact.name!r} holds {fact.type}, and a regression needs numbers"
-        return [problem("target", message, where, "set data.task, or another target")]
+        message = f"{fact.name!r} holds {_STORED[fact.type]}, and a regression needs numbers"
+        hint = "for classes, data.task is binary or multiclass; else take another target"
+        return [problem("target", message, where, hint)]
     if not levels:
         message = f"{fact.name!r} has too many distinct values to be classes"
         return [problem("target", message, where, "is data.task=regression meant?")]
@@ -140,6 +161,9 @@ def _target_problems(data: Data, fact: ColumnFact, pinned: Pinned) -> list[Probl
         found.append(problem("target", message, ("data", "task"), "is data.task=multiclass meant?"))
     if data.task == "binary" and data.positive is not None and data.positive not in levels:
         message = f"{fact.name!r} has no class {data.positive!r}"
-        hint = suggest(str(data.positive), levels)
+        hint = suggest(str(data.positive), levels, "classes")
+        if words := _BARE.get(data.positive, ()):
+            if meant := [level for level in levels if level.lower() in words]:
+                hint = f'YAML reads a bare {meant[0]} as {data.positive}: write "{meant[0]}"'
         found.append(problem("target", message, ("data", "positive"), hint))
     return found

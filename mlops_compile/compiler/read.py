@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.schema import Declared, Key, declared, members, named_type, to_value
 from mlops_compile.ir.value import KeyPath, Map, Value, dotted, thaw
+from mlops_compile.steps.families import FAMILIES
+from mlops_compile.steps.families.parameters import parameters
 from mlops_compile.steps.preparations import PREPARATIONS
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.splits import SPLITS
@@ -17,6 +19,7 @@ T = TypeVar("T")
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {"sources": SOURCES, "splits": SPLITS}
 _WRONG = object()
+_MOST = 15  # names that are listed in a hint
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -26,22 +29,38 @@ class Reader:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
-    def complain(self, code: str, message: str, where: KeyPath, hint: str = "") -> Any:
-        self.problems.append(problem(code, message, where, hint))
+    def complain(
+        self, code: str, message: str, where: KeyPath, hint: str = "", *, by_key: bool = False
+    ) -> Any:
+        self.problems.append(problem(code, message, where, hint, by_key=by_key))
         return _WRONG
 
     def group(self, group_type: type[T], value: Value, where: KeyPath) -> T | None:
         """The group, or None if anything in it is wrong."""
         if not isinstance(value, Map):
-            self.complain("wrong-type", f"must be a map, not {shown(value)}", where)
+            hint = _as_map(value, group_type)
+            self.complain("wrong-type", f"must be a map, not {shown(value)}", where, hint)
             return None
         keys = {item.name: item for item in declared(group_type)}
         before = len(self.problems)
+        meant: set[str] = set()  # keys that are missing because their name is wrong
         for name in value:
             if name not in keys:
-                hint = suggest(name, tuple(keys))
-                self.complain("unknown-key", "there is no such key", (*where, name), hint)
-        held = {name: self._key(item, value, where) for name, item in keys.items()}
+                message = "there is no such key"
+                hint = _instead(name, value[name], where, group_type)
+                if not where and name == "experiment":
+                    message = "the experiment's keys stand under a key `experiment`"
+                self.complain("unknown-key", message, (*where, name), hint)
+                meant |= {key for key in keys if hint == f"did you mean {key!r}?"}
+                if name == "_target_" or (where and name == where[-1]):
+                    meant.update(keys)
+        if not where and "default" in value and "defaults" not in value:
+            return None  # what else is missing follows from it
+        held = {
+            name: self._key(item, value, where)
+            for name, item in keys.items()
+            if name in value or name not in meant
+        }
         if len(self.problems) > before:
             return None
         return group_type(**held)
@@ -49,7 +68,8 @@ class Reader:
     def _key(self, item: Declared, value: Map, where: KeyPath) -> Any:
         path = (*where, item.name)
         found = value.get(item.name)
-        if found == "???" or (item.name not in value and item.required):
+        empty = found is None and type(None) not in members(item.type) and item.required
+        if found == "???" or empty:
             return self._missing(item.rules, path)
         if item.name not in value:
             return item.default
@@ -61,7 +81,9 @@ class Reader:
         kinds = VARIANTS.get(rules.variants, ())
         key = (*where, "kind") if kinds else where
         example = "|".join(rules.choices or kinds) or "VALUE"
-        hint = f"{dotted(key)}={example} on the command line, or {where[-1]} in a file of conf/"
+        hint = f"set it in conf/, or on the command line: {dotted(key)}={example}"
+        if where in (("data",), ("model",)):
+            hint = f"name an option of the group in the defaults list: - {where[0]}: NAME"
         return self.complain("missing-value", f"must be given: {rules.doc}", where, hint)
 
     def _variant(self, rules: Key, value: Value, where: KeyPath) -> Any:
@@ -75,14 +97,19 @@ class Reader:
                 return _WRONG if _WRONG in chains.values() else Map(chains)
         table = VARIANTS[rules.variants]
         if not isinstance(value, Map):
-            return self.complain("wrong-type", f"must be a map, not {shown(value)}", where)
+            hint = f"give it keys: kind: {next(iter(table))}, and the others of that kind"
+            if isinstance(value, tuple) and all(isinstance(item, Map) for item in value):
+                hint = "its keys stand without dashes"
+            return self.complain(
+                "wrong-type", f"must be a map, not {shown(value)}", where, hint, by_key=True
+            )
         kind = value.get("kind")
         if kind is None or kind == "???":
             hint = f"one of {', '.join(table)}"
             return self.complain("missing-value", "must be given", (*where, "kind"), hint)
         if kind not in table:
             message = f"there is no kind {shown(kind)}"
-            hint = suggest(str(kind), tuple(table))
+            hint = suggest(str(kind), tuple(table), "kinds")
             return self.complain("unknown-choice", message, (*where, "kind"), hint)
         spec = self.group(table[str(kind)].spec, value, where)
         return _WRONG if spec is None else spec
@@ -93,6 +120,8 @@ class Reader:
             return "auto"
         if not isinstance(value, tuple):
             hint = "for example [{impute: {strategy: median}}, scale]; [] for none"
+            if isinstance(value, str) and value in PREPARATIONS:
+                hint = f"write [{value}]"
             return self.complain("wrong-type", f"must be a list, not {shown(value)}", where, hint)
         entries = [self._entry(item, (*where, str(n))) for n, item in enumerate(value)]
         return _WRONG if _WRONG in entries else tuple(entries)
@@ -102,10 +131,12 @@ class Reader:
             value = Map({value: Map()})
         if not isinstance(value, Map) or len(value) != 1:
             hint = "for example scale, or {impute: {strategy: median}}"
+            if isinstance(value, Map) and len(value) > 1:
+                hint = f"give each a dash of its own: {', '.join(value)}"
             return self.complain("wrong-type", "must name one preparation", where, hint)
         ((name, options),) = value.items()
         if name not in PREPARATIONS:
-            hint = suggest(name, tuple(PREPARATIONS))
+            hint = suggest(name, tuple(PREPARATIONS), "preparations")
             return self.complain("unknown-choice", f"there is no preparation {name!r}", where, hint)
         spec = self.group(PREPARATIONS[name].spec, options or Map(), (*where, name))
         return _WRONG if spec is None else Map({name: to_value(spec, defaults=False)})
@@ -121,9 +152,14 @@ class Reader:
             if done is not _UNFIT:
                 return done
         wanted = " or ".join(_name(option) for option in options if option is not type(None))
-        quote = isinstance(value, bool | int | float) and str in options
-        tip = f"quote it: '{shown(value)}'" if quote else ""
-        return self.complain("wrong-type", f"must be {wanted}, not {shown(value)}", where, tip)
+        is_text = "the text " if isinstance(value, str) and str not in options else ""
+        message = f"must be {wanted}, not {is_text}{shown(value)}"
+        if isinstance(value, bool | int | float) and str in options:
+            read = shown(value) if isinstance(value, bool) else f"the number {shown(value)}"
+            message = f"must be {wanted}, and YAML reads this as {read}"
+        tip = _rather(value, options, rules)
+        nested = isinstance(value, tuple | Map)
+        return self.complain("wrong-type", message, where, tip, by_key=nested)
 
     def _as(self, hint: Any, rules: Key, value: Value, where: KeyPath) -> Any:
         if dataclasses.is_dataclass(hint) and isinstance(hint, type):
@@ -154,7 +190,7 @@ class Reader:
         if type(value) is not hint:
             return _UNFIT
         if rules.choices and value not in rules.choices:
-            tip = suggest(str(value), rules.choices)
+            tip = nearest(str(value), rules.choices)
             message = f"{shown(value)} is not one of {', '.join(rules.choices)}"
             return self.complain("unknown-choice", message, where, tip)
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -163,15 +199,16 @@ class Reader:
             ):
                 sign = ">" if rules.low_open else ">="
                 return self.complain(
-                    "out-of-range", f"must be {sign} {rules.low}, not {value}", where
+                    "out-of-range", f"must be {sign} {rules.low}, not {_plain(value)}", where
                 )
             if rules.high is not None and (
                 value > rules.high or (rules.high_open and value == rules.high)
             ):
                 sign = "<" if rules.high_open else "<="
-                return self.complain(
-                    "out-of-range", f"must be {sign} {rules.high}, not {value}", where
-                )
+                share = rules.high == 1 and 2 <= value <= 100
+                tip = f"it is a share: {value / 100:g} for {value:g} %" if share else ""
+                message = f"must be {sign} {rules.high}, not {_plain(value)}"
+                return self.complain("out-of-range", message, where, tip)
         return value
 
 
@@ -195,16 +232,156 @@ def shown(value: Value) -> str:
             return str(thaw(value))
 
 
-def suggest(name: str, known: tuple[str, ...]) -> str:
-    """What to write instead of an unknown name: the nearest known one, or all of them."""
+# What people call things elsewhere, and how that is called here.
+_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
+    "acc": ("accuracy",),
+    "auc": ("roc_auc", "roc_auc_ovr"),
+    "auroc": ("roc_auc", "roc_auc_ovr"),
+    "bool": ("boolean",),
+    "category": ("categorical",),
+    "classification": ("binary", "multiclass"),
+    "date": ("datetime",),
+    "float": ("numeric",),
+    "gini": ("roc_auc",),
+    "int": ("numeric",),
+    "label": ("target",),
+    "lgbm": ("lightgbm",),
+    "mean_absolute_error": ("mae",),
+    "mse": ("rmse",),
+    "object": ("categorical",),
+    "onehotencoder": ("one_hot",),
+    "ordinalencoder": ("ordinal",),
+    "shuffle": ("random",),
+    "simpleimputer": ("impute",),
+    "standardscaler": ("scale",),
+    "str": ("categorical",),
+    "string": ("categorical",),
+    "text": ("categorical",),
+    "timestamp": ("datetime",),
+}
+
+
+def nearest(name: str, known: tuple[str, ...]) -> str:
+    """The question for the known name that may be meant; empty where none is near."""
     import difflib  # only on the way to an error
 
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    listed = ", ".join(dotted((item,)) for item in known[:20])
-    more = f" and {len(known) - 20} more" if len(known) > 20 else ""
-    return f"known: {listed}{more}" if known else ""
+    if meant := [item for item in _ELSEWHERE.get(name.lower(), ()) if item in known]:
+        return f"did you mean {' or '.join(map(repr, meant))}?"
+    by_lower = {item.lower(): item for item in reversed(known)}
+    near = difflib.get_close_matches(name.lower(), tuple(by_lower), n=1, cutoff=0.6)
+    return f"did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def suggest(name: str, known: tuple[str, ...], what: str = "") -> str:
+    """What to write instead of an unknown name: the nearest known one, or all of them (`what`)."""
+    if near := nearest(name, known):
+        return near
+    listed = ", ".join(dotted((item,)) for item in known[:_MOST])
+    more = f" and {len(known) - _MOST} more" if len(known) > _MOST else ""
+    return f"{what or 'known'}: {listed}{more}" if known else ""
+
+
+def _plain(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def number_in(text: str) -> str:
+    """The number that a text may mean, as it is written; empty if it means none."""
+    share = text.strip().endswith("%")
+    try:
+        number = float(text.strip().rstrip("%").replace(",", "."))
+    except ValueError:
+        return ""
+    return f"{number / 100 if share else number:g}"
+
+
+def _rather(value: Value, options: tuple[Any, ...], rules: Key) -> str:
+    """What to write in place of a value of the wrong type."""
+    lists = any(getattr(option, "__origin__", None) is tuple for option in options)
+    match value:
+        case bool():
+            return "put it in quotes, as every bare yes, no, on, off, true and false"
+        case int() | float() if str in options:
+            return "put it in quotes"
+        case float() if int in options and value == int(value):
+            return f"write {int(value)}"
+        case str() if value.lower() in ("none", "nil") and type(None) in options:
+            return "YAML's word for nothing is null"
+        case str() if bool in options and value.lower() in ("true", "false", "yes", "no"):
+            return f"write {'true' if value.lower() in ('true', 'yes') else 'false'} without quotes"
+        case str() if (int in options or float in options) and (number := number_in(value)):
+            return f"write {number}" + (" without quotes" if number == value else "")
+        case str() if lists and value:
+            return f"write [{value}]"
+        case str() if len(options) == 1 and dataclasses.is_dataclass(options[0]):
+            return _as_map(value, options[0])
+        case tuple() if str in options and len(value) == 1 and isinstance(value[0], str):
+            return f"write {value[0]}, without the brackets"
+        case tuple() if any(named_type(option) is not None for option in options):
+            names = [item for item in value if isinstance(item, str)]
+            return f"give each a map: {names[0]}: {{...}}" if names else ""
+        case tuple() if all(isinstance(item, Map) for item in value):
+            return "its keys stand without dashes"
+        case _:
+            return ""
+
+
+def _as_map(value: Value, group_type: Any) -> str:
+    """How a text, or a list of maps, is written as the map that a group is."""
+    if isinstance(value, tuple) and all(isinstance(item, Map) for item in value):
+        return "its keys stand without dashes"
+    for item in declared(group_type):
+        if isinstance(value, str) and value in item.rules.choices:
+            return f"write {{{item.name}: {value}}}"
+    return ""
+
+
+def _instead(name: str, value: Value, where: KeyPath, group_type: Any) -> str:
+    """What to write instead of a key that is not there."""
+    keys = tuple(item.name for item in declared(group_type))
+    if (not where and name == "experiment") or name.startswith("_glob"):
+        return "the first line of the experiment's file must be: # @package _global_"
+    if name == "_target_":
+        return "no class is made here: set family, and its parameters under params"
+    if name == "defaults":
+        return "a defaults list stands at the top of a file, not inside of a key"
+    if not where and name == "default":
+        return "did you mean 'defaults'?"
+    head, colon, rest = name.partition(":")
+    if colon and head in keys:
+        return f"a key needs a space behind its colon: {head}: {rest}"
+    if where and name == where[-1] and isinstance(value, Map):
+        return f"the file's keys are put under {name} already: take the line `{name}:` out"
+    if where[:2] == ("data", "columns") and len(where) == 3 and isinstance(value, Map):
+        column = f"{where[2]}.{name}"
+        inner = ", ".join(f"{key}: {thaw(item)}" for key, item in value.items())
+        return (
+            "a column with a dot in its name is written as a map:"
+            f" 'data.columns={{\"{column}\": {{{inner}}}}}'"
+        )
+    if near := nearest(name, keys):
+        return near
+    if where == ("model",) and any(
+        name in (item.name, *item.aliases) for family in FAMILIES for item in parameters(family)
+    ):
+        return f"did you mean params.{name}?"
+    if not where:
+        for item in declared(group_type):
+            if _is_group(item.type) and _has(item.type, name):
+                return f"did you mean {item.name}.{name}?"
+    for table in VARIANTS.values():
+        kinds = [kind for kind, entry in table.items() if _has(entry.spec, name)]
+        if kinds and any(entry.spec is group_type for entry in table.values()):
+            return f"only the kind {' or '.join(kinds)} has it"
+    return suggest(name, keys, "keys")
+
+
+def _is_group(hint: Any) -> bool:
+    return dataclasses.is_dataclass(hint) and isinstance(hint, type)
+
+
+def _has(spec: Any, name: str) -> bool:
+    return any(item.name == name for item in declared(spec))
 
 
 def _name(option: Any) -> str:

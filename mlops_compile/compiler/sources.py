@@ -18,7 +18,7 @@ from mlops_compile.ir.source import ColumnFact, Pinned, Source
 from mlops_compile.ir.value import Map, Value, canonical
 from mlops_compile.steps.columns import storage_type
 from mlops_compile.steps.sources import SOURCES
-from mlops_compile.steps.sources.kind import SourceKind, combined, file_digest
+from mlops_compile.steps.sources.kind import SourceKind, combined, file_digest, where_is
 
 _VERSION = 1
 # A file changed within this time before it was hashed may change again at the same mtime.
@@ -107,7 +107,7 @@ def _stat(file: Path) -> tuple[int, ...]:
     try:
         stat = file.stat()
     except OSError as error:
-        hint = f"paths are relative to the project ({Path.cwd()})"
+        hint = where_is(file)
         message = f"there is no file {file}" if isinstance(error, FileNotFoundError) else str(error)
         where = ("data", "source", "path")
         raise CompileError([problem("no-file", message, where, hint)]) from None

@@ -39,8 +39,8 @@ CODES: Mapping[str, Code] = _table(
     _code(
         1,
         "yaml",
-        "A config file is not YAML. Indent with spaces, close brackets and quotes, and"
-        " set each key once.",
+        "A config file is not YAML. Indent with spaces, close brackets and quotes, write a space"
+        " behind the colon of a key, and quote texts that begin with a sign or hold a colon.",
     ),
     _code(
         2,
@@ -63,38 +63,41 @@ CODES: Mapping[str, Code] = _table(
     _code(
         5,
         "override",
-        "An override on the command line does not parse. Quote what holds spaces,"
-        " commas, brackets or comparisons, and put long texts into a file of `conf/`.",
+        "An override on the command line does not parse, or asks for many configs where one is"
+        " composed. Quote what holds commas, brackets, colons or comparisons, and put long texts"
+        " into a file of `conf/`.",
     ),
     _code(
         6,
         "no-option",
-        "A group has no option of that name, or there is no such group."
-        " `mlops-compile config --help` lists both.",
+        "A group has no option of that name, or there is no such group or config. Options are files"
+        " of the group's folder in `conf/` whose names end in .yaml; `mlops-compile config --help`"
+        " lists them.",
     ),
     _code(
         7,
         "compose",
-        "Hydra cannot compose the config: an override of something that is not in"
-        " the defaults list, a group chosen twice, a package that does not fit.",
+        "The config cannot be composed: an override of something that is not in the defaults list,"
+        " a group chosen twice, a defaults list that is none, a + before what is there already.",
     ),
     _code(
         8,
         "interpolation",
-        "A `${...}` names a key that the config does not have, or leads back to itself.",
+        "A `${...}` is not closed, leads back to itself, or names a key that the config does not"
+        " have or an environment variable that is not set.",
     ),
     _code(
         9,
         "impure",
-        "A resolver, or a sweep in random order, by which the same files could give"
-        " another config tomorrow. A lock could not hold it: write the value instead, pass it as"
-        " an override, or declare the environment variable in `env`.",
+        "A resolver that is not known, or one (or a sweep in random order) by which the same files"
+        " could give another config tomorrow. A lock could not hold it: write the value instead,"
+        " pass it as an override, or declare the environment variable in `env`.",
     ),
     _code(
         10,
         "value",
-        "A value has no canonical form, such as NaN or a date without quotes. Quote"
-        " a text; leave out what is missing.",
+        "A value that no plan can hold: NaN, an infinity, or a text that is no Unicode. Write"
+        " null, or leave out what is missing.",
     ),
     _code(
         11,
@@ -106,8 +109,8 @@ CODES: Mapping[str, Code] = _table(
     _code(
         12,
         "unknown-key",
-        "There is no key of that name here. `mlops-compile schema` has all of"
-        " them; a family's parameters are those of its library.",
+        "There is no key of that name here; the nearest one is offered, or the place where there"
+        " is one. A family's parameters are those of its library.",
         "key",
     ),
     _code(
@@ -141,6 +144,14 @@ CODES: Mapping[str, Code] = _table(
         "The config has an older format. It is read all the same; the note says what to rename.",
         "key",
     ),
+    _code(
+        22,
+        "no-self",
+        "The defaults list of the primary config does not say where that file's own keys come:"
+        " they come last, and replace those of experiments. A note, no error.",
+        "key",
+    ),
+    _code(23, "twice", "A key is set twice in one map of a config file. Keep one.", "key"),
     # Data that is looked at while compiling.
     _code(
         30,

@@ -12,13 +12,15 @@ from mlops_compile.ir.value import KeyPath, dotted
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong. `code` is a name of `CODES`, `where` the key (may be empty)."""
+    """One thing that is wrong. `code` is a name of `CODES`, `where` the key (may be empty);
+    `by_key`: the key is marked, not the value, whatever the code says."""
 
     code: str
     where: KeyPath = ()
     message: str
     hint: str = ""
     origin: Origin | None = None
+    by_key: bool = False
 
     def __post_init__(self) -> None:
         if self.code not in CODES:
@@ -87,9 +89,11 @@ class StoreError(ProblemsError):
     exit_code = 7
 
 
-def problem(code: str, message: str, where: KeyPath = (), hint: str = "") -> Problem:
+def problem(
+    code: str, message: str, where: KeyPath = (), hint: str = "", *, by_key: bool = False
+) -> Problem:
     """A problem whose origin is found later, from its key."""
-    return Problem(code=code, where=where, message=message, hint=hint)
+    return Problem(code=code, where=where, message=message, hint=hint, by_key=by_key)
 
 
 def with_origins(problems: Iterable[Problem], settings: Settings) -> tuple[Problem, ...]:
@@ -99,17 +103,32 @@ def with_origins(problems: Iterable[Problem], settings: Settings) -> tuple[Probl
     def place(found: Problem) -> Problem:
         if found.origin is not None or not found.where:
             return found
-        for depth in range(len(found.where), 0, -1):
-            if made := settings.get(found.where[:depth]):
-                by_key = found.of.mark == "key" or depth < len(found.where)
-                return replace(found, origin=made[-1].key if by_key else made[-1].value)
+        own = settings.get(found.where)
+        if own:
+            by_key = found.by_key or found.of.mark == "key"
+            return replace(found, origin=own[-1].key if by_key else own[-1].value)
         below = (
             settings[key] for key in sorted(settings) if key[: len(found.where)] == found.where
         )
-        made = next(below, ())
-        return replace(found, origin=made[-1].key if made else None)
+        if made := next(below, ()):
+            return replace(found, origin=_part_of_key(made[-1].key, len(found.where)))
+        around = (settings.get(found.where[:n]) for n in range(len(found.where) - 1, 0, -1))
+        if made := next(filter(None, around), ()):
+            return replace(found, origin=made[-1].key)
+        return found
 
     return tuple(sorted(map(place, problems), key=_by_place))
+
+
+def _part_of_key(key: Origin, depth: int) -> Origin:
+    """Of an override's dotted key, the part at a depth; a file's key stays."""
+    if key.line:
+        return key
+    written = key.text.partition("=")[0]
+    begin = len(written) - len(written.lstrip("+~"))
+    *before, part = written[begin:].split(".")[:depth]
+    column = begin + sum(len(name) + 1 for name in before) + 1
+    return replace(key, column=column, width=len(part))
 
 
 def _by_place(found: Problem) -> tuple[bool, bool, str, int, int]:

@@ -13,7 +13,6 @@ from hydra.core.default_element import ResultDefault
 
 from mlops_compile.compiler.compose.marks import config_file, file_node, node_origin
 from mlops_compile.ir.origin import Origin
-from mlops_compile.ir.value import KeyPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +32,9 @@ class Choices:
     ) -> Choices:
         """What chose each file of a defaults list: files in their order, then overrides."""
         found: dict[str, tuple[str, Origin]] = {}
-        for path in dict.fromkeys(str(default.config_path) for default in defaults):
-            for entry in _entries(loader, path):
+        paths = [path for default in defaults for path in (default.parent, default.config_path)]
+        for path in dict.fromkeys(str(path) for path in paths if path):
+            for entry in entries_of(loader, path):
                 found[entry.config_path] = (entry.choice, entry.origin)
         choosing = set()
         for text in overrides:
@@ -55,59 +55,74 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
-    """One entry of a defaults list that chooses an option of a group."""
+class Entry:
+    """One entry of a defaults list that chooses an option of a group (or, without a group, names
+    another config). `overrides`: it replaces what another list chooses; no `option`: none yet."""
 
     group: str
     option: str
     origin: Origin
+    group_origin: Origin
+    overrides: bool = False
+    written: str = ""
 
     @property
     def config_path(self) -> str:
-        return f"{self.group}/{self.option}"
+        return f"{self.group}/{self.option}" if self.group else self.option
 
     @property
     def choice(self) -> str:
         return f"{self.group}={self.option}"
 
 
-def missing_choices(loader: ConfigLoaderImpl, config_name: str) -> Iterator[tuple[KeyPath, Origin]]:
-    """Entries of defaults lists that name an option which no place of the search path has."""
-    repository = loader.repository
-    for source in loader.get_sources():
-        if source.scheme() != "file":
-            continue
-        for file in sorted(Path(source.path).rglob("*.yaml")):
-            path = str(file.relative_to(source.path).with_suffix(""))
-            for entry in _entries(loader, path):
-                if not repository.config_exists(entry.config_path):
-                    yield tuple(entry.group.split("/")), entry.origin
-
-
-def _entries(loader: ConfigLoaderImpl, config_path: str) -> Iterator[_Entry]:
+def defaults_of(loader: ConfigLoaderImpl, config_path: str) -> tuple[Any, Any, Path] | None:
+    """The nodes of `defaults` and of its list in a config's file, and the file; None without."""
     file = config_file(loader, config_path)
     if file is None:
-        return
+        return None
     try:
-        node, text = file_node(file), file.read_text("utf-8")
+        node = file_node(file)
     except (yaml.YAMLError, OSError, UnicodeDecodeError):
+        return None
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        if key.value == "defaults":
+            return key, value, file
+    return None
+
+
+def entries_of(loader: ConfigLoaderImpl, config_path: str) -> Iterator[Entry]:
+    """The entries of a config's defaults list, without `_self_`."""
+    found = defaults_of(loader, config_path)
+    if found is None or not isinstance(found[1], yaml.SequenceNode):
         return
-    if not isinstance(node, yaml.MappingNode):
-        return
-    lists = [value for key, value in node.value if key.value == "defaults"]
+    _, listed, file = found
+    lines = file.read_text("utf-8").splitlines()
     own_group = config_path.rpartition("/")[0]
-    for item in lists[0].value if lists and isinstance(lists[0], yaml.SequenceNode) else ():
+    for item in listed.value:
         if isinstance(item, yaml.MappingNode):
             for key, value in item.value:
-                yield from _chosen(key, value, own_group, file, text.splitlines())
+                yield from _chosen(key, value, own_group, file, lines)
+        elif isinstance(item, yaml.ScalarNode) and item.value != "_self_":
+            origin = node_origin(item, file, lines)
+            name = str(item.value)
+            path = name[1:] if name.startswith("/") else f"{own_group}/{name}".lstrip("/")
+            yield Entry(group="", option=path, origin=origin, group_origin=origin, written=name)
 
 
-def _chosen(key: Any, value: Any, own_group: str, file: Path, lines: list[str]) -> Iterator[_Entry]:
+def _chosen(key: Any, value: Any, own_group: str, file: Path, lines: list[str]) -> Iterator[Entry]:
     """The options that one entry (`override /model@here: x`) names."""
-    group = str(key.value).split()[-1].partition("@")[0]
+    *words, written = str(key.value).split()
+    group = written.partition("@")[0]
     group = group[1:] if group.startswith("/") else f"{own_group}/{group}".lstrip("/")
     options = value.value if isinstance(value, yaml.SequenceNode) else (value,)
     for option in options:
-        if isinstance(option, yaml.ScalarNode) and option.value not in ("null", "~", ""):
-            origin = node_origin(option, file, lines)
-            yield _Entry(group=group, option=str(option.value), origin=origin)
+        if isinstance(option, yaml.ScalarNode):
+            chosen = "" if option.value in ("null", "~") else str(option.value)
+            yield Entry(
+                group=group,
+                option=chosen.removesuffix(".yaml"),
+                origin=node_origin(option, file, lines),
+                group_origin=node_origin(key, file, lines),
+                overrides="override" in words,
+                written=written,
+            )

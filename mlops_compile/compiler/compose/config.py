@@ -10,12 +10,16 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
+from mlops_compile.compiler.compose.grammar import check_overrides
 from mlops_compile.compiler.compose.guard import guard
+from mlops_compile.compiler.compose.missing import no_self
 from mlops_compile.compiler.compose.origins import located, places_of
-from mlops_compile.compiler.compose.overrides import check_order, given_overrides, open_keys
+from mlops_compile.compiler.compose.overrides import given_overrides, open_keys
 from mlops_compile.compiler.compose.purity import impure, unfrozen
 from mlops_compile.compiler.compose.refusals import refusals
+from mlops_compile.compiler.compose.resolving import unresolved
 from mlops_compile.compiler.compose.search_path import (
     config_directory,
     register_groups,
@@ -42,9 +46,9 @@ def compose(overrides: tuple[str, ...], project: Path, config_name: str = CONFIG
     before = HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
     try:
-        with located(composition), refusals(composition.search_path), open_keys():
+        with located(composition), refusals(composition), open_keys():
             guard(composition.search_path)
-            check_order(overrides)
+            check_overrides(composition)
             given = [text for text, _ in given_overrides(composition)]
             with initialize_config_dir(directory, **BASE):
                 composed = hydra_compose(config_name, overrides=given, return_hydra_config=True)
@@ -61,7 +65,12 @@ def to_config(config: DictConfig, composition: Composition) -> Config:
     """Resolved plain values of a composed config, without `hydra`, in today's format."""
     if problems := tuple(impure(config, composition.search_path)):
         raise CompileError(problems)
-    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    except (OmegaConfBaseException, RecursionError):
+        if problems := tuple(unresolved(config)):
+            raise CompileError(problems) from None
+        raise
     assert isinstance(plain, dict)
     plain.pop("hydra", None)
     if problems := tuple(unfrozen(plain, ())):
@@ -69,4 +78,5 @@ def to_config(config: DictConfig, composition: Composition) -> Config:
     values = freeze(plain)
     assert isinstance(values, Map)
     made = upgrade(Config(values=values, composition=composition))
-    return replace(made, notes=places_of(made.notes, made.composition))
+    notes = (*places_of(made.notes, made.composition), *no_self(composition))
+    return replace(made, notes=notes)

@@ -44,7 +44,7 @@ def _refused(file: Path) -> Iterator[Problem]:
         line = count.circle.start_mark.line + 1
         yield _too_large(file, line, "an anchor holds an alias of itself", "leave the alias out")
     elif nodes > MOST_NODES:
-        message = f"its anchors and aliases unfold to {nodes:.2g} values"
+        message = f"its anchors and aliases unfold to more than {MOST_NODES} values"
         yield _too_large(file, 0, message, "write out what is meant, with fewer aliases")
 
 

@@ -26,7 +26,6 @@ class Marks:
     merged (lists and scalars); `deleted` those that an override takes away."""
 
     file: str
-    first_line: str = ""
     settings: tuple[tuple[KeyPath, Setting], ...] = ()
     replaced: frozenset[KeyPath] = frozenset()
     deleted: tuple[KeyPath, ...] = ()
@@ -72,7 +71,6 @@ def file_marks(loader: ConfigLoaderImpl, config_path: str) -> Marks | None:
         walk.pairs(pairs, ())
     return Marks(
         file=shown_path(str(file)),
-        first_line=lines[0] if lines else "",
         settings=tuple(walk.settings),
         replaced=frozenset(walk.replaced),
     )

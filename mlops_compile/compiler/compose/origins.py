@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.default_element import ResultDefault
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import YAMLError, safe_load
 
-from mlops_compile.compiler.compose.choices import Choices, missing_choices
+from mlops_compile.compiler.compose.choices import Choices
 from mlops_compile.compiler.compose.marks import Marks, file_marks, override_marks
 from mlops_compile.compiler.compose.overrides import given_overrides
 from mlops_compile.compiler.compose.search_path import loader_of
@@ -49,16 +50,28 @@ def located(composition: Composition) -> Iterator[None]:
 
 def places_of(problems: tuple[Problem, ...], composition: Composition) -> tuple[Problem, ...]:
     """Problems with the file and line, or the override, that set their key, sorted by these."""
-    if not problems:
-        return ()
-    return with_origins(problems, settings_of(composition))
+    if all(found.origin is not None or not found.where for found in problems):
+        return with_origins(problems, {})  # files that were refused are not read again
+    settings = settings_of(composition)
+    return with_origins((_as_written(found, settings) for found in problems), settings)
+
+
+def _as_written(found: Problem, settings: Settings) -> Problem:
+    """A key that YAML reads as no text (`No` is False), as it stands in its file."""
+    if found.code != "key" or found.where in settings:
+        return found
+    *around, read = found.where
+    for path in settings:
+        if path[:-1] == tuple(around) and str(safe_load(path[-1])) == read:
+            return replace(found, where=path)
+    return found
 
 
 def settings_of(composition: Composition) -> Settings:
     """Every setting of each key of a composed config: keys of maps as well as leaves.
 
-    Where the files cannot be composed, only overrides and choices that do not exist are known:
-    an origin is a help, never a condition.
+    Where the files cannot be composed, only overrides are known: an origin is a help, never a
+    condition.
     """
     loader = loader_of(composition.search_path)
     found = _Found()
@@ -72,8 +85,7 @@ def settings_of(composition: Composition) -> Settings:
                 _add_file(found, loader, default, choices)
         values = tuple(text for text in values if text not in choices.overrides)
     except _REFUSED:
-        for path, origin in missing_choices(loader, composition.config_name):
-            found.add(path, Setting(key=origin, value=origin, written=""))
+        pass  # the refusal itself says where
     for text in values:
         found.add_all(override_marks(text))
     return {**found.settings, **_renamed(found.settings, composition.renamed)}
@@ -103,7 +115,7 @@ def _add_file(
     choice, chosen = choices.get(str(default.config_path))
     for depth in range(1, len(package) + 1):
         if package[:depth] not in found.settings:
-            top = Origin(source=marks.file, line=1, text=marks.first_line)
+            top = Origin(source=marks.file, line=1)
             found.add(package[:depth], Setting(key=top, value=top, written="", choice=choice))
     found.add_all(marks.below(package, choice, chosen))
 

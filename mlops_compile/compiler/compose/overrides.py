@@ -31,12 +31,6 @@ def given_overrides(composition: Composition) -> tuple[tuple[str, str], ...]:
     return tuple((_placed(bare_keys(text), composition), text) for text in composition.overrides)
 
 
-def check_order(overrides: Sequence[str]) -> None:
-    """CompileError for `shuffle`, which gives another order each time."""
-    if problems := tuple(_shuffled(overrides)):
-        raise CompileError(problems)
-
-
 @contextmanager
 def open_keys() -> Iterator[None]:
     """Inside, a plain `key=value` also sets a key that no file lists.
@@ -54,13 +48,32 @@ def open_keys() -> Iterator[None]:
             else:
                 with open_dict(config):
                     apply([override], config)
-        check_order(_sweeper_params(config))
+        if problems := tuple(shuffled(_sweeper_params(config))):
+            raise CompileError(problems)
 
     _replace(applied)
     try:
         yield
     finally:
         _replace(apply)
+
+
+def shuffled(overrides: Sequence[str]) -> Iterator[Problem]:
+    """Overrides that call `shuffle`, which gives another order each time."""
+    for text in overrides:
+        override = _calls(text, "shuffle") if "shuffle" in text else None
+        if override is not None:
+            what = "a sweep's points have" if _sweeps(override) else "a list in a config has"
+            begin = text.index("=") + 1
+            yield Problem(
+                code="impure",
+                where=tuple(override.key_or_group.split(".")),
+                message=f"{what} a fixed order",
+                hint="leave shuffle out",
+                origin=Origin(
+                    source=f"override {text}", column=begin + 1, width=len(text) - begin, text=text
+                ),
+            )
 
 
 def _replace(apply: Callable[[list[Override], DictConfig], None]) -> None:
@@ -89,19 +102,6 @@ def _placed(text: str, composition: Composition) -> str:
         return text  # composing tells what is wrong
     listed = "experiment" in found.overrides.known_choices
     return text.removeprefix("+") if listed else f"+{text.removeprefix('+')}"
-
-
-def _shuffled(overrides: Sequence[str]) -> Iterator[Problem]:
-    for text in overrides:
-        override = _calls(text, "shuffle") if "shuffle" in text else None
-        if override is not None:
-            what = "a sweep's points have" if _sweeps(override) else "a list in a config has"
-            yield Problem(
-                code="impure",
-                where=tuple(override.key_or_group.split(".")),
-                message=f"{what} a fixed order: leave shuffle out",
-                origin=Origin(source=f"override {text}", column=1, width=len(text), text=text),
-            )
 
 
 def _sweeps(override: Override) -> bool:

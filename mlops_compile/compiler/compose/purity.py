@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mlops_compile.compiler.compose.marks import file_node, node_origin
 from mlops_compile.compiler.compose.search_path import config_files
+from mlops_compile.compiler.read import nearest
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.value import KeyPath, freeze
@@ -30,8 +31,13 @@ def unfrozen(plain: object, where: KeyPath) -> Iterator[Problem]:
     if isinstance(plain, Mapping):
         for key, item in plain.items():
             if not isinstance(key, str):
-                hint = "quote it: YAML reads a bare No, On or 1 as something else than text"
-                yield problem("key", f"the key {key!r} is not text", (*where, str(key)), hint)
+                message, hint = "YAML reads this key as a number", f'put it in quotes: "{key}"'
+                if isinstance(key, bool):
+                    message = f"YAML reads this key as {str(key).lower()}"
+                    hint = "put it in quotes, as every bare yes, no, on, off, true and false"
+                elif key is None:
+                    message, hint = "YAML reads this key as null", "put it in quotes"
+                yield problem("key", message, (*where, str(key)), hint)
             else:
                 yield from unfrozen(item, (*where, key))
     elif isinstance(plain, list):
@@ -41,7 +47,11 @@ def unfrozen(plain: object, where: KeyPath) -> Iterator[Problem]:
         try:
             freeze(plain)
         except ValueError as error:
-            yield problem("value", str(error), where)
+            message, hint = str(error), ""
+            if isinstance(plain, float):
+                message = "neither infinities nor .nan are values that a plan could hold"
+                hint = "write a number, or null for none"
+            yield problem("value", message, where, hint)
 
 
 def impure(config: DictConfig, search_path: tuple[str, ...]) -> Iterator[Problem]:
@@ -51,7 +61,7 @@ def impure(config: DictConfig, search_path: tuple[str, ...]) -> Iterator[Problem
     raw.pop("hydra", None)
     named = raw.get("env")
     declared = tuple(map(str, named)) if isinstance(named, list) else ()
-    for where, text in _texts(raw, ()):
+    for where, text in texts_of(raw, ()):
         yield from _complaints(text, declared, where, None)
     for where, text, origin in _hydras_texts(search_path):
         yield from _complaints(text, declared, where, origin)
@@ -71,18 +81,26 @@ def _complaints(
         message = f"${{{name}:...}} may give another value each time, so no plan can hold it"
         hint = "write the value, or pass it as an override"
         if name == "oc.env":
-            message = f"the config depends on the environment variable {variable}, undeclared"
+            message = f"the environment variable {variable} is not declared"
             hint = f"declare it at the top of the config, env: [{variable}], or write the value"
+        elif name == "hydra":
+            message = "a value of Hydra's own is another one each time, so no plan can hold it"
+            hint = "write the value; a relative path starts at the project"
+        elif not OmegaConf.has_resolver(name):
+            message = f"there is no resolver {name}"
+            known = ("oc.env", *_PURE)
+            hint = nearest(name, known) or f"resolvers: {', '.join(known)}"
         yield Problem(code="impure", message=message, where=where, hint=hint, origin=origin)
 
 
-def _texts(plain: object, where: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+def texts_of(plain: object, where: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Every text of a plain tree that holds an interpolation, with its key."""
     if isinstance(plain, dict):
         for key, item in plain.items():
-            yield from _texts(item, (*where, str(key)))
+            yield from texts_of(item, (*where, str(key)))
     elif isinstance(plain, list):
         for position, item in enumerate(plain):
-            yield from _texts(item, (*where, str(position)))
+            yield from texts_of(item, (*where, str(position)))
     elif isinstance(plain, str) and "${" in plain:
         yield where, plain
 

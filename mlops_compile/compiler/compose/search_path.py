@@ -59,13 +59,24 @@ def loader_of(places: tuple[str, ...]) -> ConfigLoaderImpl:
     return ConfigLoaderImpl(config_search_path=search_path)
 
 
+def options_of(search_path: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """The options of each group (one folder deep) of a search path, sorted; not Hydra's own."""
+    loader = loader_of(search_path)
+    groups = sorted(set(loader.list_groups("")) - {"hydra"})
+    return {group: tuple(sorted(loader.get_group_options(group))) for group in groups}
+
+
 def _address(place: str) -> str:
     return place if "://" in place else f"file://{place}"
 
 
 def shown_path(path: str) -> str:
-    """A path as people know it: relative to the working directory where it lies below it."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return path
+    """A path as people know it: relative to the working directory where it lies below it;
+    `mlops_compile:conf/...` of a built-in file, wherever that is installed."""
+    place = Path(path)
+    if place.is_relative_to(Path.cwd()):
+        return str(place.relative_to(Path.cwd()))
+    built_in = resource("conf")
+    if place.is_relative_to(built_in):
+        return f"mlops_compile:conf/{place.relative_to(built_in)}"
+    return path

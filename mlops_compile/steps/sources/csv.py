@@ -20,7 +20,7 @@ from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.source import ColumnFact, Source
 from mlops_compile.steps.sources.cells import Guess, Levels, arrow_type, cast, clean
-from mlops_compile.steps.sources.kind import Facts, SourceKind
+from mlops_compile.steps.sources.kind import Facts, SourceKind, where_is
 from mlops_compile.steps.tables import BATCH_ROWS, write_batches
 
 if TYPE_CHECKING:
@@ -229,7 +229,8 @@ def _batches(path: Path, spec: CsvSource, names: list[str], skip: int) -> Iterat
 def _ragged(row: Any, path: Path, spec: CsvSource) -> CompileError:
     number = _line_of(path, spec, row.expected_columns)
     line = f", line {number}" if number else ""
-    message = f"{spec.path}{line}: {row.actual_columns} cells, expected {row.expected_columns}"
+    cells = "1 cell" if row.actual_columns == 1 else f"{row.actual_columns} cells"
+    message = f"{spec.path}{line}: {cells}, expected {row.expected_columns}"
     hint = f"the row reads {row.text[:80]!r}; mend it, or set data.source.options.separator"
     return _fault("ragged-row", message, _PATH, hint)
 
@@ -268,7 +269,7 @@ def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
         with open_text(path) as file:
             head = file.read(1 << 20)
     except FileNotFoundError:
-        hint = f"paths are relative to the project ({Path.cwd()})"
+        hint = where_is(path)
         raise _fault("no-file", f"there is no file {spec.path}", _PATH, hint) from None
     except (OSError, EOFError) as error:
         raise _fault("source", f"{spec.path} cannot be read: {error}") from None
@@ -277,7 +278,8 @@ def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
     if b"\0" in head[:65536] and not spec.options.encoding.lower().startswith(
         ("utf-16", "utf-32", "utf_16", "utf_32")
     ):
-        raise _fault("binary", f"{spec.path} is a binary file, not delimited text")
+        message = f"{spec.path} is a binary file, not delimited text"
+        raise _fault("binary", message, _PATH, "of a spreadsheet, export the rows as csv")
     decoder = codecs.getincrementaldecoder(spec.options.encoding)("strict")
     try:
         text = decoder.decode(head).removeprefix("\ufeff")

@@ -42,6 +42,17 @@ def combined(digests: Sequence[Digest]) -> Digest:
     return Digest(sha256=digest_of(text).sha256, size=sum(digest.size for digest in digests))
 
 
+def where_is(file: Path) -> str:
+    """What to do about a file that is not there: the nearest name of its folder or the project."""
+    import difflib  # only on the way to an error
+
+    for place in dict.fromkeys((file.parent, Path())):
+        names = [item.name for item in place.iterdir()] if place.is_dir() else []
+        if near := difflib.get_close_matches(file.name, names, n=1, cutoff=0.6):
+            return f"did you mean {str(place / near[0])!r}?"
+    return f"paths are relative to the project ({Path.cwd()})"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceKind:
     """A kind of source.

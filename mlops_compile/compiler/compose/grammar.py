@@ -1,0 +1,227 @@
+"""Overrides that the grammar does not take: each is told with what to type instead.
+
+Hydra stops at the first of them; here all are looked at before Hydra sees any.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.errors import HydraException
+
+from mlops_compile.compiler.compose.overrides import bare_keys, shuffled
+from mlops_compile.compiler.compose.search_path import options_of
+from mlops_compile.ir.config import Composition
+from mlops_compile.ir.origin import Origin
+from mlops_compile.ir.problem import CompileError, Problem
+
+_KEY = re.compile(r"[+~]*[\w.$/@:-]*\Z")
+_NAME = re.compile(r"[\w$/@:-]+\Z")
+_QUOTABLE = re.compile(r'([{\[,:]\s*)([<>]=?[^,{}\[\]"\']*[^\s,{}\[\]"\'])')
+_SQL = re.compile(r"\s*(select|with)\s", re.I)
+_CLOSING = {"[": "]", "{": "}", "(": ")"}
+
+
+def check_overrides(composition: Composition) -> None:
+    """CompileError for every override that does not parse, or asks for an order at random."""
+    texts, options = composition.overrides, options_of(composition.search_path)
+    found = [item for text in _joined(texts) for item in _refused(text, texts, options)]
+    if problems := [*found, *shuffled(texts)]:
+        raise CompileError(problems)
+
+
+def sweeps(composition: Composition) -> Iterator[Problem]:
+    """Overrides that ask for many configs, for where one is composed."""
+    options = options_of(composition.search_path)
+    for text in composition.overrides:
+        parsed = _parsed(text)
+        if parsed is not None and parsed.is_sweep_override():
+            message = "asks for many configs, and one is composed here"
+            begin = len(text.partition("=")[0]) + 1
+            hint = _one_of(parsed, text, options)
+            yield _problem("override", message, hint, text, begin, len(text))
+
+
+def _joined(texts: tuple[str, ...]) -> Iterator[str]:
+    """Overrides; words that were parted by spaces around a `=` are one."""
+    rest = list(texts)
+    while rest:
+        text = rest.pop(0)
+        if rest and "=" not in text and text[:1] != "~" and rest[0][:1] == "=":
+            text = f"{text} {rest.pop(0)}"
+        if rest and text.endswith("=") and "=" not in rest[0]:
+            text = f"{text} {rest.pop(0)}"
+        while rest and _left_open(text.partition("=")[2]) and "=" not in rest[0]:
+            text = f"{text} {rest.pop(0)}"
+        yield text
+
+
+def _refused(
+    text: str, words: tuple[str, ...], options: Mapping[str, tuple[str, ...]]
+) -> Iterator[Problem]:
+    parsed = _parsed(text)
+    key, equals, value = text.partition("=")
+    if not key.strip():
+        message = "there is no key in front of the =" if equals else "an override is empty"
+        yield _problem("override", message, "write KEY=VALUE", text, 0, len(text))
+        return
+    if parsed is not None and text not in words and not re.search(r"\s=|=\s", text):
+        begin = text.index(" ")
+        message = "the shell parts this at its spaces"
+        hint = f"put the whole in quotes: {_shell(text)}"
+        yield _problem("override", message, hint, text, begin, begin + 1)
+        return
+    if parsed is None or re.search(r"\s=|=\s", key + equals + value[:1]):
+        message, hint, begin, end = _diagnosis(text, options)
+        yield _problem("override", message, hint, text, begin, end)
+        return
+    if key in options and parsed.value() is None and not parsed.is_delete():
+        message = f"the group {key} needs an option"
+        hint = f"the group has: {', '.join(options[key])}"
+        if key == "experiment":
+            hint = "leave it out for no experiment"
+        yield _problem("no-option", message, hint, text, len(key) + 1, len(text))
+
+
+def _parsed(text: str) -> Override | None:
+    try:
+        return OverridesParser.create().parse_override(bare_keys(text))
+    except HydraException:
+        return None
+
+
+def _one_of(parsed: Override, text: str, options: Mapping[str, tuple[str, ...]]) -> str:
+    """What to write in place of a sweep."""
+    key, _, value = text.partition("=")
+    hint = f"to run each: mlops-compile run -m {shlex.quote(text)}"
+    if isinstance(parsed.value(), ChoiceSweep) and not value.startswith("choice"):
+        meant = _shell(f"{key}=[{value}]")
+        if key == "experiment":
+            hint += f"\nto use all at once: {meant}"
+        elif key not in options:
+            quoted = f"{key}='{value}'"
+            hint += f"\nfor a list: {meant}; for one text: {_shell(quoted)}"
+    return hint
+
+
+def _diagnosis(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, str, int, int]:
+    """What is wrong with an override that does not parse: message, hint, and the part marked."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        return _no_equals(text, options)
+    if key != key.rstrip() or (value != value.lstrip() and _NAME.match(key.replace(".", ""))):
+        begin = len(key.rstrip())
+        end = len(text) - len(value.lstrip())
+        meant = f"{key.strip()}={value.strip()}"
+        return "there are spaces around the =", f"write {_shell(meant)}", begin, end
+    if not _KEY.match(key) or ".." in key:
+        return _bad_key(key, value)
+    begin = len(key) + 1
+    if opened := _left_open(value):
+        position, what = opened
+        hint = "close it; a word that holds spaces needs quotes of the shell around it"
+        return f"this {what} is not closed", hint, begin + position, begin + position + 1
+    if value.rstrip().endswith(","):
+        place = begin + value.rstrip().rfind(",")
+        hint = f"leave it out: {_shell(text.rstrip(', '))}"
+        return "the override ends in a comma", hint, place, place + 1
+    place = begin + _stops(text, value)
+    meant = f'{key}="{value}"' if value[:1] not in ("{", "[") else _QUOTABLE.sub(r'\1"\2"', text)
+    hint = "put quotes around what holds commas, brackets, colons or comparisons"
+    if '"' not in value and _parsed(meant) is not None:
+        hint = f"put it in quotes, and the whole in quotes of the shell: {_shell(meant)}"
+    if _SQL.match(value):
+        where = key.rpartition(".")[2]
+        hint += f"\na long text is better kept in a file of conf/: `{where}: |` and lines below it"
+    return "this cannot be parsed from here on", hint, place, place + 1
+
+
+def _no_equals(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, str, int, int]:
+    message, end = "an override is KEY=VALUE, and this has no =", len(text)
+    key, colon, value = text.partition(":")
+    if colon and _NAME.match(key.replace(".", "")):
+        meant = f"{key}={value.strip()}"
+        return (
+            "an override has a = where YAML has a colon",
+            f"write {meant}",
+            len(key),
+            len(key) + 1,
+        )
+    if groups := [group for group, names in options.items() if text in names]:
+        return message, f"write {' or '.join(f'{group}={text}' for group in groups)}", 0, end
+    if text.endswith((".yaml", ".yml")):
+        hint = "an option of a group is GROUP=NAME, another primary config --config-name=NAME"
+        return "a config file is no override", hint, 0, end
+    if text in options:
+        return message, f"write {text}=NAME, one of {', '.join(options[text])}", 0, end
+    return message, f"write {text}=VALUE" if _KEY.match(text) else "write KEY=VALUE", 0, end
+
+
+def _bad_key(key: str, value: str) -> tuple[str, str, int, int]:
+    """A key that the grammar cannot hold: the way to write it is a map."""
+    if ".." in key:
+        place = key.index("..")
+        hint = f"write {_shell(re.sub(r'[.]+', '.', key) + '=' + value)}"
+        return "there are two dots in a row", hint, place, place + 2
+    parts = re.findall(r"\"[^\"]*\"|'[^']*'|[^.]+", key)
+    bad = next((n for n, part in enumerate(parts) if not _NAME.match(part.lstrip("+~"))), 0)
+    begin = len(".".join(parts[:bad])) + (1 if bad else 0)
+    name = parts[bad].strip("\"'")
+    inner = value
+    for part in reversed(parts[bad + 1 :]):
+        inner = f"{{{part}: {inner}}}"
+    message = "a key on the command line has letters, digits and _ only"
+    hint = "write it in a file of conf/"
+    if bad:
+        meant = f'{".".join(parts[:bad])}={{"{name}": {inner}}}'
+        hint = f"write a map, which is merged into what is there: {_shell(meant)}"
+    return message, hint, begin, begin + len(parts[bad])
+
+
+def _left_open(value: str) -> tuple[int, str] | None:
+    """The first bracket, or the quote, that nothing closes."""
+    opened: list[int] = []
+    quote = -1
+    for position, char in enumerate(value):
+        if quote >= 0:
+            if char == value[quote] and value[position - 1] != "\\":
+                quote = -1
+        elif char in "\"'" and not value[:position].rstrip()[-1:].isalnum():
+            quote = position
+        elif char in _CLOSING:
+            opened.append(position)
+        elif opened and char == _CLOSING[value[opened[-1]]]:
+            opened.pop()
+    if quote >= 0:
+        return quote, "quote"
+    return (opened[0], value[opened[0]]) if opened else None
+
+
+def _stops(text: str, value: str) -> int:
+    """Where in its value an override stops making sense to the grammar."""
+    written = bare_keys(text)
+    try:
+        OverridesParser.create().parse_overrides([written])
+    except HydraException as error:
+        lines = str(error).splitlines()
+        start = next((line.index(written) for line in lines if written in line), 0)
+        column = next((len(line) - 1 - start for line in lines if line.strip() == "^"), 0)
+        return min(max(column - (len(text) - len(value)), 0), max(len(value) - 1, 0))
+    return 0
+
+
+def _shell(text: str) -> str:
+    if "'" in text and not set(text) & set('"$`\\!'):
+        return f'"{text}"'
+    return shlex.quote(text)
+
+
+def _problem(code: str, message: str, hint: str, text: str, begin: int, end: int) -> Problem:
+    origin = Origin(
+        source=f"override {text}", column=begin + 1, width=max(end - begin, 1), text=text
+    )
+    return Problem(code=code, message=message, hint=hint, origin=origin)

@@ -1,0 +1,216 @@
+"""Groups and options that defaults lists and overrides name wrongly: every one, with its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+from mlops_compile.compiler.compose.choices import Entry, defaults_of, entries_of
+from mlops_compile.compiler.compose.marks import config_file, node_origin
+from mlops_compile.compiler.compose.search_path import (
+    directories_of,
+    loader_of,
+    options_of,
+    shown_path,
+)
+from mlops_compile.compiler.read import suggest
+from mlops_compile.ir.config import Composition
+from mlops_compile.ir.origin import Origin
+from mlops_compile.ir.problem import Problem
+
+_DATA = re.compile(r".*\.(csv|tsv|txt|parquet|jsonl?|gz)\Z")
+
+
+def wrong_choices(composition: Composition) -> tuple[Problem, ...]:
+    """What the defaults lists of a config, and its overrides, choose that is not there."""
+    return tuple(_Lists(composition).problems())
+
+
+class _Lists:
+    """The defaults lists that a config is composed of, as far as their files can be found."""
+
+    def __init__(self, composition: Composition) -> None:
+        self._path = composition.search_path
+        self._loader: ConfigLoaderImpl = loader_of(composition.search_path)
+        self._options = options_of(composition.search_path)
+        self._name = composition.config_name
+        self._typed = {
+            entry.group: entry for text in composition.overrides for entry in self._of(text)
+        }
+        self._files = [composition.config_name]
+        self._entries: list[Entry] = []
+        for name in self._files:
+            if name in (self._name,) or self._loader.repository.config_exists(name):
+                self._entries += entries_of(self._loader, name)
+            for entry in self.chosen():
+                if entry.config_path not in self._files:
+                    self._files.append(entry.config_path)
+
+    def _of(self, text: str) -> Iterator[Entry]:
+        key, equals, option = text.lstrip("+").partition("=")
+        group = key.partition("@")[0]
+        known = group in self._options or self._loader.list_groups(group)
+        if not equals or text[0] == "~" or not (known or "/" in group):
+            return
+        begin = text.index("=") + 1
+        source = f"override {text}"
+        name = Origin(source=source, column=1, width=begin - 1, text=text)
+        for part in option.strip("[]").split(","):
+            place = text.index(part, begin) if part else begin
+            origin = Origin(source=source, column=place + 1, width=len(part), text=text)
+            option = part.strip().removesuffix(".yaml")
+            added = text.startswith("+")
+            yield Entry(
+                group=group,
+                option=option,
+                origin=origin,
+                group_origin=name,
+                overrides=not added,
+                written=text,
+            )
+
+    def chosen(self) -> list[Entry]:
+        """The entries that count: of the command line, then of `override`, then the others."""
+        over = {entry.group: entry for entry in self._entries if entry.overrides}
+        over.update(self._typed)
+        plain = [entry for entry in self._entries if not entry.overrides]
+        kept = [entry for entry in plain if not entry.group or entry.group not in over]
+        return [entry for entry in (*kept, *over.values()) if entry.option]
+
+    def problems(self) -> Iterator[Problem]:
+        for name in self._files:
+            if (found := self._no_list(name)) is not None:
+                yield found
+        plain = [entry for entry in self._entries if not entry.overrides]
+        for number, entry in enumerate(plain):
+            if entry.group and any(entry.group == other.group for other in plain[:number]):
+                if entry.group_origin != plain[number - 1].group_origin:
+                    yield self._twice(entry)
+        groups = {entry.group for entry in plain}
+        for entry in self._typed.values():
+            if entry.written.startswith("+") and entry.group in groups:
+                message = f"the group {entry.group} is in the defaults list already"
+                hint = f"leave the + out: {entry.written.lstrip('+')}"
+                yield _problem("compose", message, hint, entry.group_origin)
+        for entry in self._entries:
+            if entry.overrides and entry.group not in groups:
+                yield self._overrides_nothing(entry, groups)
+        for entry in self.chosen():
+            if entry.overrides and entry.group not in groups and "hydra/" not in entry.group:
+                continue  # told of above
+            if not self._loader.repository.config_exists(entry.config_path):
+                yield self._missing(entry)
+
+    def _no_list(self, name: str) -> Problem | None:
+        """A `defaults` that is not a list."""
+        found = defaults_of(self._loader, name)
+        if found is None or isinstance(found[1], yaml.SequenceNode):
+            return None
+        key, value, file = found
+        origin = node_origin(key, file, file.read_text("utf-8").splitlines())
+        hint = "begin each entry with a dash"
+        if isinstance(value, yaml.MappingNode) and value.value:
+            first, option = value.value[0]
+            hint += f": - {first.value}: {option.value}"
+        return _problem("compose", "the defaults must be a list", hint, origin)
+
+    def _twice(self, entry: Entry) -> Problem:
+        message = f"the group {entry.group} is chosen already"
+        hint = "keep one of the entries"
+        if entry.group_origin.source != self._entries[0].group_origin.source:
+            hint = f"to replace that choice: override /{entry.group}: {entry.option}"
+        return _problem("compose", message, hint, entry.group_origin)
+
+    def _overrides_nothing(self, entry: Entry, groups: set[str]) -> Problem:
+        message = f"no defaults list has a group {entry.group} that this could override"
+        last = entry.group.rpartition("/")[2]
+        if last in groups and last != entry.group:
+            hint = f"a slash stands for the top of conf/: override /{last}: {entry.option}"
+        else:
+            hint = suggest(entry.group, tuple(sorted(groups - {""})), "groups")
+        return _problem("compose", message, hint, entry.group_origin)
+
+    def _missing(self, entry: Entry) -> Problem:
+        if not entry.group:
+            message = f"there is no config {entry.option}"
+            if entry.option in self._options:
+                message = f"{entry.option} is a group, and no option of it is named"
+                listed = ", ".join(self._options[entry.option])
+                hint = f"write {entry.option}: NAME, one of {listed}"
+            else:
+                hint = "an entry is GROUP: OPTION, or the name of a file in conf/"
+            return _problem("no-option", message, hint, entry.origin)
+        names = self._options.get(entry.group) or tuple(self._loader.get_group_options(entry.group))
+        if not names:
+            message = f"there is no group {entry.group}"
+            hint = suggest(entry.group, tuple(self._options), "groups")
+            return _problem("no-option", message, hint, entry.group_origin)
+        message = f"the group {entry.group} has no option {entry.option!r}"
+        hint = self._elsewhere(entry) or suggest(entry.option, names, f"options of {entry.group}")
+        if entry.group in ("hydra/launcher", "hydra/sweeper"):
+            what = entry.group.removeprefix("hydra/")
+            hint += f"; another {what} comes with a plugin of Hydra that is not installed"
+        return _problem("no-option", message, hint, entry.origin)
+
+    def _elsewhere(self, entry: Entry) -> str:
+        """Where an option is that was not found."""
+        for directory in directories_of(self._path):
+            wrong = directory / entry.group / f"{entry.option}.yml"
+            if wrong.is_file():
+                return (
+                    f"{shown_path(str(wrong))} is there, and only .yaml is read:"
+                    f" rename it to {entry.option}.yaml"
+                )
+            if (top := directory / f"{entry.option}.yaml").is_file():
+                right = directory / entry.group / top.name
+                return f"{shown_path(str(top))} is there: move it to {shown_path(str(right))}"
+        if entry.group == "data" and _DATA.match(entry.option):
+            return (
+                f"data names a file of conf/data/; a data file is data.source.path={entry.option}"
+            )
+        others = [group for group, names in self._options.items() if entry.option in names]
+        return f"it is an option of the group {others[0]}" if others else ""
+
+
+def no_self(composition: Composition) -> Iterator[Problem]:
+    """A note where the primary config does not say if its own keys come before or after what its
+    defaults list names."""
+    loader = loader_of(composition.search_path)
+    found = defaults_of(loader, composition.config_name)
+    if found is None or not isinstance(found[1], yaml.SequenceNode):
+        return
+    key, listed, file = found
+    if any(isinstance(item, yaml.ScalarNode) and item.value == "_self_" for item in listed.value):
+        return
+    text = file.read_text("utf-8")
+    if not re.search(r"^(?!defaults\b|hydra\b)\w+\s*:", text, re.M):
+        return
+    message = "the defaults list has no _self_: this file's own keys come last, behind experiments"
+    hint = "add `- _self_` where they shall come, in front of `- experiment`"
+    yield _problem("no-self", message, hint, node_origin(key, file, text.splitlines()))
+
+
+def missing_primary(composition: Composition) -> Problem | None:
+    """The primary config, if there is none of that name."""
+    loader = loader_of(composition.search_path)
+    if config_file(loader, composition.config_name) is not None:
+        return None
+    directories = directories_of(composition.search_path)
+    names = tuple(sorted({file.stem for place in directories for file in place.glob("*.yaml")}))
+    place = shown_path(str(directories[0]))
+    message = f"there is no config {composition.config_name!r} in {place}"
+    for directory in directories:
+        wrong = directory / f"{composition.config_name}.yml"
+        if Path(wrong).is_file():
+            hint = f"{shown_path(str(wrong))} is there, and only .yaml is read: rename it"
+            return Problem(code="no-option", message=message, hint=hint)
+    hint = suggest(composition.config_name, names, "configs")
+    return Problem(code="no-option", message=message, hint=hint)
+
+
+def _problem(code: str, message: str, hint: str, origin: Origin) -> Problem:
+    return Problem(code=code, message=message, hint=hint, origin=origin)

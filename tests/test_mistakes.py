@@ -1,0 +1,39 @@
+"""Every mistake of the catalogue gets the text that it is meant to get; UPDATE_GOLDEN=1 writes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.catalogue import Mistake, answer_of, catalogue
+from tests.project import make
+
+MISTAKES = tuple(catalogue())
+
+
+def _files(project: Path) -> dict[str, bytes]:
+    """Every file of a project but what may be cached."""
+    return {
+        str(file.relative_to(project)): file.read_bytes()
+        for file in project.rglob("*")
+        if file.is_file() and ".mlops/cache" not in str(file)
+    }
+
+
+@pytest.mark.parametrize("mistake", [pytest.param(item, id=item.name) for item in MISTAKES])
+def test_the_text_of_a_mistake(mistake: Mistake, tmp_path: Path) -> None:
+    project = make(tmp_path / "project")
+    mistake.make(project)
+    before = _files(project)
+    answer = answer_of(project, mistake.words)
+    if os.environ.get("UPDATE_GOLDEN"):
+        mistake.write(answer)
+        return
+    assert answer.err == mistake.says
+    assert answer.code == mistake.code
+    assert answer.code in (0, 2, 3) and "Traceback" not in answer.err
+    if answer.code:
+        assert answer.out == ""
+        assert _files(project) == before
