@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import mlops_compile
@@ -95,9 +96,28 @@ def compile_cold(directory: Path, runs: int) -> Pair:
     return compare(ours, _bare(directory), runs)
 
 
+def many_problems(directory: Path, runs: int) -> Pair:
+    """A compile that finds a hundred problems in files of conf/, beside one that finds none."""
+    good, wrong = directory / "good", directory / "wrong"
+    for project in (good, wrong):
+        shutil.copytree(resource("conf"), project / "conf")
+    params = "".join(f"  lerning_rate{n}: {n}\n" for n in range(50))
+    (wrong / "conf" / "model" / "lightgbm.yaml").write_text(
+        f"family: lightgbm\nparams:\n{params}", "utf-8"
+    )
+    lists = "".join(f"  column{n}: [scael]\n" for n in range(50))
+    (wrong / "conf" / "prepare" / "auto.yaml").write_text(f"columns:\n{lists}", "utf-8")
+    ours = replace(_ours(wrong, "compile"), code=3)
+    return compare(ours, _ours(good, "compile"), runs)
+
+
 ROWS: Mapping[str, tuple[str, str, str, Callable[[Path, int], Pair]]] = {
     "compile-one": ("compile one plan", "bare `@hydra.main` app, same conf", "<= 1.4", compile_one),
     "compile-cold": ("compile, csv of 32,000 x 15 seen first", "the same", "-", compile_cold),
+    "many-problems": (
+        *("compile, 100 problems found", "compile of a good config, same files", "<= + 0.3 s"),
+        many_problems,
+    ),
     "run-cached": ("run, everything cached, 7 steps", "the same", "-", run_cached),
 }
 

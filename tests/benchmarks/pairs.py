@@ -12,24 +12,26 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A command line, its directory, and what puts everything back before each run."""
+    """A command line, its directory, the exit code that is expected, and what puts everything back
+    before each run."""
 
     words: Sequence[str]
     directory: Path
     environment: Mapping[str, str]
+    code: int = 0
     before: Callable[[], None] = lambda: None
 
     def seconds(self) -> float:
-        """The wall time of one run; CalledProcessError, with its words, if it fails."""
+        """The wall time of one run; CalledProcessError, with its words, if it ends otherwise."""
         self.before()
         start = time.perf_counter()
         done = subprocess.run(
             self.words, cwd=self.directory, env=dict(self.environment), capture_output=True
         )
         seconds = time.perf_counter() - start
-        if done.returncode:
+        if done.returncode != self.code:
             print(done.stderr.decode(errors="replace"))
-            done.check_returncode()
+            raise subprocess.CalledProcessError(done.returncode, list(self.words))
         return seconds
 
 

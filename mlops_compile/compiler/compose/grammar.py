@@ -28,7 +28,8 @@ _CLOSING = {"[": "]", "{": "}", "(": ")"}
 
 def check_overrides(composition: Composition) -> None:
     """CompileError for every override that does not parse, or asks for an order at random."""
-    texts, options = composition.overrides, options_of(composition.search_path)
+    texts = composition.overrides
+    options = options_of(composition.search_path) if texts else {}
     found = [item for text in _joined(texts) for item in _refused(text, texts, options)]
     if problems := [*found, *shuffled(texts)]:
         raise CompileError(problems)

@@ -8,6 +8,7 @@ from pathlib import Path
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
@@ -61,9 +62,11 @@ def loader_of(places: tuple[str, ...]) -> ConfigLoaderImpl:
 
 def options_of(search_path: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """The options of each group (one folder deep) of a search path, sorted; not Hydra's own."""
-    loader = loader_of(search_path)
-    groups = sorted(set(loader.list_groups("")) - {"hydra"})
-    return {group: tuple(sorted(loader.get_group_options(group))) for group in groups}
+    found = loader_of(search_path).repository  # the loader itself copies it at each question
+    groups = sorted(set(found.get_group_options("", ObjectType.GROUP)) - {"hydra"})
+    return {
+        group: tuple(sorted(found.get_group_options(group, ObjectType.CONFIG))) for group in groups
+    }
 
 
 def _address(place: str) -> str:
