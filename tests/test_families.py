@@ -157,12 +157,14 @@ GRIDS: dict[str, dict[str, list[Any]]] = {
         "dual": [False, True],
         "l1_ratio": [None, 0.0, 0.5, 1.0],
         "class_weight": [None, "balanced"],
+        "tol": [0.0, 0.0001],
     },
     "ridge": {
         "solver": ["auto", "cholesky", "lbfgs", "lsqr", "sag", "saga", "sparse_cg", "svd"],
         "positive": [False, True],
         "fit_intercept": [False, True],
         "alpha": [0.0, 1.0],
+        "tol": [0.0, 0.0001],
     },
 }
 

@@ -1,6 +1,6 @@
 """The front of Hydra: puts a verb's words in its order, runs it, and keeps stdout for answers.
 
-With compiler/compose*.py the only code that knows Hydra.
+With compiler/compose/ the only code that knows Hydra.
 """
 
 from __future__ import annotations

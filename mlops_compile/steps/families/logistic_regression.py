@@ -30,6 +30,9 @@ def complaints(params: Map, task: str, has_validation: bool) -> tuple[Complaint,
     if solver == "liblinear" and task == "multiclass":
         message = "liblinear cannot fit more than two classes"
         found.append(Complaint(param="solver", message=message, hint="lbfgs, saga or another"))
+    if solver == "liblinear" and params.get("tol") == 0:
+        message = "liblinear needs a tolerance above 0"
+        found.append(Complaint(param="tol", message=message, hint="1e-4 is the default"))
     if ratio > 0 and solver not in ("saga", "liblinear"):
         message = f"an l1 penalty needs another solver than {solver}"
         found.append(Complaint(param="l1_ratio", message=message, hint=_SAGA))
