@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_compile.compiler.read import Reader, suggest
+from mlops_compile.compiler.read import Reader
 from mlops_compile.compiler.spec import Spec
+from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.schema import (
     declared,
     from_value,

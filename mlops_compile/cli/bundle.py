@@ -38,5 +38,4 @@ VERB = Verb(
     summary="Write the serving bundle of a model.",
     arguments=arguments,
     run=run,
-    composes=False,
 )

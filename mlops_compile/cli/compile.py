@@ -124,5 +124,4 @@ VERB = Verb(
     summary="Compile the config to a lock, and say what running it would do.",
     arguments=arguments,
     run=run,
-    composes=True,
 )

@@ -104,5 +104,4 @@ VERB = Verb(
     summary="Print the composed config.",
     arguments=arguments,
     run=run,
-    composes=True,
 )

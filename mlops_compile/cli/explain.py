@@ -31,5 +31,5 @@ VERB = Verb(
     summary="What a code of problems means.",
     arguments=arguments,
     run=run,
-    composes=False,
+    values={"code": lambda: tuple(map(str, CODES.values()))},
 )

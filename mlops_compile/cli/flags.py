@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_compile.compiler.compose.search_path import config_directory, options_of
-from mlops_compile.compiler.read import suggest
+from mlops_compile.compiler.suggest import suggest
+from mlops_compile.ir.config import CONFIG_NAME, Composition
 from mlops_compile.ir.problem import Problem, UsageError, problem
 
 _SHORT = {
@@ -19,18 +20,19 @@ _SHORT = {
     "-h": "--help",
     "-r": "--run",
     "-m": "--multirun",
-    "-sc": "--shell-completion",
     "-i": "--info",
 }
 _WITH_VALUE = ("--package", "--cfg", "--config-path", "--config-name", "--config-dir")
-_ALONE = (
-    *("--help", "--hydra-help", "--version", "--resolve", "--run", "--multirun"),
-    "--shell-completion",
-)
-_LONG = (*_WITH_VALUE, *_ALONE, "--info")
-_ANSWERED = {"--help", "--hydra-help", "--version", "--cfg", "--info", "--shell-completion"}
+_ALONE = ("--help", "--hydra-help", "--version", "--resolve", "--run", "--multirun")
+LONG = (*_WITH_VALUE, *_ALONE, "--info")
+_ANSWERED = {"--help", "--hydra-help", "--version", "--cfg", "--info"}
 _SHOWN = ("job", "hydra", "all")
-_COMMANDS = ("--run", "--multirun", "--cfg", "--info", "--shell-completion")
+# The values of flags that take one of a few.
+VALUES: Mapping[str, tuple[str, ...]] = {
+    "--cfg": _SHOWN,
+    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+}
+_COMMANDS = ("--run", "--multirun", "--cfg", "--info")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,29 @@ class Words:
         """What a flag was given last, or None."""
         values = (flag.partition("=")[2] for flag in self.flags if flag.startswith(f"{name}="))
         return next(reversed(list(values)), None)
+
+
+def long_name(flag: str) -> str:
+    """A flag's long name: `-cn` is `--config-name`."""
+    return _SHORT.get(flag, flag)
+
+
+def takes_value(flag: str) -> bool:
+    """Whether the word behind a flag is its value."""
+    return long_name(flag) in (*_WITH_VALUE, "--info")
+
+
+def composition(asked: Words) -> Composition:
+    """What the words ask to compose: the primary place is `--config-path`, else the project's."""
+    primary = asked.value("--config-path")
+    if primary is None:
+        primary = str(config_directory(Path.cwd()))
+    elif "://" not in primary:
+        primary = str(Path(primary).resolve())
+    more = asked.value("--config-dir")
+    places = (primary, *((str(Path(more).resolve()),) if more else ()))
+    name = asked.value("--config-name") or CONFIG_NAME
+    return Composition(config_name=name, search_path=places, overrides=asked.overrides)
 
 
 def in_order(words: Sequence[str]) -> Words:
@@ -87,7 +112,7 @@ def _known(word: str, rest: Sequence[str]) -> tuple[str, str | None]:
     """A flag's long name and the value written in the same word: `-cjob`, `--cfg=job`."""
     spelled, equals, value = word.partition("=")
     name = _SHORT.get(spelled, spelled)
-    if name in _LONG and not (equals and name in _ALONE):
+    if name in LONG and not (equals and name in _ALONE):
         return name, value if equals else None
     if word[:2] in ("-c", "-p", "-i"):
         return _SHORT[word[:2]], word[2:]
@@ -106,7 +131,7 @@ def _no_such_option(word: str, rest: Sequence[str]) -> Problem:
     groups = options_of((str(config_directory(Path.cwd())),))
     if equals or name.partition(".")[0] in groups:
         hint = f"if an override is meant, it has no dashes: {name}={value or 'VALUE'}"
-    elif (near := suggest(word, _LONG)).startswith("did you mean"):
+    elif (near := suggest(word, LONG)).startswith("did you mean"):
         hint = near
     return problem("usage", f"there is no option {word}", hint=hint)
 

@@ -25,14 +25,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from mlops_compile.cli.flags import Words, in_order
+from mlops_compile.cli.flags import composition as composition_of
 from mlops_compile.cli.problems import say_problems
-from mlops_compile.compiler.compose.config import CONFIG_NAME, to_config
+from mlops_compile.compiler.compose.config import to_config
 from mlops_compile.compiler.compose.grammar import check_overrides
 from mlops_compile.compiler.compose.guard import guard
 from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.compose.overrides import given_overrides, open_keys
 from mlops_compile.compiler.compose.refusals import refusals
-from mlops_compile.compiler.compose.search_path import config_directory, register_groups
+from mlops_compile.compiler.compose.search_path import register_groups
 from mlops_compile.compiler.compose.versions import BASE, REPLACE, register_resolver
 from mlops_compile.ir.config import Composition, Config
 from mlops_compile.ir.problem import CompileError, ProblemsError, StoreError, UsageError, problem
@@ -66,7 +67,7 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     `--info`, `--help`). CompileError says what Hydra refuses; a task's errors pass through.
     """
     asked = in_order(words)
-    composition = _composition(asked)
+    composition = composition_of(asked)
     project = Path.cwd()
     results: list[T] = []
     problems: list[BaseException] = []
@@ -96,19 +97,6 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     if problems:
         raise problems[0]
     return results
-
-
-def _composition(asked: Words) -> Composition:
-    """What the words ask to compose: the primary place is `--config-path`, else the project's."""
-    primary = asked.value("--config-path")
-    if primary is None:
-        primary = str(config_directory(Path.cwd()))
-    elif "://" not in primary:
-        primary = str(Path(primary).resolve())
-    more = asked.value("--config-dir")
-    places = (primary, *((str(Path(more).resolve()),) if more else ()))
-    name = asked.value("--config-name") or CONFIG_NAME
-    return Composition(config_name=name, search_path=places, overrides=asked.overrides)
 
 
 def _flags(asked: Words) -> list[str]:

@@ -65,5 +65,4 @@ VERB = Verb(
     summary="Make a new project around a data file.",
     arguments=arguments,
     run=run,
-    composes=False,
 )

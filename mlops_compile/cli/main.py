@@ -13,7 +13,7 @@ from mlops_compile.cli.problems import problems_document, say_problems
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.ir.problem import ProblemsError, UsageError, problem
 
-# verb -> module; a verb's module is imported when it is called.
+# verb -> module; a verb's module is imported when it is called, or its options are completed.
 VERBS: Mapping[str, str] = {
     "init": "mlops_compile.cli.init",
     "config": "mlops_compile.cli.config",
@@ -24,6 +24,8 @@ VERBS: Mapping[str, str] = {
     "schema": "mlops_compile.cli.schema",
     "explain": "mlops_compile.cli.explain",
 }
+# Behind these verbs stand Hydra's flags and overrides.
+COMPOSING = frozenset({"config", "compile", "run"})
 _INTERRUPTED = 130
 
 USAGE = """\
@@ -39,6 +41,7 @@ usage: mlops-compile VERB [options] [hydra flags and overrides]
   explain CODE                           what a code of problems (MC0012) means
 
   mlops-compile VERB --help              a verb's options
+  mlops-compile -sc install=bash         completion for bash, or zsh (eval what it prints)
   overrides are Hydra's: model=ridge data=diabetes model.params.alpha=0.5
 """
 
@@ -84,12 +87,17 @@ def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="", file=sys.stdout if words else sys.stderr)
         return 0 if words else UsageError.exit_code
+    if words[0] in ("-sc", "--shell-completion"):
+        from mlops_compile.cli.completion import shell_completion  # on Tab only
+
+        print(shell_completion(words[1:], VERBS, COMPOSING), end="")
+        return 0
     if words[0] == "--version":
         print(_version())
         return 0
     name, rest = words[0], words[1:]
     if name not in VERBS:
-        from mlops_compile.compiler.read import suggest
+        from mlops_compile.compiler.suggest import suggest
 
         hint = suggest(name, tuple(VERBS), "verbs")
         if verb_behind := next((word for word in rest if word in VERBS), None):
@@ -113,19 +121,19 @@ def _parse(verb: Verb, words: list[str]) -> tuple[Namespace, tuple[str, ...]]:
         prog=f"mlops-compile {verb.name}",
         description=verb.summary,
         allow_abbrev=False,
-        add_help=not verb.composes,
+        add_help=verb.name not in COMPOSING,
         epilog="Hydra's flags (--hydra-help) and overrides may follow; its own help is below."
-        if verb.composes
+        if verb.name in COMPOSING
         else None,
     )
     verb.arguments(parser)
     options, left = parser.parse_known_args(words)
-    if verb.composes and ("--help" in left or "-h" in left):
+    if verb.name in COMPOSING and ("--help" in left or "-h" in left):
         parser.print_help(sys.stdout)
         print("\n", end="")
-    if verb.composes and "--version" in left:
+    if verb.name in COMPOSING and "--version" in left:
         print(_version())  # Hydra adds its own
-    if not verb.composes and left:
+    if left and verb.name not in COMPOSING:
         word = next((word for word in left if word.startswith("-")), left[0])
         what = f"has no option {word}" if word.startswith("-") else f"does not take {word!r}"
         hint = f"see `mlops-compile {verb.name} --help`"

@@ -158,5 +158,4 @@ VERB = Verb(
     summary="Compile the config and execute the plan.",
     arguments=arguments,
     run=run,
-    composes=True,
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 from mlops_compile.api.project import schema_text, write_schemas
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.compiler.json_schema import WHOLE, schema_names
-from mlops_compile.compiler.read import suggest
+from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.problem import UsageError, problem
 
 
@@ -42,5 +42,5 @@ VERB = Verb(
     summary="JSON Schema of the config, for editors.",
     arguments=arguments,
     run=run,
-    composes=False,
+    values={"group": schema_names},
 )

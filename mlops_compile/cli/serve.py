@@ -57,5 +57,4 @@ VERB = Verb(
     summary="Run a bundle's service.",
     arguments=arguments,
     run=run,
-    composes=False,
 )

@@ -7,11 +7,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import partial
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from mlops_compile.ir.plan import Step
-from mlops_compile.ir.record import StepResult
 from mlops_compile.ir.value import Map, Value
+
+if TYPE_CHECKING:
+    from mlops_compile.ir.plan import Step
+    from mlops_compile.ir.record import StepResult
 
 _LOG = logging.getLogger("mlops_compile")
 

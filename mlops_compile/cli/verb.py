@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TextIO
 
 
@@ -22,11 +22,11 @@ class Call:
 class Verb:
     """A verb. `arguments` declares its own options; `run` does it and gives the exit code.
 
-    `composes`: what else stands on the command line is for Hydra.
+    `values`: what an argument (by its `dest`) may be given, for shells to offer.
     """
 
     name: str
     summary: str
     arguments: Callable[[ArgumentParser], None]
     run: Callable[[Call], int]
-    composes: bool
+    values: Mapping[str, Callable[[], Sequence[str]]] = field(default_factory=dict)

@@ -6,8 +6,9 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from mlops_compile.compiler.read import Reader, nearest, number_in, shown, suggest
+from mlops_compile.compiler.read import Reader, number_in, shown
 from mlops_compile.compiler.spec import PLACES, Evaluate, Execution, Model, Prepare, Spec, Store
+from mlops_compile.compiler.suggest import nearest, suggest
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.parameter import Parameter
 from mlops_compile.ir.problem import CompileError

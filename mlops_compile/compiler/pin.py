@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mlops_compile.compiler.lower import SOURCE
-from mlops_compile.compiler.read import suggest
 from mlops_compile.compiler.spec import Data, Spec
+from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.contract import Contract, RequestField
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Plan

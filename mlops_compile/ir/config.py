@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from mlops_compile.ir.problem import Problem
 from mlops_compile.ir.value import KeyPath, Map
 
+CONFIG_NAME = "config"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composition:

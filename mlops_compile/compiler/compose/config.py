@@ -26,11 +26,9 @@ from mlops_compile.compiler.compose.search_path import (
 )
 from mlops_compile.compiler.compose.versions import BASE
 from mlops_compile.compiler.upgrade import upgrade
-from mlops_compile.ir.config import Composition, Config
+from mlops_compile.ir.config import CONFIG_NAME, Composition, Config
 from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.value import Map, freeze
-
-CONFIG_NAME = "config"
 
 
 def compose(overrides: tuple[str, ...], project: Path, config_name: str = CONFIG_NAME) -> Config:

@@ -17,7 +17,7 @@ from mlops_compile.compiler.compose.search_path import (
     options_of,
     shown_path,
 )
-from mlops_compile.compiler.read import suggest
+from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from mlops_compile.compiler.compose.marks import file_node, node_origin
 from mlops_compile.compiler.compose.search_path import config_files
-from mlops_compile.compiler.read import nearest
+from mlops_compile.compiler.suggest import nearest
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.value import KeyPath, freeze

@@ -18,7 +18,7 @@ from mlops_compile.compiler.compose.grammar import sweeps
 from mlops_compile.compiler.compose.missing import missing_primary, wrong_choices
 from mlops_compile.compiler.compose.search_path import config_files, shown_path
 from mlops_compile.compiler.compose.unreadable import unreadable_files, yaml_problem
-from mlops_compile.compiler.read import suggest
+from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import CompileError, Problem, problem

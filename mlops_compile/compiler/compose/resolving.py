@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mlops_compile.compiler.compose.interpolations import names_in
 from mlops_compile.compiler.compose.purity import texts_of
-from mlops_compile.compiler.read import suggest
+from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.value import KeyPath, dotted
 

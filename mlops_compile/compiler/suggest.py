@@ -1,0 +1,56 @@
+"""Suggestions: the known name that is meant by an unknown one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mlops_compile.ir.value import dotted
+
+_MOST = 15  # names that are listed in a hint
+# What people call things elsewhere, and how that is called here.
+_ELSEWHERE: Mapping[str, tuple[str, ...]] = {
+    "acc": ("accuracy",),
+    "auc": ("roc_auc", "roc_auc_ovr"),
+    "auroc": ("roc_auc", "roc_auc_ovr"),
+    "bool": ("boolean",),
+    "category": ("categorical",),
+    "classification": ("binary", "multiclass"),
+    "date": ("datetime",),
+    "float": ("numeric",),
+    "gini": ("roc_auc",),
+    "int": ("numeric",),
+    "label": ("target",),
+    "lgbm": ("lightgbm",),
+    "mean_absolute_error": ("mae",),
+    "mse": ("rmse",),
+    "object": ("categorical",),
+    "onehotencoder": ("one_hot",),
+    "ordinalencoder": ("ordinal",),
+    "shuffle": ("random",),
+    "simpleimputer": ("impute",),
+    "standardscaler": ("scale",),
+    "str": ("categorical",),
+    "string": ("categorical",),
+    "text": ("categorical",),
+    "timestamp": ("datetime",),
+}
+
+
+def nearest(name: str, known: tuple[str, ...]) -> str:
+    """The question for the known name that may be meant; empty where none is near."""
+    import difflib  # only on the way to an error
+
+    if meant := [item for item in _ELSEWHERE.get(name.lower(), ()) if item in known]:
+        return f"did you mean {' or '.join(map(repr, meant))}?"
+    by_lower = {item.lower(): item for item in reversed(known)}
+    near = difflib.get_close_matches(name.lower(), tuple(by_lower), n=1, cutoff=0.6)
+    return f"did you mean {by_lower[near[0]]!r}?" if near else ""
+
+
+def suggest(name: str, known: tuple[str, ...], what: str = "") -> str:
+    """What to write instead of an unknown name: the nearest known one, or all of them (`what`)."""
+    if near := nearest(name, known):
+        return near
+    listed = ", ".join(dotted((item,)) for item in known[:_MOST])
+    more = f" and {len(known) - _MOST} more" if len(known) > _MOST else ""
+    return f"{what or 'known'}: {listed}{more}" if known else ""
