@@ -7,7 +7,12 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from mlops_compile.cli.main import run  # after start-up errors can be said
+    # Imported after start-up errors can be said; what a shell asks for on Tab, without the rest.
+    if sys.argv[1:2] in (["-sc"], ["--shell-completion"]):
+        from mlops_compile.cli import completion
+
+        sys.exit(completion.run(sys.argv[1:]))
+    from mlops_compile.cli.main import run
 
     sys.exit(run(sys.argv[1:]))
 

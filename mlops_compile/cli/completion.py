@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from argparse import SUPPRESS, Action, ArgumentParser
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
@@ -12,56 +12,76 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_compile.cli.shells import INSTALL, UNINSTALL, Line, read_line
-from mlops_compile.cli.verb import Verb
+from mlops_compile.cli.verbs import COMPOSING, VERBS
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.problem import ProblemsError, UsageError, problem
 
 # Hydra is imported where a word needs it: verbs and options are offered without.
 if TYPE_CHECKING:
+    from argparse import Action
+
+    from mlops_compile.cli.verb import Verb
     from mlops_compile.compiler.offers import Offers
 
 _PLAIN = re.compile(r"[^\s\"'=.,:{}()\[\]\\]+\Z")
 _BEFORE_VERB = ("--debug", "--help", "--shell-completion", "--version")
 
 
-def shell_completion(
-    words: Sequence[str], verbs: Mapping[str, str], composing: frozenset[str]
-) -> str:
-    """What `-sc install=SHELL`, `uninstall=SHELL` or `query=SHELL` prints; `verbs` with their
-    modules, and those that compose a config."""
-    what, _, shell = (words[0] if len(words) == 1 else "").partition("=")
+def run(words: Sequence[str]) -> int:
+    """`-sc install=SHELL`, `uninstall=SHELL` or `query=SHELL`: prints it, gives the exit code."""
+    what, _, shell = (words[1] if len(words) == 2 else "").partition("=")
     if what not in ("install", "uninstall", "query") or shell not in INSTALL:
+        from mlops_compile.cli.problems import say_problems  # a Tab says nothing
+
         hint = "write -sc install=bash or -sc install=zsh, or uninstall="
-        raise UsageError([problem("usage", "-sc takes ACTION=SHELL", hint=hint)])
-    if what == "install":
-        return INSTALL[shell]
-    if what == "uninstall":
-        return UNINSTALL[shell]
+        say_problems([problem("usage", "-sc takes ACTION=SHELL", hint=hint)], sys.stderr)
+        return UsageError.exit_code
+    match what:
+        case "install":
+            print(INSTALL[shell], end="")
+        case "uninstall":
+            print(UNINSTALL[shell], end="")
+        case _:
+            print(_reply())
+    return 0
+
+
+def _reply() -> str:
+    """What fits at the cursor of the line that the shell gives in the environment."""
     text = os.environ.get("COMP_LINE", "")
     point = os.environ.get("COMP_POINT", "")
     breaks = os.environ.get("COMP_WORDBREAKS", "")
     line = read_line(text, int(point) if point.isdecimal() else len(text), breaks)
-    found = candidates(line, verbs, composing)
-    fitting = sorted({word for word in found if word.startswith(line.word)})
-    return "".join(f"{line.reply(word)}\n" for word in fitting)
+    fitting = sorted({word for word in candidates(line) if word.startswith(line.word)})
+    return "\n".join(map(line.reply, fitting))
 
 
-def candidates(line: Line, verbs: Mapping[str, str], composing: frozenset[str]) -> Iterable[str]:
+def candidates(line: Line) -> Iterable[str]:
     """Whole words that may stand at the cursor; those that do not fit are left out later."""
     if not line.words or (len(line.words) == 1 and line.words[0] == "--debug"):
-        return (*verbs, *_BEFORE_VERB)
+        return (*VERBS, *_BEFORE_VERB)
     name, *before = (word for word in line.words if word != "--debug")
     if name in ("-sc", "--shell-completion"):
         return [f"{what}={shell}" for what in ("install", "uninstall") for shell in INSTALL]
-    if name not in verbs:
+    if name not in VERBS:
         return ()
-    if name in composing and not any(word.startswith("-") for word in (*before, line.word)):
+    if name in COMPOSING and not line.word.startswith("-") and _only_hydras(before):
         return _Overrides(before).words(line.word)  # without the verb's module, which is slow
-    verb: Verb = import_module(verbs[name]).VERB
-    return _of_verb(verb, before, line.word, composes=name in composing)
+    verb: Verb = import_module(VERBS[name]).VERB
+    return _of_verb(verb, before, line.word, composes=name in COMPOSING)
+
+
+def _only_hydras(words: list[str]) -> bool:
+    """Whether overrides, and flags of Hydra without a value, are all that stands there."""
+    from mlops_compile.cli import flags  # imports Hydra
+
+    found = [flags.long_name(word) for word in words if word.startswith("-")]
+    return all(name in flags.LONG and not flags.takes_value(name) for name in found)
 
 
 def _of_verb(verb: Verb, before: list[str], word: str, *, composes: bool) -> Iterable[str]:
+    from argparse import ArgumentParser  # not for overrides
+
     parser = ArgumentParser(add_help=False)
     verb.arguments(parser)
     options = {name: action for action in parser._actions for name in action.option_strings}
@@ -82,7 +102,6 @@ def _of_verb(verb: Verb, before: list[str], word: str, *, composes: bool) -> Ite
 
 def _values(verb: Verb, action: Action) -> Sequence[str]:
     """What an option may be given, where that can be listed; the shell offers files elsewhere."""
-    assert action.dest != SUPPRESS
     if action.dest in verb.values:
         return verb.values[action.dest]()
     return tuple(map(str, action.choices)) if action.choices is not None else ()

@@ -5,27 +5,15 @@ from __future__ import annotations
 import sys
 import traceback
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
 from mlops_compile.cli.problems import problems_document, say_problems
 from mlops_compile.cli.verb import Call, Verb
+from mlops_compile.cli.verbs import COMPOSING, VERBS
 from mlops_compile.ir.problem import ProblemsError, UsageError, problem
 
-# verb -> module; a verb's module is imported when it is called, or its options are completed.
-VERBS: Mapping[str, str] = {
-    "init": "mlops_compile.cli.init",
-    "config": "mlops_compile.cli.config",
-    "compile": "mlops_compile.cli.compile",
-    "run": "mlops_compile.cli.run",
-    "bundle": "mlops_compile.cli.bundle",
-    "serve": "mlops_compile.cli.serve",
-    "schema": "mlops_compile.cli.schema",
-    "explain": "mlops_compile.cli.explain",
-}
-# Behind these verbs stand Hydra's flags and overrides.
-COMPOSING = frozenset({"config", "compile", "run"})
 _INTERRUPTED = 130
 
 USAGE = """\
@@ -87,11 +75,6 @@ def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, end="", file=sys.stdout if words else sys.stderr)
         return 0 if words else UsageError.exit_code
-    if words[0] in ("-sc", "--shell-completion"):
-        from mlops_compile.cli.completion import shell_completion  # on Tab only
-
-        print(shell_completion(words[1:], VERBS, COMPOSING), end="")
-        return 0
     if words[0] == "--version":
         print(_version())
         return 0

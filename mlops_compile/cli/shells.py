@@ -48,35 +48,36 @@ _SPECIAL = frozenset(" \t'\"\\$`!&;|<>()[]{}*?#~")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """A command line up to the cursor: the words before the one that is being written (the
-    program's name is left out), that word, and what of it the shell keeps when it completes.
+    program's name is left out), and that word.
 
-    `quote` is the quotation mark that is open, or empty.
+    `replaced` is the end of that word as it is typed that the shell puts a reply in place of;
+    `quote` the quotation mark that is open, or empty.
     """
 
     words: tuple[str, ...]
     word: str
-    kept: str
+    replaced: str
     quote: str
 
     def reply(self, candidate: str) -> str:
-        """What the shell puts in place of the part that it does not keep.
+        """What the shell puts in place of the part that it replaces.
 
         A candidate that may go on (it ends in `=`, `.`, `/` or `,`) gets no space behind it.
         """
-        text = candidate.removeprefix(self.kept)
+        rest = candidate.removeprefix(self.word)
         if not self.quote:
-            text = "".join(f"\\{char}" if char in _SPECIAL else char for char in text)
-        return text if candidate[-1:] in "=./,[" or self.quote else f"{text} "
+            rest = "".join(f"\\{char}" if char in _SPECIAL else char for char in rest)
+        end = "" if candidate[-1:] in "=./,[" or self.quote else " "
+        return f"{self.replaced}{rest}{end}"
 
 
 def read_line(text: str, point: int, breaks: str) -> Line:
     """The line of a shell with the cursor at `point`; `breaks` are the characters at which the
     shell begins a word anew (COMP_WORDBREAKS of bash)."""
     words: list[str] = []
-    word, quote, begun = "", "", False
-    kept = 0
-    escaped = False
-    for char in text[:point]:
+    word, quote, begun, escaped = "", "", False, False
+    replaced = 0
+    for place, char in enumerate(text[:point]):
         if escaped:
             word, escaped = word + char, False
         elif char == "\\" and quote != "'":
@@ -84,16 +85,16 @@ def read_line(text: str, point: int, breaks: str) -> Line:
         elif quote:
             word, quote = (word, "") if char == quote else (word + char, quote)
         elif char in "'\"":
-            quote, begun, kept = char, True, len(word)
+            quote, begun, replaced = char, True, place + 1
         elif char.isspace():
             if begun or word:
                 words.append(word)
-            word, begun, kept = "", False, 0
+            word, begun, replaced = "", False, place + 1
         else:
             word += char
             if char in breaks:
-                kept = len(word)
+                replaced = place + 1
     if words or word:
         program = next((n for n, item in enumerate(words) if "=" not in item), len(words))
         words = words[program + 1 :]
-    return Line(words=tuple(words), word=word, kept=word[:kept], quote=quote)
+    return Line(words=tuple(words), word=word, replaced=text[replaced:point], quote=quote)

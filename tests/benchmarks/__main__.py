@@ -16,6 +16,7 @@ import mlops_compile
 from mlops_compile.ir.resources import resource
 from tests.benchmarks.pairs import Command, Pair, compare
 
+_NO_CACHE = ("PYTHONDONTWRITEBYTECODE",)
 BARE = """
 import hydra
 
@@ -47,9 +48,11 @@ def main() -> None:
 
 
 def _environment() -> Mapping[str, str]:
-    """This environment, in which other processes import the same mlops_compile."""
+    """This environment, in which other processes import the same mlops_compile, compiled once as
+    installed packages are."""
     place = str(Path(mlops_compile.__file__).resolve().parent.parent)
-    return {**os.environ, "PYTHONPATH": place}
+    cached = {name: text for name, text in os.environ.items() if name not in _NO_CACHE}
+    return {**cached, "PYTHONPATH": place}
 
 
 def _ours(directory: Path, *words: str, before: Callable[[], None] = lambda: None) -> Command:
@@ -111,9 +114,24 @@ def many_problems(directory: Path, runs: int) -> Pair:
     return compare(ours, _ours(good, "compile"), runs)
 
 
+def one_tab(directory: Path, runs: int) -> Pair:
+    """What a shell waits for after `data.split.<Tab>`."""
+    ours = _ours(directory, "-sc", "query=bash")
+    line = {"COMP_LINE": "mlops-compile run data.split.", "COMP_POINT": "29"}
+    bare = _bare(directory)
+    words = (*bare.words[:2], "-sc", "query=bash")
+    app = {"COMP_LINE": "python bare.py data.split.", "COMP_POINT": "26"}
+    return compare(
+        replace(ours, environment={**ours.environment, **line}),
+        replace(bare, words=words, environment={**bare.environment, **app}),
+        runs,
+    )
+
+
 ROWS: Mapping[str, tuple[str, str, str, Callable[[Path, int], Pair]]] = {
     "compile-one": ("compile one plan", "bare `@hydra.main` app, same conf", "<= 1.4", compile_one),
     "compile-cold": ("compile, csv of 32,000 x 15 seen first", "the same", "-", compile_cold),
+    "one-tab": ("completion, one Tab", "completion of a bare app, same conf", "<= 1.2", one_tab),
     "many-problems": (
         *("compile, 100 problems found", "compile of a good config, same files", "<= + 0.3 s"),
         many_problems,
