@@ -165,6 +165,13 @@ def layers(session: nox.Session) -> None:
 
 
 @nox.session
+def schema(session: nox.Session) -> None:
+    """Write the JSON Schema that shells complete by, from the declarations of the config's keys."""
+    install_checkout(session)
+    session.run("python", "-m", "tests.generate_schema", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks; arguments choose rows (`-- --help`)."""
     install_checkout(session)

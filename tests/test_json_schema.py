@@ -13,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_compile.compiler.json_schema import json_schema, options_of, schema_names
+from mlops_compile.compiler.offers import FILE
 from mlops_compile.compiler.read import Reader
 from mlops_compile.compiler.spec import Spec
 from mlops_compile.ir.resources import resource
 from mlops_compile.ir.value import Map, freeze
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.parameters import parameters
+from tests.generate_schema import text
 from tests.project import good, mlops, rows
 
 OPTIONS = options_of([resource("conf")])
@@ -156,3 +158,7 @@ def test_open_values_and_hydras_keys_are_known() -> None:
     }
     assert faults("config", config) == []
     assert faults("experiment", {"defaults": [{"override /data": "mine"}], "seed": 2}) == []
+
+
+def test_the_schema_that_shells_complete_by_is_current() -> None:
+    assert FILE.read_text("utf-8") == text(), "write it again: nox -s schema"

@@ -52,11 +52,6 @@ def schema_names() -> tuple[str, ...]:
 def json_schema(name: str, options: Mapping[str, Sequence[str]]) -> str:
     """The schema's text. `options` are the options of each group, to be offered in `defaults`;
     KeyError for a name that is not among `schema_names()`."""
-    return pretty(freeze(schema_of(name, options)))
-
-
-def schema_of(name: str, options: Mapping[str, Sequence[str]]) -> Json:
-    """The schema as a plain tree."""
     if name not in schema_names():
         raise KeyError(name)
     groups = {item.name: item for item in declared(Spec)}
@@ -68,7 +63,7 @@ def schema_of(name: str, options: Mapping[str, Sequence[str]]) -> Json:
         found["properties"]["hydra"] = {"type": "object", "description": "Hydra's own settings"}
     head = {"$schema": _DRAFT, "title": f"mlops_compile: {name}", "description": doc}
     definitions = {"open": _OPEN, "chain": _chain()}
-    return {**head, **found, "definitions": definitions}
+    return pretty(freeze({**head, **found, "definitions": definitions}))
 
 
 def options_of(directories: Sequence[Path]) -> dict[str, tuple[str, ...]]:

@@ -1,12 +1,19 @@
-"""Offers: which keys and values may stand at a place of the config, by its JSON Schema."""
+"""Offers: which keys and values may stand at a place of the config, by its JSON Schema.
+
+The schema is read from a file beside this one (`nox -s schema` writes it): making it takes longer
+than a person who presses Tab waits.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from mlops_compile.compiler.json_schema import WHOLE, Json, schema_names, schema_of
+Json = dict[str, Any]
 
+FILE = Path(__file__).with_name("config.schema.json")
 _ALIAS = "another name of "
 
 
@@ -15,7 +22,8 @@ class Offers:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._config = config
-        self._definitions: Json = {}
+        self._schema: Json = json.loads(FILE.read_bytes())
+        self._definitions: Json = self._schema["definitions"]
 
     def keys(self, path: Sequence[str]) -> dict[str, bool]:
         """The keys of the map at a path: whether each holds keys in turn."""
@@ -42,14 +50,9 @@ class Offers:
 
     def _at(self, path: Sequence[str]) -> list[Json]:
         """The parts of the schema that hold for the value at a path."""
-        group = path[0] if path and path[0] in schema_names() else ""
-        # The schema of a group is made in a fraction of the time.
-        schema = schema_of(group or WHOLE, {})
-        value: Any = self._config.get(group) if group else self._config
-        rest = path[1:] if group else path
-        self._definitions = schema["definitions"]
-        parts = list(self._parts(schema, value))
-        for name in rest:
+        value: Any = self._config
+        parts = list(self._parts(self._schema, value))
+        for name in path:
             value = value.get(name) if isinstance(value, Mapping) else None
             below = [item for part in parts for item in self._below(part, name)]
             parts = [item for schema in below for item in self._parts(schema, value)]
