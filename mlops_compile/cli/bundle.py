@@ -5,8 +5,6 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
-from mlops_compile.api.models import checkout_bundle
-from mlops_compile.api.state import state_with
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.ir.problem import UsageError, problem
 
@@ -22,6 +20,10 @@ def arguments(parser: ArgumentParser) -> None:
 
 def run(call: Call) -> int:
     """Write it, verified against its digests."""
+    # These import Hydra, and shells list the options of `bundle`.
+    from mlops_compile.api.models import checkout_bundle
+    from mlops_compile.api.state import state_with
+
     directory: Path = call.options.directory
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         message = f"{directory} is there and not empty"

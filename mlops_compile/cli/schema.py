@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
-from mlops_compile.api.project import schema_text, write_schemas
+from mlops_compile.api.schemas import schema_text, write_schemas
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.compiler.json_schema import WHOLE, schema_names
 from mlops_compile.compiler.suggest import suggest

@@ -8,8 +8,6 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 
-from mlops_compile.api.models import bundle_to_serve
-from mlops_compile.api.state import state_with
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.ir.problem import UsageError, problem
 
@@ -42,6 +40,10 @@ def _check_free(host: str, port: int) -> None:
 
 def run(call: Call) -> int:
     """Become the service: this process is replaced, so that signals reach it."""
+    # These import Hydra, and shells list the options of `serve`.
+    from mlops_compile.api.models import bundle_to_serve
+    from mlops_compile.api.state import state_with
+
     options = call.options
     _check_free(options.host, options.port)
     state = state_with(options.overrides, Path())
