@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlops_compile.cli.shells import INSTALL, UNINSTALL, Line, read_line
 from mlops_compile.cli.verbs import COMPOSING, VERBS
-from mlops_compile.ir.config import Composition
 from mlops_compile.ir.problem import ProblemsError, UsageError, problem
 
 # Hydra is imported where a word needs it: verbs and options are offered without.
 if TYPE_CHECKING:
     from argparse import Action
 
+    from mlops_compile.cli.overrides import Overrides
     from mlops_compile.cli.verb import Verb
-    from mlops_compile.compiler.offers import Offers
 
-_PLAIN = re.compile(r"[^\s\"'=.,:{}()\[\]\\]+\Z")
 _BEFORE_VERB = ("--debug", "--help", "--shell-completion", "--version")
 
 
@@ -66,7 +61,7 @@ def candidates(line: Line) -> Iterable[str]:
     if name not in VERBS:
         return ()
     if name in COMPOSING and not line.word.startswith("-") and _only_hydras(before):
-        return _Overrides(before).words(line.word)  # without the verb's module, which is slow
+        return _overrides(before).words(line.word)  # without the verb's module, which is slow
     verb: Verb = import_module(VERBS[name]).VERB
     return _of_verb(verb, before, line.word, composes=name in COMPOSING)
 
@@ -91,12 +86,15 @@ def _of_verb(verb: Verb, before: list[str], word: str, *, composes: bool) -> Ite
     last = options.get(before[-1]) if before else None
     if last is not None and last.nargs != 0:
         return _values(verb, last)
-    own = [name for name in options if name.startswith("--")] if word.startswith("-") else []
+    own = list(options) if word.startswith("-") else []
     if composes:
         return [*own, *_composing(_without(before, options), word)]
     if own:
         return [*own, "--help"]
-    positional = (action for action in parser._actions if not action.option_strings)
+    positional = [action for action in parser._actions if not action.option_strings]
+    given = _without(before, options)
+    if given and any(action.dest == "overrides" for action in positional):
+        return _overrides(given[1:]).words(word)
     return [value for action in positional for value in _values(verb, action)]
 
 
@@ -125,122 +123,37 @@ def _composing(before: list[str], word: str) -> Iterable[str]:
     from mlops_compile.cli import flags  # imports Hydra
 
     flag, equals, _ = word.partition("=")
-    if before and flags.takes_value(before[-1]) and "=" not in before[-1]:
-        return _flag_values(before[-1], before[:-1])
-    if word.startswith("-"):
-        found = [f"{flag}={item}" for item in _flag_values(flag, before)] if equals else []
-        return [*found, *flags.LONG]
-    return _Overrides(before).words(word)
-
-
-def _flag_values(flag: str, before: list[str]) -> Sequence[str]:
-    from mlops_compile.cli import flags  # imports Hydra
-    from mlops_compile.compiler.compose.search_path import directories_of  # likewise
-
+    last = flags.long_name(before[-1]) if before else ""
+    if flags.takes_value(last):
+        values = _flag_values(last, before[:-1], word)
+        # Its value may be left out.
+        return [*values, *_overrides(before[:-1]).words(word)] if last == "--info" else values
+    if not word.startswith("-"):
+        return _overrides(before).words(word)
     name = flags.long_name(flag)
-    if name == "--config-name":
-        places = directories_of(_composition(before).search_path)
-        return [file.stem for place in places for file in place.glob("*.yaml")]
-    return flags.VALUES.get(name, ())
+    values = _flag_values(name, before, word.removeprefix(f"{flag}=")) if equals else ()
+    return [*flags.LONG, *(f"{flag}={value}" for value in values)]
 
 
-def _composition(before: list[str]) -> Composition:
-    from mlops_compile.cli.flags import composition, in_order  # imports Hydra
+def _flag_values(name: str, before: list[str], word: str) -> Sequence[str]:
+    """The values of a flag of Hydra; of those that take a folder, the shell offers files."""
+    from mlops_compile.cli import flags  # imports Hydra
+
+    match name:
+        case "--config-name":
+            return _overrides(before).configs()
+        case "--package":
+            return _overrides(before).packages(word)
+        case _:
+            return flags.VALUES.get(name, ())
+
+
+def _overrides(before: list[str]) -> Overrides:
+    from mlops_compile.cli.flags import composition, in_order  # these import Hydra
+    from mlops_compile.cli.overrides import Overrides
 
     try:
-        return composition(in_order(before))
+        return Overrides(composition(in_order(before)))
     except ProblemsError:  # a flag that is not known, or lacks its value: it is told when run
-        return composition(in_order([word for word in before if not word.startswith("-")]))
-
-
-class _Overrides:
-    """What may be written as an override, behind the words that stand before it."""
-
-    def __init__(self, before: list[str]) -> None:
-        from mlops_compile.compiler.compose.partial import Partial  # imports Hydra
-
-        self._partial = Partial(_composition(before))
-
-    @cached_property
-    def _config(self) -> dict[str, Any]:
-        return self._partial.config()
-
-    @cached_property
-    def _offers(self) -> Offers:
-        from mlops_compile.compiler.offers import Offers  # needs what the checker needs
-
-        return Offers(self._config)
-
-    def words(self, word: str) -> Iterator[str]:
-        """Candidates for a word: KEY=VALUE, with or without a sign in front."""
-        body = word.lstrip("+~")
-        sign = word[: len(word) - len(body)]
-        key, equals, value = body.partition("=")
-        if equals:
-            for item in self._values(key, value):
-                yield f"{sign}{key}={item}"
-            return
-        end = "" if sign == "~" else "="
-        parent = key.rpartition("/")[0]
-        for name in self._partial.groups(parent):
-            group = f"{parent}/{name}" if parent else name
-            if self._partial.options(group):
-                yield f"{sign}{group}{end}"
-            if self._partial.groups(group):
-                yield f"{sign}{group}/"
-        *around, _ = key.split(".")
-        for name, nested in self._keys(around).items():
-            if _PLAIN.match(name):
-                yield f"{sign}{'.'.join([*around, name])}{'.' if nested else end}"
-
-    def _keys(self, path: Sequence[str]) -> dict[str, bool]:
-        """The keys at a path, those of the config and those that could be set."""
-        known = self._offers.keys(path)
-        if not path:
-            del known["defaults"], known["hydra"]
-        here = self._at(path)
-        if isinstance(here, list):
-            here = dict(enumerate(here))
-        for name, value in here.items() if isinstance(here, dict) else ():
-            known[str(name)] = isinstance(value, dict) or known.get(str(name), False)
-        return known
-
-    def _at(self, path: Sequence[str]) -> Any:
-        value: Any = self._config
-        for name in path:
-            if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
-                value = value[int(name)]
-            else:
-                value = value.get(name) if isinstance(value, dict) else None
-        return value
-
-    def _values(self, key: str, value: str) -> Iterable[str]:
-        group = key.partition("@")[0]
-        head = value[: max(value.rfind(","), value.rfind("[")) + 1]
-        named = head.strip("[").split(",")
-        if options := self._partial.options(group):
-            return [f"{head}{option}" for option in options if option not in named]
-        if value[:1] in (".", "/") or key.endswith(".path"):
-            return _files(value)
-        path = key.split(".")
-        if value.startswith("["):
-            items = self._offers.values(path, item=True)
-            return [f"{head}{item}" for item in items if item not in named]
-        found = [f"{head}{item}" for item in self._offers.values(path) if item not in named]
-        now = self._at(path)
-        if not head and isinstance(now, bool | int | float | str) and "${" not in str(now):
-            found.append(str(now).lower() if isinstance(now, bool) else str(now))
-        return [item for item in found if item != "???"]
-
-
-def _files(value: str) -> list[str]:
-    """Files and folders whose paths begin with a value."""
-    place, _, start = value.rpartition("/")
-    folder = Path(f"{place}/" if "/" in value else ".")
-    try:
-        found = sorted(item for item in folder.iterdir() if item.name.startswith(start))
-    except OSError:
-        return []
-    shown = [item for item in found if start or not item.name.startswith(".")]
-    ahead = f"{place}/" if "/" in value else ""
-    return [f"{ahead}{item.name}{'/' if item.is_dir() else ''}" for item in shown]
+        rest = [word for word in before if not word.startswith("-")]
+        return Overrides(composition(in_order(rest)))

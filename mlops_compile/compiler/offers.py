@@ -23,6 +23,8 @@ class Offers:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._config = config
         self._schema: Json = json.loads(FILE.read_bytes())
+        for name in ("defaults", "hydra"):  # the one stands in files only, the other is in configs
+            del self._schema["properties"][name]
         self._definitions: Json = self._schema["definitions"]
 
     def keys(self, path: Sequence[str]) -> dict[str, bool]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import warnings
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import IConfigRepository
 from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -31,35 +33,68 @@ class Partial:
 
     def __init__(self, composition: Composition) -> None:
         self._composition = composition
-        self._loader: ConfigLoaderImpl | None = None
-        with suppress(*_REFUSED):
-            guard(composition.search_path)
-            self._loader = loader_of(composition.search_path)
+        self._loader = loader_of(composition.search_path)
 
     def groups(self, parent: str) -> tuple[str, ...]:
         """The groups inside of a group (`""`: all at the top)."""
         return self._found(parent, ObjectType.GROUP)
 
     def options(self, group: str) -> tuple[str, ...]:
-        """The options of a group; nothing if there is none."""
-        return self._found(group, ObjectType.CONFIG) if group else ()
+        """The options of a group, those of the groups inside of it too; nothing if there is
+        none."""
+        if not group:
+            return ()
+        inner = [
+            f"{name}/{option}"
+            for name in self.groups(group)
+            for option in self.options(f"{group}/{name}")
+        ]
+        return (*self._found(group, ObjectType.CONFIG), *inner)
 
+    def configs(self) -> tuple[str, ...]:
+        """The primary configs that there are."""
+        return self._found("", ObjectType.CONFIG)
+
+    @cached_property
     def config(self) -> dict[str, Any]:
         """The composed config as a plain tree, `hydra` among it, interpolations as written."""
-        if self._loader is None:
-            return {}
-        try:
-            with open_keys():
-                given = [text for text, _ in given_overrides(self._composition)]
-                name = self._composition.config_name
-                config = self._loader.load_configuration(name, given, RunMode.MULTIRUN)
-        except _REFUSED:
-            return {}
-        plain = OmegaConf.to_container(config, resolve=False)
+        plain = OmegaConf.to_container(self._composed, resolve=False)
         assert isinstance(plain, dict)
         return {str(key): value for key, value in plain.items()}
 
+    def resolved(self, path: Sequence[str]) -> Any:
+        """The value at a path whose interpolations are resolved; None where they cannot be."""
+        try:
+            found = OmegaConf.select(self._composed, ".".join(path))
+        except _REFUSED:
+            return None
+        return OmegaConf.to_container(found, resolve=False) if OmegaConf.is_config(found) else found
+
+    @cached_property
+    def _composed(self) -> DictConfig:
+        name = self._composition.config_name
+        try:
+            with open_keys(), warnings.catch_warnings(action="ignore"):
+                guard(self._composition.search_path)
+                return self._loader.load_configuration(name, self._given, RunMode.MULTIRUN)
+        except _REFUSED:
+            return OmegaConf.create()
+
+    @cached_property
+    def _given(self) -> list[str]:
+        return [text for text, _ in given_overrides(self._composition)]
+
+    @cached_property
+    def _repository(self) -> IConfigRepository:
+        """The search path, with what the primary config adds to it (`hydra.searchpath`)."""
+        name = self._composition.config_name
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                guard(self._composition.search_path)
+                # The loader's own method for a group's options does this anew for each of them.
+                return self._loader._parse_overrides_and_create_caching_repo(name, self._given)[1]
+        except _REFUSED:
+            return self._loader.repository
+
     def _found(self, group: str, kind: ObjectType) -> tuple[str, ...]:
-        if self._loader is None:
-            return ()
-        return tuple(sorted(self._loader.repository.get_group_options(group, kind)))
+        return tuple(sorted(self._repository.get_group_options(group, kind)))
