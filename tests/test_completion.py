@@ -29,7 +29,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
     command = folder / "bin dir" / "mlops-compile"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mlops_compile "$@"\n')
+    command.write_text(f"#!{sys.executable}\nfrom mlops_compile.__main__ import main\n\nmain()\n")
     command.chmod(0o755)
     make(folder / "project")
     return folder

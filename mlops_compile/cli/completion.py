@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_compile.cli.shells import INSTALL, UNINSTALL, Line, read_line
+from mlops_compile.cli.shells import SHELLS, Line, install, read_line, uninstall
 from mlops_compile.cli.verbs import COMPOSING, VERBS
 from mlops_compile.ir.problem import ProblemsError, UsageError, problem
 
@@ -25,7 +26,7 @@ _BEFORE_VERB = ("--debug", "--help", "--shell-completion", "--version")
 def run(words: Sequence[str]) -> int:
     """`-sc install=SHELL`, `uninstall=SHELL` or `query=SHELL`: prints it, gives the exit code."""
     what, _, shell = (words[1] if len(words) == 2 else "").partition("=")
-    if what not in ("install", "uninstall", "query") or shell not in INSTALL:
+    if what not in ("install", "uninstall", "query") or shell not in SHELLS:
         from mlops_compile.cli.problems import say_problems  # a Tab says nothing
 
         hint = "write -sc install=bash or -sc install=zsh, or uninstall="
@@ -33,22 +34,28 @@ def run(words: Sequence[str]) -> int:
         return UsageError.exit_code
     match what:
         case "install":
-            print(INSTALL[shell], end="")
+            print(install(shell, _command()), end="")
         case "uninstall":
-            print(UNINSTALL[shell], end="")
+            print(uninstall(shell, _command()), end="")
         case _:
-            print(_reply())
+            print(_reply(shell))
     return 0
 
 
-def _reply() -> str:
+def _command() -> str:
+    """The command that was called, as shells know it: by its name, or `python` with `-m`."""
+    module = sys.argv[0].endswith("__main__.py")
+    return Path(sys.orig_argv[0] if module else sys.argv[0]).name
+
+
+def _reply(shell: str) -> str:
     """What fits at the cursor of the line that the shell gives in the environment."""
     text = os.environ.get("COMP_LINE", "")
     point = os.environ.get("COMP_POINT", "")
     breaks = os.environ.get("COMP_WORDBREAKS", "")
     line = read_line(text, int(point) if point.isdecimal() else len(text), breaks)
     fitting = sorted({word for word in candidates(line) if word.startswith(line.word)})
-    return "\n".join(map(line.reply, fitting))
+    return "\n".join(line.reply(word, shell) for word in fitting)
 
 
 def candidates(line: Line) -> Iterable[str]:
@@ -57,7 +64,7 @@ def candidates(line: Line) -> Iterable[str]:
         return (*VERBS, *_BEFORE_VERB)
     name, *before = (word for word in line.words if word != "--debug")
     if name in ("-sc", "--shell-completion"):
-        return [f"{what}={shell}" for what in ("install", "uninstall") for shell in INSTALL]
+        return [f"{what}={shell}" for what in ("install", "uninstall") for shell in SHELLS]
     if name not in VERBS:
         return ()
     if name in COMPOSING and not line.word.startswith("-") and _only_hydras(before):

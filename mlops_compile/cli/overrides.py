@@ -39,7 +39,7 @@ class Overrides:
                 yield f"{sign}{key}={item}"
             return
         end = "" if sign == "~" else "="
-        for group in self._groups(key):
+        for group in self._groups(key) if "." not in key else ():
             if self._partial.options(group.partition("@")[0]):
                 yield f"{sign}{group}{end}"
             if self._partial.groups(group):

@@ -8,20 +8,35 @@ from dataclasses import dataclass
 _BASH = """\
 _mlops_compile_complete() {
     local reply word
+    local -a program
     COMPREPLY=()
+    word=${COMP_WORDS[0]//[\\"\\'\\\\]/}
+    program=("${word/#\\~\\//$HOME/}")
+    if [ "${COMP_WORDS[1]} ${COMP_WORDS[2]}" = "-m mlops_compile" ]; then
+        program+=(-m mlops_compile)
+    elif [[ ${program##*/} == python* ]]; then
+        return 0
+    fi
     reply=$(COMP_LINE="$COMP_LINE" COMP_POINT="$COMP_POINT" COMP_WORDBREAKS="$COMP_WORDBREAKS" \\
-        "${COMP_WORDS[0]/#\\~\\//$HOME/}" -sc query=bash 2> /dev/null) || return 0
+        "${program[@]}" -sc query=bash 2> /dev/null) || return 0
     [ -n "$reply" ] || return 0
     while IFS= read -r word; do COMPREPLY+=("$word"); done <<< "$reply"
 }
-complete -o nospace -o default -F _mlops_compile_complete mlops-compile
+complete -o nospace -o default -F _mlops_compile_complete @command@
 """
 _ZSH = """\
 _mlops_compile_complete() {
-    local line="${(j: :)words[1,CURRENT-1]} $PREFIX"
-    local -a replies done open
+    local line="${(j: :)words[1,CURRENT-1]} $QIPREFIX$PREFIX"
+    local -a program replies done open
+    program=("${(Q)words[1]/#\\~\\//$HOME/}")
+    if [[ "$words[2] $words[3]" == "-m mlops_compile" ]]; then
+        program+=(-m mlops_compile)
+    elif [[ ${program:t} == python* ]]; then
+        _python
+        return
+    fi
     replies=("${(@f)$(COMP_LINE="$line" COMP_POINT="${#line}" COMP_WORDBREAKS="" \\
-        "${words[1]/#\\~\\//$HOME/}" -sc query=zsh 2> /dev/null)}")
+        $program -sc query=zsh 2> /dev/null)}")
     done=(${(M)replies:#* })
     open=(${replies:#(* |)})
     if (( ! $#done && ! $#open )); then
@@ -35,14 +50,27 @@ _mlops_compile_complete() {
     return 0
 }
 (( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
-compdef _mlops_compile_complete mlops-compile
+compdef _mlops_compile_complete @command@
 """
-INSTALL: Mapping[str, str] = {"bash": _BASH, "zsh": _ZSH}
-UNINSTALL: Mapping[str, str] = {
-    "bash": "complete -r mlops-compile\nunset -f _mlops_compile_complete\n",
-    "zsh": "compdef -d mlops-compile\nunfunction _mlops_compile_complete\n",
+_INSTALL: Mapping[str, str] = {"bash": _BASH, "zsh": _ZSH}
+_UNINSTALL: Mapping[str, str] = {
+    "bash": "complete -r @command@\nunset -f _mlops_compile_complete\n",
+    "zsh": "compdef -d @command@\nunfunction _mlops_compile_complete\n",
 }
+SHELLS = tuple(_INSTALL)
+_MODULE = ("-m", "mlops_compile")
 _SPECIAL = frozenset(" \t'\"\\$`!&;|<>()[]{}*?#~")
+_SPECIAL_QUOTED = frozenset('"\\$`')  # between double quotes
+
+
+def install(shell: str, command: str) -> str:
+    """The code that makes a shell complete a command: ours, or the Python that runs it (`-m`)."""
+    return _INSTALL[shell].replace("@command@", command)
+
+
+def uninstall(shell: str, command: str) -> str:
+    """The code that takes `install` back."""
+    return _UNINSTALL[shell].replace("@command@", command)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +87,20 @@ class Line:
     replaced: str
     quote: str
 
-    def reply(self, candidate: str) -> str:
+    def reply(self, candidate: str, shell: str) -> str:
         """What the shell puts in place of the part that it replaces.
 
-        A candidate that may go on (it ends in `=`, `.`, `/` or `,`) gets no space behind it.
+        A candidate that may go on (it ends in `=`, `.`, `/` or `,`) gets no space behind it. Where
+        a quotation mark is open, zsh writes the closing one before the space, and bash behind it.
         """
         rest = candidate.removeprefix(self.word)
-        if not self.quote:
-            rest = "".join(f"\\{char}" if char in _SPECIAL else char for char in rest)
-        end = "" if candidate[-1:] in "=./,[" or self.quote else " "
+        if self.quote == "'":
+            rest = rest.replace("'", "'\\''")
+        else:
+            special = _SPECIAL_QUOTED if self.quote else _SPECIAL
+            rest = "".join(f"\\{char}" if char in special else char for char in rest)
+        goes_on = candidate[-1:] in "=./,[" or (self.quote and shell == "bash")
+        end = "" if goes_on else " "
         return f"{self.replaced}{rest}{end}"
 
 
@@ -97,4 +130,6 @@ def read_line(text: str, point: int, breaks: str) -> Line:
     if words or word:
         program = next((n for n, item in enumerate(words) if "=" not in item), len(words))
         words = words[program + 1 :]
+        if tuple(words[:2]) == _MODULE:
+            words = words[2:]
     return Line(words=tuple(words), word=word, replaced=text[replaced:point], quote=quote)
