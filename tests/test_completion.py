@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import shlex
 import shutil
 import subprocess
 import sys
@@ -88,6 +89,12 @@ def ask(home: Path) -> Ask:
         ("explain MC0012", ["MC0012 "]),
         ("schema --group mo", ["model "]),
         ("schema --group=mo", ["model "]),
+        ("config --cfg job --package data.so", ["data.source "]),
+        ("config --info de", ["defaults ", "defaults-tree ", "deploy.", "deploy="]),
+        ("serve MODEL store.u", ["store.uri="]),
+        ("bundle MODEL -", ["--help ", "-o "]),
+        ("compile evaluate.primary=rm", ["rmse "]),
+        ("compile -- seed=1 see", ["seed="]),
         ("none ", []),
         ("init ", []),
         ("", None),
@@ -123,11 +130,9 @@ def test_a_group_of_the_project_and_what_it_sets(ask: Ask, tmp_path: Path) -> No
 def test_a_broken_config_leaves_what_can_be_known(ask: Ask, tmp_path: Path, text: str) -> None:
     project = make(tmp_path / "project")
     (project / "conf" / "config.yaml").write_text(text)
-    assert ask("mlops-compile comp", project) == ["compile "]
-    found = ask("mlops-compile compile model", project)
-    assert "model." in found
-    assert "--refresh " in ask("mlops-compile compile --re", project)
+    assert ask("mlops-compile compile mod", project) == ["model.", "model="]
     assert ask("mlops-compile compile model.fam", project) == ["model.family="]
+    assert ask("mlops-compile compile model=ri", project, "=") == ["ridge "]
 
 
 @pytest.mark.parametrize("words", ["model=[", "a b c", "'open", "--none x", "-cn", "=3 seed=x"])
@@ -163,6 +168,67 @@ def test_lines_are_read_as_bash_reads_them(
 ) -> None:
     line = read_line(text, len(text), BREAKS)
     assert (line.words, line.word, line.replaced, line.quote) == (words, word, replaced, quote)
+
+
+PROGRAM = """
+import sys
+from mlops_compile.__main__ import main
+try:
+    main()
+finally:
+    print(*sorted(set(sys.argv[3].split(",")) & set(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "imported"),
+    [
+        ("r", ""),
+        ("init --", ""),
+        ("schema --group ", ""),
+        ("explain MC", ""),
+        ("serve --", ""),
+        ("bundle --", ""),
+        ("run model.params.", "hydra"),
+        ("run --", "hydra"),
+    ],
+)
+def test_a_tab_imports_no_more_than_it_needs(home: Path, line: str, imported: str) -> None:
+    watched = "hydra,lightgbm,numpy,pandas,pyarrow,sklearn,scipy"
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.replace("sys.argv[3]", repr(watched)), "-sc", "query=bash"],
+        cwd=home / "project",
+        env=environment(home, COMP_LINE=f"mlops-compile {line}"),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stderr.strip(), done.returncode) == (imported, 0)
+
+
+def test_a_tab_leaves_nothing_behind(ask: Ask, tmp_path: Path) -> None:
+    project = make(tmp_path / "project")
+    before = sorted(project.rglob("*"))
+    (project / "rows.csv").unlink()  # nor does it look at data
+    os.mkfifo(project / "rows.csv")
+    ask("mlops-compile run model=ridge model.params.", project)
+    assert sorted(project.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("typed", "candidate", "bash", "zsh"),
+    [
+        ("m run x=", 'x=">= 1"', r"\"\>=\ 1\" ", r"x=\"\>=\ 1\" "),
+        ("m run 'x=", 'x=">= 1"', 'x=">= 1"', 'x=">= 1" '),
+        ('m run "x=', 'x=">= $1"', r"x=\">= \$1\"", r"x=\">= \$1\" "),
+        ("m run 'x=", "x='a'", r"x='\''a'\''", r"x='\''a'\'' "),
+        (r"m run x=a\ ", "x=a b.csv", r"a\ b.csv ", r"x=a\ b.csv "),
+    ],
+)
+def test_replies_are_written_as_the_shell_reads_them(
+    typed: str, candidate: str, bash: str, zsh: str
+) -> None:
+    assert read_line(typed, len(typed), BREAKS).reply(candidate, "bash") == bash
+    assert read_line(typed, len(typed), "").reply(candidate, "zsh") == zsh
 
 
 def test_the_cursor_in_the_middle_of_a_line() -> None:
@@ -214,11 +280,20 @@ SHELLS = [
         ("mlops-compile run model=ri\t", "model=ridge "),
         ("mlops-compile run data.split.ki\tstra\t", "data.split.kind=stratified "),
         ("mlops-compile run --plan conf/conf\t", "--plan conf/config.yaml"),
+        ("../bin\\ dir/mlops-compile run 'model=ri\t", "'model=ridge'"),
     ],
 )
 def test_tab_in_a_terminal(home: Path, shell: list[str], name: str, keys: str, wanted: str) -> None:
     start = f'eval "$(mlops-compile -sc install={name})"'
     assert wanted in in_terminal(shell, home, keys, wanted, start)
+
+
+@pytest.mark.parametrize(("shell", "name"), SHELLS)
+def test_tab_behind_python_with_a_module(home: Path, shell: list[str], name: str) -> None:
+    python = shlex.quote(sys.executable)
+    start = f'eval "$({python} -m mlops_compile -sc install={name})"'
+    keys = f"{python} -m mlops_compile run model=ri\t"
+    assert "model=ridge " in in_terminal(shell, home, keys, "model=ridge ", start)
 
 
 def test_uninstall_takes_everything_back(home: Path) -> None:

@@ -224,6 +224,7 @@ def _parameter_type(kind: str, item: Parameter) -> Json:
 def _add_metrics(properties: Json) -> None:
     """The metrics' names, which depend on the task only in which of them fit."""
     names = {"enum": list(METRICS)}
+    properties["primary"]["anyOf"] = [names, {"type": "null"}, {"$ref": "#/definitions/open"}]
     properties["metrics"]["anyOf"][0]["items"] = {"anyOf": [names, {"$ref": "#/definitions/open"}]}
     gate = {"type": ["string", "null"], "description": 'for example ">= 0.9"'}
     properties["gates"]["properties"] = dict.fromkeys(METRICS, gate)
