@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 import mlops_compile as mc
-from mlops_compile.api.locks import LOCK_FILE, read_lock, write_lock
+from mlops_compile.api.locks import read_lock, write_lock
 from mlops_compile.api.models import checkout_bundle, find_bundle
 from mlops_compile.api.project import init
 from mlops_compile.api.running import read_run, run_and_write
 from mlops_compile.api.state import state_with
 from mlops_compile.execute.observer import Silent
+from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import encode
 from mlops_compile.store.blobs import tree_digest
 

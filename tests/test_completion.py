@@ -190,7 +190,8 @@ finally:
         ("serve --", ""),
         ("bundle --", ""),
         ("run model.params.", "hydra"),
-        ("run --", "hydra"),
+        ("run --", ""),
+        ("run --cfg ", ""),
     ],
 )
 def test_a_tab_imports_no_more_than_it_needs(home: Path, line: str, imported: str) -> None:

@@ -8,8 +8,6 @@ from mlops_compile.ir.lock import Lock, decode, encode
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.store.files import write_atomic
 
-LOCK_FILE = "plan.lock.json"
-
 
 def read_lock(file: Path) -> Lock:
     """The lock of a file; CompileError if there is none or if it is broken."""

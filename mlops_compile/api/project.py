@@ -9,6 +9,7 @@ from mlops_compile.api.schemas import schema_files
 from mlops_compile.compiler.project import in_the_way, project_files
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.proposal import Proposal
+from mlops_compile.steps.look import look
 from mlops_compile.store.files import write_atomic
 
 SCHEMAS = ".schema"
@@ -21,8 +22,6 @@ def init(
 
     CompileError where the file cannot serve, or where a file of the project is there already.
     """
-    from mlops_compile.steps.look import look  # imports pandas; shells list the options of `init`
-
     proposal = look(data, target, columns)
     name = _project_name(data)
     location = os.path.relpath(data.resolve(), directory.resolve())

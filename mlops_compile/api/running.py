@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlops_compile.api.compiling import compile_config
-from mlops_compile.api.locks import LOCK_FILE, read_lock
+from mlops_compile.api.locks import read_lock
 from mlops_compile.api.state import State, state_of
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.execute.environment import installed_version
 from mlops_compile.execute.local import execute
 from mlops_compile.execute.observer import Observer, Silent
+from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.key import plan_preimages
 from mlops_compile.ir.lock import Lock, encode
 from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, StoreError, problem

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from pathlib import Path
 
 from mlops_compile.api.compiling import Compilation, compile_config, effects_of
-from mlops_compile.api.locks import LOCK_FILE, read_lock, write_lock
+from mlops_compile.api.locks import read_lock, write_lock
 from mlops_compile.cli.documents import compile_document
 from mlops_compile.cli.front import Job, run_hydra
 from mlops_compile.cli.show import table
-from mlops_compile.cli.verb import Call, Verb
+from mlops_compile.cli.verb import Call
 from mlops_compile.compiler.effects import Effect
 from mlops_compile.ir.lock import Lock, encode, plan_value, to_value
 from mlops_compile.ir.problem import CompileError, StaleError, UsageError, problem
@@ -18,23 +17,6 @@ from mlops_compile.ir.schema import to_value as spec_value
 from mlops_compile.ir.value import Value, canonical, dotted, leaves, pretty, same
 
 _MOST = 20
-
-
-def arguments(parser: ArgumentParser) -> None:
-    """The verb's own options."""
-    parser.add_argument(
-        "-o", dest="file", type=Path, default=Path(LOCK_FILE), help="the lock to write"
-    )
-    parser.add_argument(
-        "--locked", action="store_true", help="write nothing; exit 4 if the lock is stale"
-    )
-    parser.add_argument("--refresh", action="store_true", help="look at every source again")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument(
-        "--emit",
-        choices=("config", "spec", "plan", "lock"),
-        help="print that value and write nothing",
-    )
 
 
 def run(call: Call) -> int:
@@ -117,11 +99,3 @@ def _summary(lock: Lock, found: tuple[Effect, ...], file: Path, changed: bool) -
     state = "written" if changed else "unchanged"
     head = f"plan {lock.digest[:12]}: {len(found)} steps, {counted}"
     return f"{head}\n{table(rows)}\n{file} {state}"
-
-
-VERB = Verb(
-    name="compile",
-    summary="Compile the config to a lock, and say what running it would do.",
-    arguments=arguments,
-    run=run,
-)

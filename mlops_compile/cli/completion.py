@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from argparse import Action, ArgumentParser
 from collections.abc import Iterable, Mapping, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops_compile.cli import flags
 from mlops_compile.cli.shells import SHELLS, Line, install, read_line, uninstall
-from mlops_compile.cli.verbs import COMPOSING, VERBS
+from mlops_compile.cli.verb import Verb
+from mlops_compile.cli.verbs import VERBS
 from mlops_compile.ir.problem import ProblemsError, UsageError, problem
 
 # Hydra is imported where a word needs it: verbs and options are offered without.
 if TYPE_CHECKING:
-    from argparse import Action
-
     from mlops_compile.cli.overrides import Overrides
-    from mlops_compile.cli.verb import Verb
 
 _BEFORE_VERB = ("--debug", "--help", "--shell-completion", "--version")
 
@@ -67,23 +66,10 @@ def candidates(line: Line) -> Iterable[str]:
         return [f"{what}={shell}" for what in ("install", "uninstall") for shell in SHELLS]
     if name not in VERBS:
         return ()
-    if name in COMPOSING and not line.word.startswith("-") and _only_hydras(before):
-        return _overrides(before).words(line.word)  # without the verb's module, which is slow
-    verb: Verb = import_module(VERBS[name]).VERB
-    return _of_verb(verb, before, line.word, composes=name in COMPOSING)
+    return _of_verb(VERBS[name], before, line.word)
 
 
-def _only_hydras(words: list[str]) -> bool:
-    """Whether overrides, and flags of Hydra without a value, are all that stands there."""
-    from mlops_compile.cli import flags  # imports Hydra
-
-    found = [flags.long_name(word) for word in words if word.startswith("-")]
-    return all(name in flags.LONG and not flags.takes_value(name) for name in found)
-
-
-def _of_verb(verb: Verb, before: list[str], word: str, *, composes: bool) -> Iterable[str]:
-    from argparse import ArgumentParser  # not for overrides
-
+def _of_verb(verb: Verb, before: list[str], word: str) -> Iterable[str]:
     parser = ArgumentParser(add_help=False)
     verb.arguments(parser)
     options = {name: action for action in parser._actions for name in action.option_strings}
@@ -94,7 +80,7 @@ def _of_verb(verb: Verb, before: list[str], word: str, *, composes: bool) -> Ite
     if last is not None and last.nargs != 0:
         return _values(verb, last)
     own = list(options) if word.startswith("-") else []
-    if composes:
+    if verb.composes:
         return [*own, *_composing(_without(before, options), word)]
     if own:
         return [*own, "--help"]
@@ -127,8 +113,6 @@ def _without(words: Sequence[str], options: Mapping[str, Action]) -> list[str]:
 
 def _composing(before: list[str], word: str) -> Iterable[str]:
     """Hydra's flags and their values, groups, keys and values of overrides."""
-    from mlops_compile.cli import flags  # imports Hydra
-
     flag, equals, _ = word.partition("=")
     last = flags.long_name(before[-1]) if before else ""
     if flags.takes_value(last):
@@ -144,8 +128,6 @@ def _composing(before: list[str], word: str) -> Iterable[str]:
 
 def _flag_values(name: str, before: list[str], word: str) -> Sequence[str]:
     """The values of a flag of Hydra; of those that take a folder, the shell offers files."""
-    from mlops_compile.cli import flags  # imports Hydra
-
     match name:
         case "--config-name":
             return _overrides(before).configs()
@@ -156,11 +138,10 @@ def _flag_values(name: str, before: list[str], word: str) -> Sequence[str]:
 
 
 def _overrides(before: list[str]) -> Overrides:
-    from mlops_compile.cli.flags import composition, in_order  # these import Hydra
-    from mlops_compile.cli.overrides import Overrides
+    from mlops_compile.cli.overrides import Overrides  # imports Hydra
 
     try:
-        return Overrides(composition(in_order(before)))
+        return Overrides(flags.composition(flags.in_order(before)))
     except ProblemsError:  # a flag that is not known, or lacks its value: it is told when run
         rest = [word for word in before if not word.startswith("-")]
-        return Overrides(composition(in_order(rest)))
+        return Overrides(flags.composition(flags.in_order(rest)))

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-
 import yaml
 
 from mlops_compile.cli.front import Job, run_hydra
 from mlops_compile.cli.show import table
-from mlops_compile.cli.verb import Call, Verb
+from mlops_compile.cli.verb import Call
 from mlops_compile.compiler.compose.interpolations import sources_of
 from mlops_compile.compiler.compose.origins import settings_of
 from mlops_compile.ir.origin import Settings
 from mlops_compile.ir.value import KeyPath, Map, Value, canonical, dotted, leaves, pretty, thaw
-
-
-def arguments(parser: ArgumentParser) -> None:
-    """The verb's own options."""
-    parser.add_argument(
-        "--origins", action="store_true", help="the place that set each value, and what it replaced"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def run(call: Call) -> int:
@@ -97,11 +87,3 @@ def _row(path: KeyPath, value: Value, settings: Settings) -> Map:
             Map({"written": old.written, "origin": str(old.value)}) for old in reversed(made[:-1])
         )
     return Map(row)
-
-
-VERB = Verb(
-    name="config",
-    summary="Print the composed config.",
-    arguments=arguments,
-    run=run,
-)

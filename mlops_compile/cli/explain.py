@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from argparse import ArgumentParser
 
-from mlops_compile.cli.verb import Call, Verb
+from mlops_compile.cli.verb import Call
 from mlops_compile.ir.codes import CODES
 from mlops_compile.ir.problem import UsageError, problem
-
-
-def arguments(parser: ArgumentParser) -> None:
-    """The verb's own options."""
-    parser.add_argument("code", metavar="CODE", help="for example MC0012, 12 or unknown-key")
 
 
 def run(call: Call) -> int:
@@ -24,12 +18,3 @@ def run(call: Call) -> int:
             return 0
     hint = f"codes are {min(map(str, CODES.values()))} to {max(map(str, CODES.values()))}"
     raise UsageError([problem("usage", f"there is no code {wanted!r}", hint=hint)])
-
-
-VERB = Verb(
-    name="explain",
-    summary="What a code of problems means.",
-    arguments=arguments,
-    run=run,
-    values={"code": lambda: tuple(map(str, CODES.values()))},
-)

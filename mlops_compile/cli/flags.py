@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_compile.compiler.compose.search_path import config_directory, options_of
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.config import CONFIG_NAME, Composition
 from mlops_compile.ir.problem import Problem, UsageError, problem
@@ -69,6 +68,8 @@ def takes_value(flag: str) -> bool:
 
 def composition(asked: Words) -> Composition:
     """What the words ask to compose: the primary place is `--config-path`, else the project's."""
+    from mlops_compile.compiler.compose.search_path import config_directory  # imports Hydra
+
     primary = asked.value("--config-path")
     if primary is None:
         primary = str(config_directory(Path.cwd()))
@@ -124,6 +125,11 @@ def _known(word: str, rest: Sequence[str]) -> tuple[str, str | None]:
 
 
 def _no_such_option(word: str, rest: Sequence[str]) -> Problem:
+    from mlops_compile.compiler.compose.search_path import (  # imports Hydra
+        config_directory,
+        options_of,
+    )
+
     name, equals, value = word.lstrip("-").partition("=")
     if not equals and rest and not rest[0].startswith("-") and "=" not in rest[0]:
         value = rest[0]

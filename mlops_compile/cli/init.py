@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from argparse import ArgumentParser
 from pathlib import Path
 
 from mlops_compile.api.project import SCHEMAS
 from mlops_compile.api.project import init as new_project
 from mlops_compile.cli.show import number, visible
-from mlops_compile.cli.verb import Call, Verb
+from mlops_compile.cli.verb import Call
 from mlops_compile.ir.proposal import Proposal
-
-
-def arguments(parser: ArgumentParser) -> None:
-    """The verb's own options."""
-    parser.add_argument("directory", type=Path, metavar="DIR", help="the new project")
-    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="a csv file")
-    parser.add_argument("--target", required=True, metavar="COLUMN", help="what is to be predicted")
-    parser.add_argument(
-        "--columns",
-        default="",
-        metavar="a,b,c",
-        help="names of the columns of a file without a header",
-    )
 
 
 def run(call: Call) -> int:
@@ -58,11 +44,3 @@ def _said(directory: Path, proposal: Proposal, files: tuple[str, ...]) -> str:
 
 def _schemas_as_one(file: str) -> str:
     return f"{SCHEMAS}/" if file.startswith(f"{SCHEMAS}/") else file
-
-
-VERB = Verb(
-    name="init",
-    summary="Make a new project around a data file.",
-    arguments=arguments,
-    run=run,
-)

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from mlops_compile.cli.problems import problems_document, say_problems
 from mlops_compile.cli.verb import Call, Verb
-from mlops_compile.cli.verbs import COMPOSING, VERBS
+from mlops_compile.cli.verbs import VERBS
 from mlops_compile.ir.problem import ProblemsError, UsageError, problem
 
 _INTERRUPTED = 130
@@ -87,9 +87,12 @@ def _dispatch(words: list[str]) -> int:
             others = " ".join(word for word in words if word != verb_behind)
             hint = f"the verb comes first: mlops-compile {verb_behind} {others}"
         raise UsageError([problem("usage", f"there is no verb {name!r}", hint=hint)])
-    verb: Verb = import_module(VERBS[name]).VERB
+    verb = VERBS[name]
     options, left = _parse(verb, rest)
-    return verb.run(Call(options=options, rest=left, out=sys.stdout, err=sys.stderr))
+    code: int = import_module(f"mlops_compile.cli.{name}").run(
+        Call(options=options, rest=left, out=sys.stdout, err=sys.stderr)
+    )
+    return code
 
 
 def _version() -> str:
@@ -104,19 +107,19 @@ def _parse(verb: Verb, words: list[str]) -> tuple[Namespace, tuple[str, ...]]:
         prog=f"mlops-compile {verb.name}",
         description=verb.summary,
         allow_abbrev=False,
-        add_help=verb.name not in COMPOSING,
+        add_help=not verb.composes,
         epilog="Hydra's flags (--hydra-help) and overrides may follow; its own help is below."
-        if verb.name in COMPOSING
+        if verb.composes
         else None,
     )
     verb.arguments(parser)
     options, left = parser.parse_known_args(words)
-    if verb.name in COMPOSING and ("--help" in left or "-h" in left):
+    if verb.composes and ("--help" in left or "-h" in left):
         parser.print_help(sys.stdout)
         print("\n", end="")
-    if verb.name in COMPOSING and "--version" in left:
+    if verb.composes and "--version" in left:
         print(_version())  # Hydra adds its own
-    if left and verb.name not in COMPOSING:
+    if left and not verb.composes:
         word = next((word for word in left if word.startswith("-")), left[0])
         what = f"has no option {word}" if word.startswith("-") else f"does not take {word!r}"
         hint = f"see `mlops-compile {verb.name} --help`"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_compile.api.compiling import compile_config
-from mlops_compile.api.locks import LOCK_FILE, read_lock
+from mlops_compile.api.locks import read_lock
 from mlops_compile.api.running import failure, run_and_write
 from mlops_compile.api.state import State, state_of
 from mlops_compile.cli.compile import check_current, committed_lock
@@ -15,10 +15,11 @@ from mlops_compile.cli.documents import points_document, run_value
 from mlops_compile.cli.front import Job, run_hydra
 from mlops_compile.cli.problems import say_problems
 from mlops_compile.cli.show import metrics_table, observer
-from mlops_compile.cli.verb import Call, Verb
+from mlops_compile.cli.verb import Call
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.origins import places_of
 from mlops_compile.compiler.verify import verify
+from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import CompileError, ProblemsError, UsageError, problem
 from mlops_compile.ir.record import RunRecord
@@ -26,16 +27,6 @@ from mlops_compile.ir.value import Map, pretty
 from mlops_compile.steps.kinds import needs_of
 
 _PLACES = ("store.", "store=", "execution.", "execution=", "hydra.", "hydra/")
-
-
-def arguments(parser: ArgumentParser) -> None:
-    """The verb's own options."""
-    parser.add_argument("--plan", type=Path, metavar="FILE", help="execute exactly that lock")
-    parser.add_argument(
-        "--locked", action="store_true", help=f"{LOCK_FILE} must be current, else exit 4"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +142,3 @@ def _exit_code(done: Done) -> int:
     if done.record is None:
         return done.error.exit_code if done.error else CompileError.exit_code
     return 0 if done.record.ok else failure(done.record).exit_code
-
-
-VERB = Verb(
-    name="run",
-    summary="Compile the config and execute the plan.",
-    arguments=arguments,
-    run=run,
-)

@@ -20,13 +20,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
-    """A verb. `arguments` declares its own options; `run` does it and gives the exit code.
+    """A verb. `arguments` declares its own options; `run` in the module of its name does it and
+    gives the exit code.
 
-    `values`: what an argument (by its `dest`) may be given, for shells to offer.
+    `composes`: Hydra's flags and overrides may follow. `values`: what an argument (by its `dest`)
+    may be given, for shells to offer.
     """
 
     name: str
     summary: str
     arguments: Callable[[ArgumentParser], None]
-    run: Callable[[Call], int]
+    composes: bool = False
     values: Mapping[str, Callable[[], Sequence[str]]] = field(default_factory=dict)

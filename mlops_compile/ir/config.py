@@ -8,6 +8,7 @@ from mlops_compile.ir.problem import Problem
 from mlops_compile.ir.value import KeyPath, Map
 
 CONFIG_NAME = "config"
+LOCK_FILE = "plan.lock.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from mlops_compile.compiler.compose.guard import guard
-from mlops_compile.compiler.compose.overrides import given_overrides, open_keys
+from mlops_compile.compiler.compose.overrides import bare_keys, given_overrides, open_keys
 from mlops_compile.compiler.compose.search_path import loader_of
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.problem import CompileError
@@ -72,17 +72,27 @@ class Partial:
 
     @cached_property
     def _composed(self) -> DictConfig:
-        name = self._composition.config_name
-        try:
-            with open_keys(), warnings.catch_warnings(action="ignore"):
-                guard(self._composition.search_path)
-                return self._loader.load_configuration(name, self._given, RunMode.MULTIRUN)
-        except _REFUSED:
-            return OmegaConf.create()
+        for given in self._readings():
+            try:
+                with open_keys(), warnings.catch_warnings(action="ignore"):
+                    guard(self._composition.search_path)
+                    name = self._composition.config_name
+                    return self._loader.load_configuration(name, given, RunMode.MULTIRUN)
+            except _REFUSED:
+                continue
+        return OmegaConf.create()
 
     @cached_property
-    def _given(self) -> list[str]:
-        return [text for text, _ in given_overrides(self._composition)]
+    def _written(self) -> list[str]:
+        return [bare_keys(text) for text in self._composition.overrides]
+
+    def _readings(self) -> Iterator[list[str]]:
+        """The overrides as they are written, and with `experiment=` as the defaults list wants it:
+        a second reading, since to find that out takes half as long as to compose."""
+        yield self._written
+        placed = [text for text, _ in given_overrides(self._composition)]
+        if placed != self._written:
+            yield placed
 
     @cached_property
     def _repository(self) -> IConfigRepository:
@@ -92,7 +102,7 @@ class Partial:
             with warnings.catch_warnings(action="ignore"):
                 guard(self._composition.search_path)
                 # The loader's own method for a group's options does this anew for each of them.
-                return self._loader._parse_overrides_and_create_caching_repo(name, self._given)[1]
+                return self._loader._parse_overrides_and_create_caching_repo(name, self._written)[1]
         except _REFUSED:
             return self._loader.repository
 
