@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf._utils import get_yaml_loader
 from yaml import YAMLError
 
 from mlops_compile.compiler.compose.search_path import config_files, shown_path
+from mlops_compile.compiler.compose.versions import yaml_loader
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem
 
@@ -20,7 +20,7 @@ _QUOTE = "put the text in quotes"
 
 def unreadable_files(search_path: tuple[str, ...]) -> Iterator[Problem]:
     """A problem for each file of a project that Hydra could not read."""
-    loader = get_yaml_loader()
+    loader = yaml_loader()
     for file in config_files(search_path):
         try:
             text = file.read_bytes().decode("utf-8")
