@@ -20,7 +20,6 @@ from mlops_compile.ir.origin import Origin, Settings
 from mlops_compile.ir.value import KeyPath, leaves
 
 CHANGED = 424242
-KEYS = ("k", "m.n", "m.o", "list", "deep.a.b")
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,9 @@ def bodies(draw: st.DrawFn, used: list[int]) -> str:
         return used[-1]
 
     lines = []
-    for key in draw(st.lists(st.sampled_from(["k", "m", "list", "deep", "é"]), unique=True)):
+    for key in draw(
+        st.lists(st.sampled_from(["k", "m", "list", "deep", "é", "merged"]), unique=True)
+    ):
         match key:
             case "m" if draw(st.booleans()):
                 lines.append(f"m: {{n: {number()}, o: {number()}}}  # flow")
@@ -76,6 +77,10 @@ def bodies(draw: st.DrawFn, used: list[int]) -> str:
                 lines.append(f"list: [{number()}, {number()}]")
             case "deep":
                 lines += ["deep:", "    a:", f"        b: {number()}", f"        c: {number()}"]
+            case "merged":
+                lines += [f"base: &base {{x: {number()}, y: {number()}}}"]
+                lines += [f"also: &also {{y: {number()}, z: {number()}}}"]
+                lines += ["merged:", f"  x: {number()}", "  <<: [*base, *also]"]
             case _:
                 lines.append(f"{key}:   {number()}")
     return "\n".join(lines) + "\n"
@@ -93,7 +98,7 @@ def confs(draw: st.DrawFn) -> Conf:
     defaults = "\n".join(["defaults:", *order, "  - experiment: null"])
     interpolated = draw(st.sampled_from(["", "i: ${root}\n", "i: ${j.x}\nj: {x: '${root}'}\n"]))
     files = {
-        "config.yaml": f"{defaults}\nroot: 900\n{interpolated}{draw(body)}",
+        "config.yaml": f"{defaults}\nroot: 900\ngone: 901\n{interpolated}{draw(body)}",
         "a/one.yaml": nested + draw(body),
         "a/two.yaml": inner + draw(body),
         "a/sub/x.yaml": draw(body),
@@ -108,10 +113,15 @@ def confs(draw: st.DrawFn) -> Conf:
         st.builds(lambda v, w: f"list=[{v}, {w}]", value, value),
         st.builds(lambda v, w: f"a.m={{n: {v}, new: {{x: {w}}}}}", value, value),
         st.builds(lambda v: f"++deep.a.b={v}", value),
+        st.builds(lambda v, w: f"a={{m: {{n: {v}}}, k: {w}}}", value, value),
+        st.builds(lambda v: f"b={{deep: {{a: {{b: {v}}}}}}}", value),
+        st.builds(lambda v: f"deep={{a: {{b: {v}}}}}", value),
+        st.builds(lambda v: f"root={v}", value),
     )
     chosen = draw(st.lists(st.sampled_from(["a=two", "b=two", "experiment=e"]), unique=True))
     given_values = draw(st.lists(values, max_size=3, unique_by=lambda text: text.partition("=")[0]))
-    return Conf(files, (*chosen, *given_values))
+    last = draw(st.sampled_from([(), ("new=[1, 2]", "new.1=7"), ("~gone",), ("~gone", "gone=5")]))
+    return Conf(files, (*chosen, *given_values, *last))
 
 
 @settings(max_examples=40)
@@ -130,6 +140,33 @@ def test_an_origin_names_the_place_whose_change_changes_the_value(
             after = dict(leaves(conf.changed_at(directory, origin).compose(directory).values))
             assert after[path] == CHANGED, (path, str(origin))
             _from_sources(conf, directory, found, path)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "path", "width"),
+    [
+        (("a={k: 5}",), ("a", "k"), "5"),
+        (("a.m={o: 5}",), ("a", "m", "n"), "1"),
+        (("list=[3, 4]", "list.0=5"), ("list", "0"), "5"),
+        (("~a.k",), ("a", "k"), "~a.k"),
+        (("~a.k", "a.k=5"), ("a", "k"), "5"),
+        ((), ("a", "merged", "x"), "2"),
+        ((), ("a", "merged", "y"), "4"),
+    ],
+)
+def test_what_is_marked(
+    tmp_path: Path, overrides: tuple[str, ...], path: KeyPath, width: str
+) -> None:
+    merged = "base: &base {x: 2, y: 3}\nmerged: {y: 4, <<: *base}\n"
+    conf = Conf(
+        {
+            "config.yaml": "defaults:\n  - a: one\n  - _self_\nlist: [1, 2]\n",
+            "a/one.yaml": f"k: 1\nm: {{n: 1}}\n{merged}",
+        },
+        overrides,
+    )
+    origin = settings_of(conf.compose(tmp_path).composition)[path][-1].value
+    assert origin.text[origin.column - 1 : origin.column - 1 + origin.width] == width
 
 
 def _from_sources(conf: Conf, directory: Path, found: Settings, path: KeyPath) -> None:

@@ -11,7 +11,7 @@ from mlops_compile.cli.show import table
 from mlops_compile.cli.verb import Call, Verb
 from mlops_compile.compiler.compose.interpolations import sources_of
 from mlops_compile.compiler.compose.origins import settings_of
-from mlops_compile.ir.origin import Settings
+from mlops_compile.ir.origin import Setting, Settings
 from mlops_compile.ir.value import KeyPath, Map, Value, canonical, dotted, leaves, pretty, thaw
 
 
@@ -79,7 +79,17 @@ def _notes(path: KeyPath, settings: Settings) -> list[str]:
     notes = [
         f"    from {dotted(name)}, {source.value}\n" for name, source in sources_of(path, settings)
     ]
+    notes += [f"    item {name} from {item.value}\n" for name, item in _items(path, settings)]
     return notes + [f"    replaces {old.written} of {old.value}\n" for old in reversed(made[:-1])]
+
+
+def _items(path: KeyPath, settings: Settings) -> list[tuple[str, Setting]]:
+    """The items of a list that were set by themselves, after the list."""
+    own = settings.get(path, ())
+    inner = [(key, made[-1]) for key, made in settings.items() if key[:-1] == path and key]
+    return [
+        (key[-1], made) for key, made in inner if own and made.value.source != own[-1].value.source
+    ]
 
 
 def _row(path: KeyPath, value: Value, settings: Settings) -> Map:
@@ -92,6 +102,8 @@ def _row(path: KeyPath, value: Value, settings: Settings) -> Map:
         row["from"] = tuple(
             Map({"key": dotted(name), "origin": str(source.value)}) for name, source in sources
         )
+    if items := _items(path, settings):
+        row["items"] = tuple(Map({"item": name, "origin": str(item.value)}) for name, item in items)
     if len(made) > 1:
         row["replaced"] = tuple(
             Map({"written": old.written, "origin": str(old.value)}) for old in reversed(made[:-1])

@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
-from mlops_compile.compiler.compose.overrides import bare_keys, shuffled
+from mlops_compile.compiler.compose.overrides import bare_keys, parsed, shuffled
 from mlops_compile.compiler.compose.search_path import options_of
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
@@ -22,6 +22,7 @@ from mlops_compile.ir.problem import CompileError, Problem
 _KEY = re.compile(r"[+~]*[\w.$/@:-]*\Z")
 _NAME = re.compile(r"[\w$/@:-]+\Z")
 _QUOTABLE = re.compile(r'([{\[,:]\s*)([<>]=?[^,{}\[\]"\']*[^\s,{}\[\]"\'])')
+_LONGEST = 250  # as a file's name, with .yaml behind it
 _SQL = re.compile(r"\s*(select|with)\s", re.I)
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 
@@ -39,11 +40,11 @@ def sweeps(composition: Composition) -> Iterator[Problem]:
     """Overrides that ask for many configs, for where one is composed."""
     options = options_of(composition.search_path)
     for text in composition.overrides:
-        parsed = _parsed(text)
-        if parsed is not None and parsed.is_sweep_override():
+        override = parsed(text)
+        if override is not None and override.is_sweep_override():
             message = "asks for many configs, and one is composed here"
             begin = len(text.partition("=")[0]) + 1
-            hint = _one_of(parsed, text, options)
+            hint = _one_of(override, text, options)
             yield _problem("override", message, hint, text, begin, len(text))
 
 
@@ -64,23 +65,30 @@ def _joined(texts: tuple[str, ...]) -> Iterator[str]:
 def _refused(
     text: str, words: tuple[str, ...], options: Mapping[str, tuple[str, ...]]
 ) -> Iterator[Problem]:
-    parsed = _parsed(text)
+    override = parsed(text)
     key, equals, value = text.partition("=")
     if not key.strip():
         message = "there is no key in front of the =" if equals else "an override is empty"
         yield _problem("override", message, "write KEY=VALUE", text, 0, len(text))
         return
-    if parsed is not None and text not in words and not re.search(r"\s=|=\s", text):
+    if override is not None and text not in words and not re.search(r"\s=|=\s", text):
         begin = text.index(" ")
         message = "the shell parts this at its spaces"
         hint = f"put the whole in quotes: {_shell(text)}"
         yield _problem("override", message, hint, text, begin, begin + 1)
         return
-    if parsed is None or re.search(r"\s=|=\s", key + equals + value[:1]):
+    if override is None or re.search(r"\s=|=\s", key + equals + value[:1]):
         message, hint, begin, end = _diagnosis(text, options)
         yield _problem("override", message, hint, text, begin, end)
         return
-    if key in options and parsed.value() is None and not parsed.is_delete():
+    names = (*key.split("/"), *(value.split("/") if key in options else ()))
+    if long := [name for name in names if len(name.encode("utf-8", "replace")) > _LONGEST]:
+        begin = text.index(long[0])
+        message = f"a name of {len(long[0])} characters: none is that long"
+        hint = f"a name has at most {_LONGEST} bytes"
+        yield _problem("override", message, hint, text, begin, begin + len(long[0]))
+        return
+    if key in options and override.value() is None and not override.is_delete():
         message = f"the group {key} needs an option"
         hint = f"the group has: {', '.join(options[key])}"
         if key == "experiment":
@@ -88,18 +96,11 @@ def _refused(
         yield _problem("no-option", message, hint, text, len(key) + 1, len(text))
 
 
-def _parsed(text: str) -> Override | None:
-    try:
-        return OverridesParser.create().parse_override(bare_keys(text))
-    except HydraException:
-        return None
-
-
-def _one_of(parsed: Override, text: str, options: Mapping[str, tuple[str, ...]]) -> str:
+def _one_of(override: Override, text: str, options: Mapping[str, tuple[str, ...]]) -> str:
     """What to write in place of a sweep."""
     key, _, value = text.partition("=")
     hint = f"to run each: mlops-compile run -m {shlex.quote(text)}"
-    if isinstance(parsed.value(), ChoiceSweep) and not value.startswith("choice"):
+    if isinstance(override.value(), ChoiceSweep) and not value.startswith("choice"):
         meant = _shell(f"{key}=[{value}]")
         if key == "experiment":
             hint += f"\nto use all at once: {meant}"
@@ -133,7 +134,7 @@ def _diagnosis(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, 
     place = begin + _stops(text, value)
     meant = f'{key}="{value}"' if value[:1] not in ("{", "[") else _QUOTABLE.sub(r'\1"\2"', text)
     hint = "put quotes around what holds commas, brackets, colons or comparisons"
-    if '"' not in value and _parsed(meant) is not None:
+    if '"' not in value and parsed(meant) is not None:
         hint = f"put it in quotes, and the whole in quotes of the shell: {_shell(meant)}"
     if _SQL.match(value):
         where = key.rpartition(".")[2]
@@ -222,7 +223,5 @@ def _shell(text: str) -> str:
 
 
 def _problem(code: str, message: str, hint: str, text: str, begin: int, end: int) -> Problem:
-    origin = Origin(
-        source=f"override {text}", column=begin + 1, width=max(end - begin, 1), text=text
-    )
+    origin = Origin.of_override(text, begin, max(end, begin + 1))
     return Problem(code=code, message=message, hint=hint, origin=origin)

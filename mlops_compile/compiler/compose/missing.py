@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import yaml
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-from mlops_compile.compiler.compose.choices import Entry, defaults_of, entries_of
-from mlops_compile.compiler.compose.marks import config_file, node_origin
+from mlops_compile.compiler.compose.choices import Entry, defaults_of
+from mlops_compile.compiler.compose.chosen import Chosen
+from mlops_compile.compiler.compose.marks import node_origin
 from mlops_compile.compiler.compose.search_path import (
     directories_of,
     loader_of,
-    options_of,
     shown_path,
 )
 from mlops_compile.compiler.suggest import suggest
@@ -31,58 +29,17 @@ def wrong_choices(composition: Composition) -> tuple[Problem, ...]:
 
 
 class _Lists:
-    """The defaults lists that a config is composed of, as far as their files can be found."""
+    """The defaults lists that a config is composed of."""
 
     def __init__(self, composition: Composition) -> None:
         self._path = composition.search_path
-        self._loader: ConfigLoaderImpl = loader_of(composition.search_path)
-        self._options = options_of(composition.search_path)
-        self._name = composition.config_name
-        self._typed = {
-            entry.group: entry for text in composition.overrides for entry in self._of(text)
-        }
-        self._files = [composition.config_name]
-        self._entries: list[Entry] = []
-        for name in self._files:
-            if name in (self._name,) or self._loader.repository.config_exists(name):
-                self._entries += entries_of(self._loader, name)
-            for entry in self.chosen():
-                if entry.config_path not in self._files:
-                    self._files.append(entry.config_path)
-
-    def _of(self, text: str) -> Iterator[Entry]:
-        key, equals, option = text.lstrip("+").partition("=")
-        group = key.partition("@")[0]
-        known = group in self._options or self._loader.list_groups(group)
-        if not equals or text[0] == "~" or not (known or "/" in group):
-            return
-        begin = text.index("=") + 1
-        source = f"override {text}"
-        name = Origin(source=source, column=1, width=begin - 1, text=text)
-        for part in option.strip("[]").split(","):
-            place = text.index(part, begin) if part else begin
-            origin = Origin(source=source, column=place + 1, width=len(part), text=text)
-            option = part.strip().removesuffix(".yaml")
-            added = text.startswith("+")
-            yield Entry(
-                group=group,
-                option=option,
-                origin=origin,
-                group_origin=name,
-                overrides=not added,
-                written=text,
-            )
-
-    def chosen(self) -> list[Entry]:
-        """The entries that count: of the command line, then of `override`, then the others."""
-        over = {entry.group: entry for entry in self._entries if entry.overrides}
-        over.update(self._typed)
-        plain = [entry for entry in self._entries if not entry.overrides]
-        kept = [entry for entry in plain if not entry.group or entry.group not in over]
-        return [entry for entry in (*kept, *over.values()) if entry.option]
+        self._all = Chosen(composition)
+        self._loader = self._all.loader
+        self._options = self._all.options
+        self._entries = self._all.entries
 
     def problems(self) -> Iterator[Problem]:
-        for name in self._files:
+        for name in self._all.names:
             if (found := self._no_list(name)) is not None:
                 yield found
         plain = [entry for entry in self._entries if not entry.overrides]
@@ -91,7 +48,7 @@ class _Lists:
                 if entry.group_origin != plain[number - 1].group_origin:
                     yield self._twice(entry)
         groups = {entry.group for entry in plain}
-        for entry in self._typed.values():
+        for entry in (entries[0] for entries in self._all.typed.values()):
             if entry.written.startswith("+") and entry.group in groups:
                 message = f"the group {entry.group} is in the defaults list already"
                 hint = f"leave the + out: {entry.written.lstrip('+')}"
@@ -99,7 +56,7 @@ class _Lists:
         for entry in self._entries:
             if entry.overrides and entry.group not in groups:
                 yield self._overrides_nothing(entry, groups)
-        for entry in self.chosen():
+        for entry in self._all.chosen():
             if entry.overrides and entry.group not in groups and "hydra/" not in entry.group:
                 continue  # told of above
             if not self._loader.repository.config_exists(entry.config_path):
@@ -192,24 +149,6 @@ def no_self(composition: Composition) -> Iterator[Problem]:
     message = "the defaults list has no _self_: this file's own keys come last, behind experiments"
     hint = "add `- _self_` where they shall come, in front of `- experiment`"
     yield _problem("no-self", message, hint, node_origin(key, file, text.splitlines()))
-
-
-def missing_primary(composition: Composition) -> Problem | None:
-    """The primary config, if there is none of that name."""
-    loader = loader_of(composition.search_path)
-    if config_file(loader, composition.config_name) is not None:
-        return None
-    directories = directories_of(composition.search_path)
-    names = tuple(sorted({file.stem for place in directories for file in place.glob("*.yaml")}))
-    place = shown_path(str(directories[0]))
-    message = f"there is no config {composition.config_name!r} in {place}"
-    for directory in directories:
-        wrong = directory / f"{composition.config_name}.yml"
-        if Path(wrong).is_file():
-            hint = f"{shown_path(str(wrong))} is there, and only .yaml is read: rename it"
-            return Problem(code="no-option", message=message, hint=hint)
-    hint = suggest(composition.config_name, names, "configs")
-    return Problem(code="no-option", message=message, hint=hint)
 
 
 def _problem(code: str, message: str, hint: str, origin: Origin) -> Problem:

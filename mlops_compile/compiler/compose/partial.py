@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from mlops_compile.compiler.compose.guard import guard
+from mlops_compile.compiler.compose.chosen import check_files
 from mlops_compile.compiler.compose.overrides import given_overrides, open_keys
 from mlops_compile.compiler.compose.search_path import loader_of
 from mlops_compile.ir.config import Composition
@@ -33,7 +33,7 @@ class Partial:
         self._composition = composition
         self._loader: ConfigLoaderImpl | None = None
         with suppress(*_REFUSED):
-            guard(composition.search_path)
+            check_files(composition)
             self._loader = loader_of(composition.search_path)
 
     def groups(self, parent: str) -> tuple[str, ...]:

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from yaml import YAMLError
 
 from mlops_compile.compiler.compose.grammar import sweeps
-from mlops_compile.compiler.compose.missing import missing_primary, wrong_choices
+from mlops_compile.compiler.compose.missing import wrong_choices
 from mlops_compile.compiler.compose.search_path import config_files, shown_path
 from mlops_compile.compiler.compose.unreadable import unreadable_files, yaml_problem
 from mlops_compile.compiler.suggest import suggest
@@ -29,7 +29,6 @@ _CHECKS = (ValueError, TypeError, AttributeError, ImportError, RuntimeError, Ass
 _NOISE = ("full_key:", "object_type=", "reference_type=", "Config search path:", "provider=")
 _TWICE = re.compile(r"Could not append to config\. An item is already at '(.+?)'")
 _ABSENT = re.compile(r"Could not delete from config\. '(.+?)' does not exist")
-_DIRECTORY = re.compile(r"Additional config directory '(.+?)' not found")
 _SWEEP = re.compile(r"^Ambiguous value for argument|^Sweep parameters ")
 _NOT_IN = re.compile(r"Key '(.+?)' (?:is )?not in '(.+?)'")
 
@@ -51,6 +50,10 @@ def refusals(composition: Composition) -> Iterator[None]:
         raise CompileError([problem("interpolation", message)]) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise CompileError(_hydra_problems(error, composition)) from error
+    except OSError as error:
+        message = f"the config cannot be read: {error.strerror or error}"
+        name = f": {shown_path(str(error.filename))}" if error.filename else ""
+        raise CompileError([problem("compose", message + name)]) from error
     except _CHECKS as error:
         message = f"Hydra cannot compose this: {_said(str(error))}"
         found = wrong_choices(composition)
@@ -80,15 +83,8 @@ def _hydra_problems(error: Exception, composition: Composition) -> list[Problem]
     if isinstance(deepest, GrammarParseError) and (found := list(_braces(composition))):
         return found
     text = str(error)
-    if isinstance(error, MissingConfigException):
-        if "primary config" in text and (primary := missing_primary(composition)):
-            return [primary]
     if _SWEEP.search(text) and (many := list(sweeps(composition))):
         return many
-    if _DIRECTORY.search(text):
-        name = shown_path(_DIRECTORY.findall(text)[0])
-        hint = "--config-dir takes a folder, relative to the project"
-        return [problem("no-option", f"there is no directory {name}", hint=hint)]
     if not isinstance(deepest, OmegaConfBaseException):
         if choices := wrong_choices(composition):
             return list(choices)
@@ -105,7 +101,7 @@ def _of_an_override(text: str, composition: Composition) -> Problem | None:
             continue
         key = match[1]
         written = next((o for o in composition.overrides if o.startswith(sign + key)), sign + key)
-        origin = Origin(source=f"override {written}", column=2, width=len(key), text=written)
+        origin = Origin.of_override(written, 1, 1 + len(key))
         message, hint = f"{key} is there already", f"leave the + out: {written[1:]}"
         if sign == "~":
             message = f"there is no {key} that could be taken away"
@@ -138,9 +134,7 @@ def _named(text: str, composition: Composition) -> Origin | None:
         sign = len(written) - len(written.lstrip("+~"))
         key = written[sign:].partition("=")[0]
         if key and f"'{key}'" in text:
-            return Origin(
-                source=f"override {written}", column=sign + 1, width=len(key), text=written
-            )
+            return Origin.of_override(written, sign, sign + len(key))
     return None
 
 

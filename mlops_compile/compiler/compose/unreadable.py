@@ -11,6 +11,7 @@ import yaml
 from omegaconf._utils import get_yaml_loader
 from yaml import YAMLError
 
+from mlops_compile.compiler.compose.guard import MOST_BYTES
 from mlops_compile.compiler.compose.search_path import config_files, shown_path
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem
@@ -22,6 +23,8 @@ def unreadable_files(search_path: tuple[str, ...]) -> Iterator[Problem]:
     """A problem for each file of a project that Hydra could not read."""
     loader = get_yaml_loader()
     for file in config_files(search_path):
+        if file.stat().st_size > MOST_BYTES:
+            continue  # not chosen, or `guard` would have told
         try:
             text = file.read_bytes().decode("utf-8")
             yaml.load(text, Loader=loader)
