@@ -63,7 +63,9 @@ def _lines(found: Problem, sort: str, paint: _Paint) -> list[str]:
 
 def _marked(origin: Origin, gutter: str, paint: _Paint) -> list[str]:
     """The place, and its line with the part that is meant marked below."""
-    place = str(origin) if origin.line or not origin.text else "override"
+    place = (
+        visible(str(origin)).replace("\n", " ") if origin.line or not origin.text else "override"
+    )
     lines = [f"{gutter}{paint.blue('-->')} {place}"]
     if not origin.text or not origin.column:
         return lines
@@ -81,7 +83,7 @@ def _marked(origin: Origin, gutter: str, paint: _Paint) -> list[str]:
 
 def _window(origin: Origin) -> tuple[str, int]:
     """The part of a long line around the mark, and the mark's column in it."""
-    text, column = origin.text.rstrip("\r\n"), origin.column
+    text, column = origin.text.rstrip("\r\n").replace("\n", " "), origin.column
     if len(text) <= _WIDEST:
         return text, column
     start = max(0, column - 1 - _WIDEST // 3)

@@ -61,8 +61,10 @@ def compose(overrides: tuple[str, ...], project: Path, config_name: str = CONFIG
 
 def to_config(config: DictConfig, composition: Composition) -> Config:
     """Resolved plain values of a composed config, without `hydra`, in today's format."""
-    if problems := tuple(impure(config, composition.search_path)):
-        raise CompileError(problems)
+    if problems := tuple(impure(config, composition)):
+        told = {found.where for found in problems}
+        others = (found for found in unresolved(config) if found.where not in told)
+        raise CompileError((*problems, *others))
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     except (OmegaConfBaseException, RecursionError):

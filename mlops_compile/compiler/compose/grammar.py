@@ -8,20 +8,25 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override
 from hydra.errors import HydraException
 
-from mlops_compile.compiler.compose.overrides import bare_keys, parsed, shuffled
+from mlops_compile.compiler.compose.missing import wrong_choices
+from mlops_compile.compiler.compose.overrides import bare_keys, options_in, parsed, shuffled
 from mlops_compile.compiler.compose.search_path import options_of
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import CompileError, Problem
 
-_KEY = re.compile(r"[+~]*[\w.$/@:-]*\Z")
-_NAME = re.compile(r"[\w$/@:-]+\Z")
+_KEY = re.compile(r"[+~]*([\w$/@:-]*|[\w.$-]+|[\w$/-]+@[\w.$:-]+)\Z", re.ASCII)
+_NAME = re.compile(r"[\w$-]+\Z", re.ASCII)
+_MAP_KEY = re.compile(r"""[{,]\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*:""")
+_CALL = re.compile(r"(\w+)\(")
 _QUOTABLE = re.compile(r'([{\[,:]\s*)([<>]=?[^,{}\[\]"\']*[^\s,{}\[\]"\'])')
+_IN_A_FILE = "write it in a file of conf/"
 _LONGEST = 250  # as a file's name, with .yaml behind it
 _SQL = re.compile(r"\s*(select|with)\s", re.I)
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
@@ -33,7 +38,9 @@ def check_overrides(composition: Composition) -> None:
     options = options_of(composition.search_path) if texts else {}
     found = [item for text in _joined(texts) for item in _refused(text, texts, options)]
     if problems := [*found, *shuffled(texts)]:
-        raise CompileError(problems)
+        told = {found.origin.text for found in problems if found.origin is not None}
+        rest = tuple(text for text in texts if text not in told)
+        raise CompileError((*problems, *wrong_choices(replace(composition, overrides=rest))))
 
 
 def sweeps(composition: Composition) -> Iterator[Problem]:
@@ -88,12 +95,19 @@ def _refused(
         hint = f"a name has at most {_LONGEST} bytes"
         yield _problem("override", message, hint, text, begin, begin + len(long[0]))
         return
-    if key in options and override.value() is None and not override.is_delete():
+    group = override.key_or_group
+    if group in options and override.value() in (None, "") and not override.is_delete():
+        key = group
+        begin = text.index("=") + 1
         message = f"the group {key} needs an option"
         hint = f"the group has: {', '.join(options[key])}"
         if key == "experiment":
             hint = "leave it out for no experiment"
-        yield _problem("no-option", message, hint, text, len(key) + 1, len(text))
+        yield _problem("no-option", message, hint, text, begin, len(text))
+    elif isinstance(override.value(), Glob) and not options_in(override, options.get(group, ())):
+        message = f"no option of {group} is like this" if group in options else "this is no group"
+        hint = f"the group has: {', '.join(options[group])}" if group in options else ""
+        yield _problem("no-option", message, hint, text, text.index("=") + 1, len(text))
 
 
 def _one_of(override: Override, text: str, options: Mapping[str, tuple[str, ...]]) -> str:
@@ -125,12 +139,20 @@ def _diagnosis(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, 
     begin = len(key) + 1
     if opened := _left_open(value):
         position, what = opened
+        if what == "{" and value[:position].endswith("$"):
+            hint = "close it with }, or write \\${ if no interpolation is meant"
+            return "this ${ is not closed", hint, begin + position - 1, len(text)
         hint = "close it; a word that holds spaces needs quotes of the shell around it"
         return f"this {what} is not closed", hint, begin + position, begin + position + 1
     if value.rstrip().endswith(","):
         place = begin + value.rstrip().rfind(",")
         hint = f"leave it out: {_shell(text.rstrip(', '))}"
         return "the override ends in a comma", hint, place, place + 1
+    if name := next((m for m in _MAP_KEY.finditer(value) if _unholdable(m[1])), None):
+        message = "the command line cannot hold this name"
+        return message, _IN_A_FILE, begin + name.start(1), begin + name.end(1)
+    if (call := _CALL.match(value)) and (wrong := _call(text, call[1])):
+        return (*wrong, begin, begin + len(call[1]))
     place = begin + _stops(text, value)
     meant = f'{key}="{value}"' if value[:1] not in ("{", "[") else _QUOTABLE.sub(r'\1"\2"', text)
     hint = "put quotes around what holds commas, brackets, colons or comparisons"
@@ -140,6 +162,29 @@ def _diagnosis(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, 
         where = key.rpartition(".")[2]
         hint += f"\na long text is better kept in a file of conf/: `{where}: |` and lines below it"
     return "this cannot be parsed from here on", hint, place, place + 1
+
+
+def _unholdable(quoted: str) -> bool:
+    """Whether a quoted key of a map is one that the grammar cannot hold."""
+    return parsed(f"x={{{quoted}: 1}}") is None
+
+
+def _call(text: str, name: str) -> tuple[str, str] | None:
+    """What is wrong with a call of a function of the grammar: message and hint."""
+    parser = OverridesParser.create()
+    known = tuple(sorted(parser.functions.functions))
+    key, _, value = text.partition("=")
+    quoted = f'{key}="{value}"'
+    as_text = f"for a text: {_shell(quoted)}"
+    if name not in known:
+        return f"there is no function {name}", f"functions: {', '.join(known)}\n{as_text}"
+    try:
+        parser.parse_override(bare_keys(text))
+    except HydraException as error:
+        said = str(error).splitlines()[0]
+        if " while evaluating " in said:
+            return f"{name} is not called so: {said.rpartition(': ')[2]}", as_text
+    return None
 
 
 def _no_equals(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, str, int, int]:
@@ -153,6 +198,12 @@ def _no_equals(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, 
             len(key),
             len(key) + 1,
         )
+    if text.startswith("~"):
+        message = "a key on the command line has letters, digits and _ only"
+        return message, "take it out of its file in conf/", max(text.rfind(".") + 1, 1), end
+    group, _, option = text.removesuffix(".yaml").removeprefix("conf/").rpartition("/")
+    if option in options.get(group, ()):
+        return message, f"write {group}={option}", 0, end
     if groups := [group for group, names in options.items() if text in names]:
         return message, f"write {' or '.join(f'{group}={text}' for group in groups)}", 0, end
     if text.endswith((".yaml", ".yml")):
@@ -173,13 +224,17 @@ def _bad_key(key: str, value: str) -> tuple[str, str, int, int]:
     bad = next((n for n, part in enumerate(parts) if not _NAME.match(part.lstrip("+~"))), 0)
     begin = len(".".join(parts[:bad])) + (1 if bad else 0)
     name = parts[bad].strip("\"'")
+    if item := re.match(r"(\w+)\[(\d+)\]\Z", name):
+        path = ".".join([*parts[:bad], item[1], item[2], *parts[bad + 1 :]])
+        hint = f"write {_shell(f'{path}={value}')}"
+        return "an item of a list is named behind a dot", hint, begin, begin + len(parts[bad])
     inner = value
     for part in reversed(parts[bad + 1 :]):
         inner = f"{{{part}: {inner}}}"
     message = "a key on the command line has letters, digits and _ only"
-    hint = "write it in a file of conf/"
-    if bad:
-        meant = f'{".".join(parts[:bad])}={{"{name}": {inner}}}'
+    hint = _IN_A_FILE
+    meant = f'{".".join(parts[:bad])}={{"{name}": {inner}}}'
+    if bad and parsed(meant) is not None:
         hint = f"write a map, which is merged into what is there: {_shell(meant)}"
     return message, hint, begin, begin + len(parts[bad])
 

@@ -142,6 +142,19 @@ def node_origin(node: Any, file: Path, lines: list[str]) -> Origin:
     )
 
 
+def scalars(node: Any) -> Iterator[Any]:
+    """Every key and value inside of a node; nothing of an empty file."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from scalars(key)
+            yield from scalars(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from scalars(item)
+    elif node is not None:
+        yield node
+
+
 def override_marks(text: str) -> Marks:
     """The marks of an override; none where it does not parse."""
     override = parsed(text)

@@ -6,19 +6,22 @@ import re
 from collections.abc import Iterator
 
 import yaml
+from hydra.core.object_type import ObjectType
 
 from mlops_compile.compiler.compose.choices import Entry, defaults_of
 from mlops_compile.compiler.compose.chosen import Chosen
 from mlops_compile.compiler.compose.marks import node_origin
+from mlops_compile.compiler.compose.overrides import parsed
 from mlops_compile.compiler.compose.search_path import (
     directories_of,
     loader_of,
     shown_path,
 )
-from mlops_compile.compiler.suggest import suggest
+from mlops_compile.compiler.suggest import nearest, suggest
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem
+from mlops_compile.ir.schema import declared
 
 _DATA = re.compile(r".*\.(csv|tsv|txt|parquet|jsonl?|gz)\Z")
 
@@ -33,6 +36,7 @@ class _Lists:
 
     def __init__(self, composition: Composition) -> None:
         self._path = composition.search_path
+        self._overrides = composition.overrides
         self._all = Chosen(composition)
         self._loader = self._all.loader
         self._options = self._all.options
@@ -47,12 +51,15 @@ class _Lists:
             if entry.group and any(entry.group == other.group for other in plain[:number]):
                 if entry.group_origin != plain[number - 1].group_origin:
                     yield self._twice(entry)
+        yield from self._near_groups()
         groups = {entry.group for entry in plain}
         for entry in (entries[0] for entries in self._all.typed.values()):
             if entry.written.startswith("+") and entry.group in groups:
                 message = f"the group {entry.group} is in the defaults list already"
                 hint = f"leave the + out: {entry.written.lstrip('+')}"
                 yield _problem("compose", message, hint, entry.group_origin)
+            elif not entry.written.startswith("+") and (found := self._no_such_package(entry)):
+                yield found
         for entry in self._entries:
             if entry.overrides and entry.group not in groups:
                 yield self._overrides_nothing(entry, groups)
@@ -61,6 +68,34 @@ class _Lists:
                 continue  # told of above
             if not self._loader.repository.config_exists(entry.config_path):
                 yield self._missing(entry)
+
+    def _no_such_package(self, entry: Entry) -> Problem | None:
+        """That an override names a package (`model@main=ridge`) at which no list has the group."""
+        key = entry.written.partition("=")[0]
+        package = key.partition("@")[2]
+        listed = [item for item in self._entries if item.group == entry.group]
+        if not package or any(item.written.partition("@")[2] == package for item in listed):
+            return None
+        message = f"no defaults list has {key}"
+        hint = f"to add it: +{entry.written}"
+        if listed:
+            hint = f"write {listed[0].written.lstrip('/')}={entry.option}; {hint}"
+        return _problem("compose", message, hint, entry.group_origin)
+
+    def _near_groups(self) -> Iterator[Problem]:
+        """Overrides of a key that is no group, and nearly one."""
+        from mlops_compile.compiler.spec import Spec  # only on the way to an error
+
+        known = {*self._options, *(item.name for item in declared(Spec))}
+        for text in self._overrides:
+            override = parsed(text)
+            key = "" if override is None else override.key_or_group
+            if override is None or override.is_delete() or not key.isidentifier():
+                continue
+            if key not in known and (near := nearest(key, tuple(self._options))):
+                begin = text.index(key)
+                origin = Origin.of_override(text, begin, begin + len(key))
+                yield _problem("unknown-key", f"there is no group {key}", near, origin)
 
     def _no_list(self, name: str) -> Problem | None:
         """A `defaults` that is not a list."""
@@ -101,7 +136,7 @@ class _Lists:
             else:
                 hint = "an entry is GROUP: OPTION, or the name of a file in conf/"
             return _problem("no-option", message, hint, entry.origin)
-        names = self._options.get(entry.group) or tuple(self._loader.get_group_options(entry.group))
+        names = self._names(entry.group)
         if not names:
             message = f"there is no group {entry.group}"
             hint = suggest(entry.group, tuple(self._options), "groups")
@@ -113,8 +148,25 @@ class _Lists:
             hint += f"; another {what} comes with a plugin of Hydra that is not installed"
         return _problem("no-option", message, hint, entry.origin)
 
+    def _names(self, group: str) -> tuple[str, ...]:
+        """The options of a group, those in its folders too."""
+        names = self._options.get(group) or tuple(self._loader.get_group_options(group))
+        found = self._loader.repository
+        inner = found.get_group_options(group, ObjectType.GROUP)
+        below = [
+            f"{name}/{option}"
+            for name in sorted(set(inner))
+            for option in found.get_group_options(f"{group}/{name}", ObjectType.CONFIG)
+        ]
+        return (*names, *dict.fromkeys(below))
+
     def _elsewhere(self, entry: Entry) -> str:
         """Where an option is that was not found."""
+        names = self._names(entry.group)
+        if (inner := entry.option.removeprefix(f"{entry.group}/")) in names:
+            return f"the group is named already: {entry.group}={inner}"
+        if below := [name for name in names if name.startswith(f"{entry.option}/")]:
+            return f"{entry.option} is a folder of the group: {', '.join(below)}"
         for directory in directories_of(self._path):
             wrong = directory / entry.group / f"{entry.option}.yml"
             if wrong.is_file():

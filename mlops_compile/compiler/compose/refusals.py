@@ -12,11 +12,15 @@ from typing import Any
 
 from hydra.errors import HydraException
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
+from omegaconf.grammar_parser import parse
 from yaml import YAMLError
 
+from mlops_compile.compiler.compose.chosen import Chosen
 from mlops_compile.compiler.compose.grammar import sweeps
+from mlops_compile.compiler.compose.marks import file_node, node_origin, scalars
 from mlops_compile.compiler.compose.missing import wrong_choices
-from mlops_compile.compiler.compose.search_path import config_files, shown_path
+from mlops_compile.compiler.compose.overrides import parsed
+from mlops_compile.compiler.compose.search_path import shown_path
 from mlops_compile.compiler.compose.unreadable import unreadable_files, yaml_problem
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.config import Composition
@@ -100,7 +104,8 @@ def _of_an_override(text: str, composition: Composition) -> Problem | None:
         if not (match := pattern.search(text)):
             continue
         key = match[1]
-        written = next((o for o in composition.overrides if o.startswith(sign + key)), sign + key)
+        known = (text for text in composition.overrides if text[:1] == sign and _key(text) == key)
+        written = next(known, sign + key)
         origin = Origin.of_override(written, 1, 1 + len(key))
         message, hint = f"{key} is there already", f"leave the + out: {written[1:]}"
         if sign == "~":
@@ -108,6 +113,11 @@ def _of_an_override(text: str, composition: Composition) -> Problem | None:
             hint = "`mlops-compile config --origins` lists what there is"
         return Problem(code="compose", message=message, hint=hint, origin=origin)
     return None
+
+
+def _key(text: str) -> str:
+    override = parsed(text)
+    return "" if override is None else override.key_or_group
 
 
 def _in_its_words(error: Exception, deepest: BaseException) -> Problem:
@@ -143,21 +153,36 @@ def _fields(kind: Any) -> tuple[str, ...]:
 
 
 def _braces(composition: Composition) -> Iterator[Problem]:
-    """Interpolations that are not closed, by line."""
-    for file in config_files(composition.search_path):
-        for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
-            code = line.partition(" #")[0]
-            if (begin := code.rfind("${")) >= 0 and code.count("${") > code.count("}"):
-                origin = Origin(
-                    source=shown_path(str(file)),
-                    line=number,
-                    column=begin + 1,
-                    width=len(code.rstrip()) - begin,
-                    text=line,
-                )
-                yield Problem(
-                    code="interpolation",
-                    message="this ${ is not closed",
-                    hint="close it with }, or write \\${ if no interpolation is meant",
-                    origin=origin,
-                )
+    """Interpolations that OmegaConf's grammar does not take, in chosen files and in overrides."""
+    for file in Chosen(composition).files:
+        lines = file.read_text("utf-8").splitlines()
+        for scalar in scalars(file_node(file)):
+            if (wrong := _wrong(scalar.value)) is not None:
+                origin = node_origin(scalar, file, lines)
+                begin = max(origin.text.find(wrong, origin.column - 1), origin.column - 1)
+                width = origin.column + origin.width - 1 - begin
+                yield _brace(replace(origin, column=begin + 1, width=width), scalar.value)
+    for text in composition.overrides:
+        override = parsed(text)
+        value = text.partition("=")[2]
+        if override is not None and (wrong := _wrong(value)) is not None:
+            yield _brace(Origin.of_override(text, text.index(wrong)), value)
+
+
+def _wrong(text: str) -> str | None:
+    """From where on a text is no interpolation that OmegaConf can parse."""
+    if "${" not in text:
+        return None
+    try:
+        parse(text)
+    except GrammarParseError:
+        return text[text.rindex("${") :]
+    return None
+
+
+def _brace(origin: Origin, text: str) -> Problem:
+    message, hint = "this interpolation cannot be parsed", "it is ${KEY}, or ${RESOLVER:VALUE}"
+    if _wrong(text + "}") is None:
+        message = "this ${ is not closed"
+        hint = "close it with }, or write \\${ if no interpolation is meant"
+    return Problem(code="interpolation", message=message, hint=hint, origin=origin)

@@ -77,11 +77,12 @@ def loader_of(places: tuple[str, ...]) -> ConfigLoaderImpl:
     return ConfigLoaderImpl(config_search_path=search_path)
 
 
-def options_of(search_path: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """The options of each group (`data/eu` too) of a search path, sorted; not Hydra's own."""
+def options_of(search_path: tuple[str, ...], *, nested: bool = False) -> dict[str, tuple[str, ...]]:
+    """The options of each group of a search path, sorted; not Hydra's own. `nested`: of groups in
+    groups (`data/eu`) too, which takes looking at every folder."""
     found = loader_of(search_path).repository  # the loader itself copies it at each question
     groups = sorted(set(found.get_group_options("", ObjectType.GROUP)) - {"hydra"})
-    for group in groups:
+    for group in groups if nested else ():
         inner = found.get_group_options(group, ObjectType.GROUP)
         groups += [f"{group}/{name}" for name in sorted(set(inner))]
     return {

@@ -103,6 +103,11 @@ def _diagnosis(error: Any, what: str, lines: list[str]) -> tuple[str, str, int, 
     if context is not None and "flow" in str(error.context):
         number, column = _opened(lines, context)
         opened = lines[number][column : column + 1] if number < len(lines) else "bracket"
+        behind = lines[number][column:] if number < len(lines) else ""
+        if held := re.search(r"""(?<!["'])\$\{[^}]*\}""", behind):
+            message = "inside of brackets an interpolation needs quotes"
+            hint = f'put it in quotes: "{held[0]}"'
+            return message, hint, number, column + held.start(), len(held[0])
         message = f"this {opened} is not closed"
         hint = f"close it with {'}' if opened == '{' else ']'}; {_QUOTE} that holds brackets"
         return message, hint, number, column, 1
