@@ -159,6 +159,10 @@ def _check(words: Words) -> None:
     if "--resolve" in words.names and not words.names & {"--cfg", "--help"}:
         message = "--resolve says how --cfg and --help print: it needs one of them"
         raise UsageError([problem("usage", message, hint="for example --cfg job --resolve")])
+    if "--package" in words.names and "--cfg" not in words.names:
+        message = "--package says which part --cfg shows: it needs that"
+        hint = f"for example --cfg job --package {words.value('--package')}"
+        raise UsageError([problem("usage", message, hint=hint)])
     if (shown := words.value("--cfg")) not in (None, *_SHOWN):
         hint = f"--cfg takes one of {', '.join(_SHOWN)}"
         raise UsageError([problem("usage", f"there is no config {shown!r} to show", hint=hint)])

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, Override
+from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override
 from hydra.errors import HydraException
 
 from mlops_compile.compiler.compose.missing import wrong_choices
@@ -104,6 +104,10 @@ def _refused(
         if key == "experiment":
             hint = "leave it out for no experiment"
         yield _problem("no-option", message, hint, text, begin, len(text))
+    elif isinstance(override.value(), IntervalSweep):
+        message = "an interval is for sweepers that search; here a sweep is a list of points"
+        hint = "write range(START,STOP,STEP) or choice(A,B)"
+        yield _problem("override", message, hint, text, text.index("=") + 1, len(text))
     elif isinstance(override.value(), Glob) and not options_in(override, options.get(group, ())):
         message = f"no option of {group} is like this" if group in options else "this is no group"
         hint = f"the group has: {', '.join(options[group])}" if group in options else ""

@@ -56,6 +56,13 @@ def _content(file: Path) -> Iterator[Problem]:
         message = f"the file holds a {what}, and a config is a map"
         yield _problem("wrong-type", message, hint, origin)
         return
+    lines = file.read_text("utf-8").splitlines()
+    for key in _no_keys(node, set()):
+        message = "YAML reads this key as null"
+        hint = "put it in quotes"
+        if isinstance(key, yaml.CollectionNode):
+            message, hint = "a key is a text, not a list or map", "write KEY: VALUE"
+        yield _problem("key", message, hint, node_origin(key, file, lines))
     count = _Count()
     nodes = count.of(node)
     if count.circle is not None:
@@ -64,6 +71,19 @@ def _content(file: Path) -> Iterator[Problem]:
     elif nodes > MOST_NODES:
         message = f"its anchors and aliases unfold to more than {MOST_NODES} values"
         yield _too_large(file, 0, message, "write out what is meant, with fewer aliases")
+
+
+def _no_keys(node: Any, seen: set[int]) -> Iterator[Any]:
+    """Keys of maps that can be none."""
+    if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+        return
+    seen.add(id(node))
+    for item in node.value:
+        if isinstance(node, yaml.MappingNode):
+            if isinstance(item[0], yaml.CollectionNode) or item[0].tag.endswith(":null"):
+                yield item[0]
+            item = item[1]
+        yield from _no_keys(item, seen)
 
 
 def _too_large(file: Path, line: int, message: str, hint: str) -> Problem:

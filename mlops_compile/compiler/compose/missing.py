@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import yaml
 from hydra.core.object_type import ObjectType
@@ -44,8 +45,7 @@ class _Lists:
 
     def problems(self) -> Iterator[Problem]:
         for name in self._all.names:
-            if (found := self._no_list(name)) is not None:
-                yield found
+            yield from self._entries_of(name)
         plain = [entry for entry in self._entries if not entry.overrides]
         for number, entry in enumerate(plain):
             if entry.group and any(entry.group == other.group for other in plain[:number]):
@@ -97,13 +97,24 @@ class _Lists:
                 origin = Origin.of_override(text, begin, begin + len(key))
                 yield _problem("unknown-key", f"there is no group {key}", near, origin)
 
-    def _no_list(self, name: str) -> Problem | None:
-        """A `defaults` that is not a list."""
+    def _entries_of(self, name: str) -> Iterator[Problem]:
+        """Entries of a defaults list that are none, or stand where they cannot."""
         found = defaults_of(self._loader, name)
-        if found is None or isinstance(found[1], yaml.SequenceNode):
-            return None
+        if found is None:
+            return
         key, value, file = found
-        origin = node_origin(key, file, file.read_text("utf-8").splitlines())
+        lines = file.read_text("utf-8").splitlines()
+        if not isinstance(value, yaml.SequenceNode):
+            yield self._no_list(key, value, node_origin(key, file, lines))
+            return
+        for number, item in enumerate(value.value):
+            others = value.value[:number], value.value[number + 1 :]
+            if (wrong := _wrong_entry(item, name, *others)) is not None:
+                node, message, hint = wrong
+                yield _problem("compose", message, hint, node_origin(node, file, lines))
+
+    def _no_list(self, key: Any, value: Any, origin: Origin) -> Problem:
+        """A `defaults` that is not a list."""
         hint = "begin each entry with a dash"
         if isinstance(value, yaml.MappingNode) and value.value:
             first, option = value.value[0]
@@ -183,6 +194,35 @@ class _Lists:
             )
         others = [group for group, names in self._options.items() if entry.option in names]
         return f"it is an option of the group {others[0]}" if others else ""
+
+
+def _wrong_entry(
+    item: Any, name: str, before: list[Any], behind: list[Any]
+) -> tuple[Any, str, str] | None:
+    """The node that is wrong in an entry of a config's defaults list, with message and hint."""
+    if isinstance(item, yaml.SequenceNode):
+        return item, "an entry is GROUP: OPTION, not a list", "leave the brackets out"
+    if isinstance(item, yaml.ScalarNode):
+        if item.value == "_self_" and any(other.value == "_self_" for other in before):
+            return item, "_self_ is in the list already", "keep one of them"
+        if item.value.lstrip("/") == name:
+            return item, "a config cannot be in its own defaults list", "leave it out"
+        return None
+    if len(item.value) > 1:
+        return item.value[1][0], "an entry names one group", "give it a line and a dash of its own"
+    for key, option in item.value:
+        if isinstance(option, yaml.MappingNode):
+            return option, "an option is a name, not a map", "its values stand in the option's file"
+        if _overrides(item) and any(not _overrides(other) for other in behind):
+            return key, "this override stands in front of other entries", "move it to the end"
+    return None
+
+
+def _overrides(item: Any) -> bool:
+    """Whether an entry may stand at the end of a list: an override, or `_self_`."""
+    if isinstance(item, yaml.MappingNode):
+        return all("override" in str(key.value).split()[:-1] for key, _ in item.value)
+    return bool(item.value == "_self_")
 
 
 def no_self(composition: Composition) -> Iterator[Problem]:

@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import yaml
+from hydra.conf import HydraConf
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from omegaconf.grammar_parser import parse
 from yaml import YAMLError
@@ -26,6 +29,7 @@ from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import CompileError, Problem, problem
+from mlops_compile.ir.value import KeyPath
 
 # Hydra checks some things by these: values, flags, plugins that are not there.
 _CHECKS = (ValueError, TypeError, AttributeError, ImportError, RuntimeError, AssertionError)
@@ -33,6 +37,8 @@ _CHECKS = (ValueError, TypeError, AttributeError, ImportError, RuntimeError, Ass
 _NOISE = ("full_key:", "object_type=", "reference_type=", "Config search path:", "provider=")
 _TWICE = re.compile(r"Could not append to config\. An item is already at '(.+?)'")
 _ABSENT = re.compile(r"Could not delete from config\. '(.+?)' does not exist")
+_NO_MATCH = re.compile(r"Could not delete '(.+?)'\. No match in the defaults list")
+_HYDRAS_KEY = re.compile(r"full_key: (hydra\.\S+)")
 _SWEEP = re.compile(r"^Ambiguous value for argument|^Sweep parameters ")
 _NOT_IN = re.compile(r"Key '(.+?)' (?:is )?not in '(.+?)'")
 
@@ -50,6 +56,8 @@ def refusals(composition: Composition) -> Iterator[None]:
     except (YAMLError, UnicodeDecodeError) as error:
         raise CompileError(_unreadable(error, composition)) from error
     except RecursionError as error:
+        if found := wrong_choices(composition):
+            raise CompileError(found) from error
         message = "the config is nested too deep, or an interpolation leads back to itself"
         raise CompileError([problem("interpolation", message)]) from error
     except (HydraException, OmegaConfBaseException) as error:
@@ -60,8 +68,8 @@ def refusals(composition: Composition) -> Iterator[None]:
         raise CompileError([problem("compose", message + name)]) from error
     except _CHECKS as error:
         message = f"Hydra cannot compose this: {_said(str(error))}"
-        found = wrong_choices(composition)
-        raise CompileError(found or [problem("compose", message)]) from error
+        wrong = wrong_choices(composition)
+        raise CompileError(wrong or [problem("compose", message)]) from error
     finally:
         if before is None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
@@ -94,12 +102,36 @@ def _hydra_problems(error: Exception, composition: Composition) -> list[Problem]
             return list(choices)
     if (one := _of_an_override(text, composition)) is not None:
         return [one]
+    if (key := _HYDRAS_KEY.search(text)) and (name := _NOT_IN.search(text)):
+        return [_no_hydras_key(tuple(key[1].split(".")), name[1], composition)]
     said = _in_its_words(error, deepest)
     return [said if said.where else replace(said, origin=_named(text, composition))]
 
 
+def _no_hydras_key(where: KeyPath, name: str, composition: Composition) -> Problem:
+    """A key of `hydra` that a file sets and Hydra does not have."""
+    kind: Any = OmegaConf.structured(HydraConf)
+    around = OmegaConf.select(kind, ".".join(where[1:-1])) if where[1:-1] else kind
+    hint = suggest(name, tuple(map(str, around)) if around is not None else ())
+    origin = None
+    for file in Chosen(composition).files:
+        node: Any = file_node(file)
+        for depth, part in enumerate(where, start=1):
+            pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+            key, node = next((pair for pair in pairs if pair[0].value == part), (None, None))
+            if key is not None and depth == len(where):
+                origin = node_origin(key, file, file.read_text("utf-8").splitlines())
+    message = "Hydra has no such key"
+    return Problem(code="unknown-key", message=message, where=where, hint=hint, origin=origin)
+
+
 def _of_an_override(text: str, composition: Composition) -> Problem | None:
     """What Hydra says of one override: found again by its key."""
+    if match := _NO_MATCH.search(text):
+        message = f"no defaults list has {match[1]} that could be taken away"
+        hint = "`mlops-compile config --info defaults` shows what is chosen"
+        origin = Origin.of_override(f"~{match[1]}", 1)
+        return Problem(code="compose", message=message, hint=hint, origin=origin)
     for pattern, sign in ((_TWICE, "+"), (_ABSENT, "~")):
         if not (match := pattern.search(text)):
             continue
