@@ -18,6 +18,8 @@ from mlops_compile.compiler.compose.origins import settings_of
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.origin import Origin, Settings
 from mlops_compile.ir.value import KeyPath, leaves
+from tests.catalogue import answer_of
+from tests.project import make
 
 CHANGED = 424242
 
@@ -227,3 +229,50 @@ def test_a_choice_is_told_with_its_place(tmp_path: Path) -> None:
     assert str(found[("a", "k")][-1].chosen).endswith("conf/config.yaml:2:8")
     assert found[("b", "k")][-1].choice == "b=two"
     assert str(found[("b", "k")][-1].chosen).endswith("conf/experiment/e.yaml:3:18")
+
+
+@pytest.mark.parametrize("scheme", ["", "pkg://"])
+def test_origins_of_places_that_a_search_path_adds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    package = tmp_path / "places_of_configs"
+    (package / "a").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "a/more.yaml").write_text("k: 7\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    conf = Conf(
+        {
+            "config.yaml": "defaults:\n  - a: one\n  - _self_\n",
+            "a/one.yaml": "k: 1\n",
+        },
+        (f"hydra.searchpath=[{scheme}{package.name}]", "a=more"),
+    )
+    found = settings_of(conf.compose(tmp_path).composition)
+    assert str(found[("a", "k")][-1].value) == "places_of_configs/a/more.yaml:1:4"
+    assert found[("a", "k")][-1].choice == "a=more"
+
+
+def test_a_choice_without_a_group_and_one_in_a_folder(tmp_path: Path) -> None:
+    conf = Conf(
+        {
+            "config.yaml": "defaults:\n  - /a/one@here\n  - experiment: null\n  - _self_\n",
+            "a/one.yaml": "k: 1\n",
+            "experiment/deep/e.yaml": "# @package _global_\nx: 1\n",
+        },
+        ("experiment=deep/e",),
+    )
+    found = settings_of(conf.compose(tmp_path).composition)
+    assert found[("here", "k")][-1].choice == "a/one"
+    assert found[("x",)][-1].choice == "experiment=deep/e"
+    assert str(found[("x",)][-1].chosen) == "override experiment=deep/e"
+
+
+def test_choices_and_items_are_shown(tmp_path: Path) -> None:
+    project = make(tmp_path / "project")
+    answer = answer_of(
+        project,
+        ("config", "--origins", "evaluate.metrics=[f1,accuracy]", "evaluate.metrics.0=recall"),
+    )
+    assert "=lightgbm" in answer.out and "conf/config.yaml:4:12" in answer.out
+    assert "    item 0 from override evaluate.metrics.0=recall\n" in answer.out

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mlops_compile.compiler.json_schema import json_schema, options_of, schema_names
+from mlops_compile.compiler.compose.search_path import config_directory, options_of
+from mlops_compile.compiler.json_schema import json_schema, schema_names
 from mlops_compile.compiler.project import in_the_way, project_files
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.proposal import Proposal
-from mlops_compile.ir.resources import resource
 from mlops_compile.steps.look import look
 from mlops_compile.store.files import write_atomic
 
@@ -54,8 +54,7 @@ def schema_files(project: Path, own_data: tuple[str, ...] = ()) -> dict[str, str
 
 
 def _options(project: Path) -> dict[str, tuple[str, ...]]:
-    own = project / "conf"
-    return options_of((own, resource("conf")) if own.is_dir() else (resource("conf"),))
+    return options_of((str(config_directory(project)),), nested=True)
 
 
 def write_schemas(directory: Path, project: Path) -> tuple[str, ...]:

@@ -59,13 +59,25 @@ def _answer(job: Job, with_origins: bool) -> dict[str, Value]:
 def _origins(job: Job) -> str:
     settings = settings_of(job.config.composition)
     found = list(leaves(job.config.values))
-    rows = [
-        (dotted(path), canonical(value).decode("utf-8"), _place(path, settings))
-        for path, value in found
-    ]
+    rows: list[tuple[str, str, str]] = []
+    notes: list[list[str]] = []
+    told: set[str] = set()
+    for path, value in found:
+        made = settings.get(path, ())
+        if made and made[-1].choice and made[-1].choice not in told:
+            told.add(made[-1].choice)
+            rows.append(_choice(made[-1], path))
+            notes.append([])
+        rows.append((dotted(path), canonical(value).decode("utf-8"), _place(path, settings)))
+        notes.append(_notes(path, settings))
     lines = table(rows, indent="").splitlines()
-    notes = (_notes(path, settings) for path, _ in found)
     return "".join(f"{line}\n{''.join(note)}" for line, note in zip(lines, notes, strict=True))
+
+
+def _choice(made: Setting, path: KeyPath) -> tuple[str, str, str]:
+    """The row of a choice, above the first key that it sets."""
+    group, _, option = made.choice.rpartition("=")
+    return group or dotted(path[:1]), f"={option}", str(made.chosen or "")
 
 
 def _place(path: KeyPath, settings: Settings) -> str:

@@ -54,6 +54,8 @@ def _lines(found: Problem, sort: str, paint: _Paint) -> list[str]:
     if found.origin is not None:
         gutter = " " * len(str(found.origin.line or " "))
         lines += _marked(found.origin, gutter, paint)
+    if found.note:
+        lines.append(f"{gutter} {paint.blue('=')} {paint.bold('note')}: {visible(found.note)}")
     if found.hint:
         first, *more = visible(found.hint).split("\n")
         lines.append(f"{gutter} {paint.blue('=')} {paint.bold('help')}: {first}")
@@ -117,6 +119,7 @@ def _value(found: Problem) -> Map:
             "key": dotted(found.where),
             "message": found.message,
             "help": found.hint,
+            "note": found.note,
             "origin": place,
         }
     )

@@ -6,11 +6,13 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.plugins.config_source import ConfigSource
 
 from mlops_compile.compiler.compose.overrides import parsed
 from mlops_compile.compiler.compose.search_path import file_in, shown_path
@@ -45,11 +47,21 @@ class Marks:
 def found_file(loader: ConfigLoaderImpl, config_path: str) -> Path | None:
     """What stands where the file of a config path (`data/iris`) belongs; maybe no file."""
     for source in loader.get_sources():
-        if source.scheme() == "file":
-            file = file_in(Path(source.path), config_path)
-            if os.path.lexists(file):
-                return file
+        place = _directory(source)
+        if place is not None and os.path.lexists(file := file_in(place, config_path)):
+            return file
     return None
+
+
+def _directory(source: ConfigSource) -> Path | None:
+    """The directory of a source: that of a package too, where it is one; not Hydra's own."""
+    if source.scheme() == "file":
+        return Path(source.path)
+    if source.scheme() != "pkg" or source.provider == "hydra" or not source.available():
+        return None
+    package, _, below = source.path.partition("/")
+    place = files(package)
+    return place / below if isinstance(place, Path) else None
 
 
 def config_file(loader: ConfigLoaderImpl, config_path: str) -> Path | None:

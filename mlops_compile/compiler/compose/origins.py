@@ -18,13 +18,14 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError, safe_load
 
 from mlops_compile.compiler.compose.choices import Choices
+from mlops_compile.compiler.compose.interpolations import sources_of
 from mlops_compile.compiler.compose.marks import Marks, file_marks, override_marks
 from mlops_compile.compiler.compose.overrides import given_overrides
 from mlops_compile.compiler.compose.search_path import loader_of
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin, Setting, Settings
 from mlops_compile.ir.problem import CompileError, Problem, with_origins
-from mlops_compile.ir.value import KeyPath
+from mlops_compile.ir.value import KeyPath, dotted
 
 # What Hydra raises where files cannot be composed: `refusals` tells of it.
 _REFUSED = (
@@ -54,7 +55,16 @@ def places_of(problems: tuple[Problem, ...], composition: Composition) -> tuple[
         return with_origins(problems, {})  # files that were refused are not read again
     settings = settings_of(composition)
     written = (_as_written(_taken(found, settings), settings) for found in problems)
-    return with_origins(written, settings)
+    return tuple(_with_note(found, settings) for found in with_origins(written, settings))
+
+
+def _with_note(found: Problem, settings: Settings) -> Problem:
+    """A value that is wrong with where it comes from, if an interpolation takes it."""
+    sources = sources_of(found.where, settings)
+    if not sources or found.of.mark == "key" or found.code in ("interpolation", "impure"):
+        return found
+    name, source = sources[-1]
+    return replace(found, note=f"the value comes from {dotted(name)}, {source.value}")
 
 
 def _taken(found: Problem, settings: Settings) -> Problem:

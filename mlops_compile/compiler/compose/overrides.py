@@ -26,6 +26,14 @@ _SPECIAL = re.compile(r"[\\()\[\]{}:=,\s]")
 _EXPERIMENT = re.compile(r"\+?experiment=")
 
 
+class RefusedOverrides(HydraException):
+    """What Hydra says of each override that it cannot apply."""
+
+    def __init__(self, errors: Sequence[HydraException]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(map(str, errors)))
+
+
 def given_overrides(composition: Composition) -> tuple[tuple[str, str], ...]:
     """What Hydra is given for each override, beside the override as it was written."""
     return tuple((_placed(bare_keys(text), composition), text) for text in composition.overrides)
@@ -61,12 +69,18 @@ def open_keys() -> Iterator[None]:
     apply = ConfigLoaderImpl._apply_overrides_to_config
 
     def applied(overrides: list[Override], config: DictConfig) -> None:
+        errors: list[HydraException] = []
         for override in overrides:
-            if override.is_hydra_override():
-                apply([override], config)
-            else:
-                with open_dict(config):
+            try:
+                if override.is_hydra_override():
                     apply([override], config)
+                else:
+                    with open_dict(config):
+                        apply([override], config)
+            except HydraException as error:
+                errors.append(error)
+        if errors:
+            raise RefusedOverrides(errors)
         if problems := tuple(shuffled(_sweeper_params(config))):
             raise CompileError(problems)
 

@@ -22,7 +22,7 @@ from mlops_compile.compiler.compose.chosen import Chosen
 from mlops_compile.compiler.compose.grammar import sweeps
 from mlops_compile.compiler.compose.marks import file_node, node_origin, scalars
 from mlops_compile.compiler.compose.missing import wrong_choices
-from mlops_compile.compiler.compose.overrides import parsed
+from mlops_compile.compiler.compose.overrides import RefusedOverrides, parsed
 from mlops_compile.compiler.compose.search_path import shown_path
 from mlops_compile.compiler.compose.unreadable import unreadable_files, yaml_problem
 from mlops_compile.compiler.suggest import suggest
@@ -87,6 +87,8 @@ def _unreadable(error: Exception, composition: Composition) -> list[Problem]:
 
 
 def _hydra_problems(error: Exception, composition: Composition) -> list[Problem]:
+    if isinstance(error, RefusedOverrides):
+        return [found for one in error.errors for found in _hydra_problems(one, composition)]
     deepest: BaseException = error
     while isinstance(deepest, HydraException) and deepest.__cause__ is not None:
         deepest = deepest.__cause__
