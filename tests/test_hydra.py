@@ -650,7 +650,7 @@ def test_no_order_by_chance(
         (("--experimental-rerun", "x"), 2, ["--plan"]),
         (("--cfg", "job", "--package", "none"), 3, ["package 'none' not found"]),
         (("--config-dir", "none"), 3, ["no directory none"]),
-        (("--config-path", "none"), 3, ["none", "not found"]),
+        (("--config-path", "none"), 3, ["no directory none", "pkg://"]),
         (("--config-name", "none"), 3, ["no config 'none'", "configs: "]),
         (("modell=ridge", "-c", "job", "-p", "modelll"), 3, ["modelll"]),
     ],

@@ -12,7 +12,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_compile.compiler.json_schema import json_schema, options_of, schema_names
+from mlops_compile.compiler.compose.search_path import options_of
+from mlops_compile.compiler.json_schema import json_schema, schema_names
 from mlops_compile.compiler.offers import FILE
 from mlops_compile.compiler.read import Reader
 from mlops_compile.compiler.spec import Spec
@@ -23,7 +24,7 @@ from mlops_compile.steps.families.parameters import parameters
 from tests.generate_schema import text
 from tests.project import good, mlops, rows
 
-OPTIONS = options_of([resource("conf")])
+OPTIONS = options_of((str(resource("conf")),), nested=True)
 SCHEMAS = {name: json.loads(json_schema(name, OPTIONS)) for name in schema_names()}
 CONF = sorted(resource("conf").rglob("*.yaml"))
 

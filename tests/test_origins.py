@@ -18,9 +18,10 @@ from mlops_compile.compiler.compose.origins import settings_of
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.origin import Origin, Settings
 from mlops_compile.ir.value import KeyPath, leaves
+from tests.catalogue import answer_of
+from tests.project import make
 
 CHANGED = 424242
-KEYS = ("k", "m.n", "m.o", "list", "deep.a.b")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,9 @@ def bodies(draw: st.DrawFn, used: list[int]) -> str:
         return used[-1]
 
     lines = []
-    for key in draw(st.lists(st.sampled_from(["k", "m", "list", "deep", "é"]), unique=True)):
+    for key in draw(
+        st.lists(st.sampled_from(["k", "m", "list", "deep", "é", "merged"]), unique=True)
+    ):
         match key:
             case "m" if draw(st.booleans()):
                 lines.append(f"m: {{n: {number()}, o: {number()}}}  # flow")
@@ -76,6 +79,10 @@ def bodies(draw: st.DrawFn, used: list[int]) -> str:
                 lines.append(f"list: [{number()}, {number()}]")
             case "deep":
                 lines += ["deep:", "    a:", f"        b: {number()}", f"        c: {number()}"]
+            case "merged":
+                lines += [f"base: &base {{x: {number()}, y: {number()}}}"]
+                lines += [f"also: &also {{y: {number()}, z: {number()}}}"]
+                lines += ["merged:", f"  x: {number()}", "  <<: [*base, *also]"]
             case _:
                 lines.append(f"{key}:   {number()}")
     return "\n".join(lines) + "\n"
@@ -93,7 +100,7 @@ def confs(draw: st.DrawFn) -> Conf:
     defaults = "\n".join(["defaults:", *order, "  - experiment: null"])
     interpolated = draw(st.sampled_from(["", "i: ${root}\n", "i: ${j.x}\nj: {x: '${root}'}\n"]))
     files = {
-        "config.yaml": f"{defaults}\nroot: 900\n{interpolated}{draw(body)}",
+        "config.yaml": f"{defaults}\nroot: 900\ngone: 901\n{interpolated}{draw(body)}",
         "a/one.yaml": nested + draw(body),
         "a/two.yaml": inner + draw(body),
         "a/sub/x.yaml": draw(body),
@@ -108,10 +115,15 @@ def confs(draw: st.DrawFn) -> Conf:
         st.builds(lambda v, w: f"list=[{v}, {w}]", value, value),
         st.builds(lambda v, w: f"a.m={{n: {v}, new: {{x: {w}}}}}", value, value),
         st.builds(lambda v: f"++deep.a.b={v}", value),
+        st.builds(lambda v, w: f"a={{m: {{n: {v}}}, k: {w}}}", value, value),
+        st.builds(lambda v: f"b={{deep: {{a: {{b: {v}}}}}}}", value),
+        st.builds(lambda v: f"deep={{a: {{b: {v}}}}}", value),
+        st.builds(lambda v: f"root={v}", value),
     )
     chosen = draw(st.lists(st.sampled_from(["a=two", "b=two", "experiment=e"]), unique=True))
     given_values = draw(st.lists(values, max_size=3, unique_by=lambda text: text.partition("=")[0]))
-    return Conf(files, (*chosen, *given_values))
+    last = draw(st.sampled_from([(), ("new=[1, 2]", "new.1=7"), ("~gone",), ("~gone", "gone=5")]))
+    return Conf(files, (*chosen, *given_values, *last))
 
 
 @settings(max_examples=40)
@@ -130,6 +142,33 @@ def test_an_origin_names_the_place_whose_change_changes_the_value(
             after = dict(leaves(conf.changed_at(directory, origin).compose(directory).values))
             assert after[path] == CHANGED, (path, str(origin))
             _from_sources(conf, directory, found, path)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "path", "width"),
+    [
+        (("a={k: 5}",), ("a", "k"), "5"),
+        (("a.m={o: 5}",), ("a", "m", "n"), "1"),
+        (("list=[3, 4]", "list.0=5"), ("list", "0"), "5"),
+        (("~a.k",), ("a", "k"), "~a.k"),
+        (("~a.k", "a.k=5"), ("a", "k"), "5"),
+        ((), ("a", "merged", "x"), "2"),
+        ((), ("a", "merged", "y"), "4"),
+    ],
+)
+def test_what_is_marked(
+    tmp_path: Path, overrides: tuple[str, ...], path: KeyPath, width: str
+) -> None:
+    merged = "base: &base {x: 2, y: 3}\nmerged: {y: 4, <<: *base}\n"
+    conf = Conf(
+        {
+            "config.yaml": "defaults:\n  - a: one\n  - _self_\nlist: [1, 2]\n",
+            "a/one.yaml": f"k: 1\nm: {{n: 1}}\n{merged}",
+        },
+        overrides,
+    )
+    origin = settings_of(conf.compose(tmp_path).composition)[path][-1].value
+    assert origin.text[origin.column - 1 : origin.column - 1 + origin.width] == width
 
 
 def _from_sources(conf: Conf, directory: Path, found: Settings, path: KeyPath) -> None:
@@ -190,3 +229,50 @@ def test_a_choice_is_told_with_its_place(tmp_path: Path) -> None:
     assert str(found[("a", "k")][-1].chosen).endswith("conf/config.yaml:2:8")
     assert found[("b", "k")][-1].choice == "b=two"
     assert str(found[("b", "k")][-1].chosen).endswith("conf/experiment/e.yaml:3:18")
+
+
+@pytest.mark.parametrize("scheme", ["", "pkg://"])
+def test_origins_of_places_that_a_search_path_adds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    package = tmp_path / "places_of_configs"
+    (package / "a").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "a/more.yaml").write_text("k: 7\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    conf = Conf(
+        {
+            "config.yaml": "defaults:\n  - a: one\n  - _self_\n",
+            "a/one.yaml": "k: 1\n",
+        },
+        (f"hydra.searchpath=[{scheme}{package.name}]", "a=more"),
+    )
+    found = settings_of(conf.compose(tmp_path).composition)
+    assert str(found[("a", "k")][-1].value) == "places_of_configs/a/more.yaml:1:4"
+    assert found[("a", "k")][-1].choice == "a=more"
+
+
+def test_a_choice_without_a_group_and_one_in_a_folder(tmp_path: Path) -> None:
+    conf = Conf(
+        {
+            "config.yaml": "defaults:\n  - /a/one@here\n  - experiment: null\n  - _self_\n",
+            "a/one.yaml": "k: 1\n",
+            "experiment/deep/e.yaml": "# @package _global_\nx: 1\n",
+        },
+        ("experiment=deep/e",),
+    )
+    found = settings_of(conf.compose(tmp_path).composition)
+    assert found[("here", "k")][-1].choice == "a/one"
+    assert found[("x",)][-1].choice == "experiment=deep/e"
+    assert str(found[("x",)][-1].chosen) == "override experiment=deep/e"
+
+
+def test_choices_and_items_are_shown(tmp_path: Path) -> None:
+    project = make(tmp_path / "project")
+    answer = answer_of(
+        project,
+        ("config", "--origins", "evaluate.metrics=[f1,accuracy]", "evaluate.metrics.0=recall"),
+    )
+    assert "=lightgbm" in answer.out and "conf/config.yaml:4:12" in answer.out
+    assert "    item 0 from override evaluate.metrics.0=recall\n" in answer.out

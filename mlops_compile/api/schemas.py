@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlops_compile.compiler.json_schema import json_schema, options_of, schema_names
+from mlops_compile.compiler.compose.search_path import config_directory, options_of
+from mlops_compile.compiler.json_schema import json_schema, schema_names
 from mlops_compile.ir.problem import CompileError, problem
-from mlops_compile.ir.resources import resource
 from mlops_compile.store.files import write_atomic
 
 
@@ -36,5 +36,4 @@ def write_schemas(directory: Path, project: Path) -> tuple[str, ...]:
 
 
 def _options(project: Path) -> dict[str, tuple[str, ...]]:
-    own = project / "conf"
-    return options_of((own, resource("conf")) if own.is_dir() else (resource("conf"),))
+    return options_of((str(config_directory(project)),), nested=True)

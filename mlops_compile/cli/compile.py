@@ -26,7 +26,8 @@ def run(call: Call) -> int:
     def compiled(job: Job) -> Compilation:
         if job.point:
             message = "compile takes one config, not a sweep"
-            raise UsageError([problem("usage", message, hint="leave -m out")])
+            hint = "leave -m (or hydra.mode=MULTIRUN) out; a sweep is run by `mlops-compile run -m`"
+            raise UsageError([problem("usage", message, hint=hint)])
         committed = committed_lock(options.file)
         return compile_config(job.config, Path(), refresh=options.refresh, committed=committed)
 

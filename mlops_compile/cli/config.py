@@ -9,7 +9,7 @@ from mlops_compile.cli.show import table
 from mlops_compile.cli.verb import Call
 from mlops_compile.compiler.compose.interpolations import sources_of
 from mlops_compile.compiler.compose.origins import settings_of
-from mlops_compile.ir.origin import Settings
+from mlops_compile.ir.origin import Setting, Settings
 from mlops_compile.ir.value import KeyPath, Map, Value, canonical, dotted, leaves, pretty, thaw
 
 
@@ -49,13 +49,25 @@ def _answer(job: Job, with_origins: bool) -> dict[str, Value]:
 def _origins(job: Job) -> str:
     settings = settings_of(job.config.composition)
     found = list(leaves(job.config.values))
-    rows = [
-        (dotted(path), canonical(value).decode("utf-8"), _place(path, settings))
-        for path, value in found
-    ]
+    rows: list[tuple[str, str, str]] = []
+    notes: list[list[str]] = []
+    told: set[str] = set()
+    for path, value in found:
+        made = settings.get(path, ())
+        if made and made[-1].choice and made[-1].choice not in told:
+            told.add(made[-1].choice)
+            rows.append(_choice(made[-1], path))
+            notes.append([])
+        rows.append((dotted(path), canonical(value).decode("utf-8"), _place(path, settings)))
+        notes.append(_notes(path, settings))
     lines = table(rows, indent="").splitlines()
-    notes = (_notes(path, settings) for path, _ in found)
     return "".join(f"{line}\n{''.join(note)}" for line, note in zip(lines, notes, strict=True))
+
+
+def _choice(made: Setting, path: KeyPath) -> tuple[str, str, str]:
+    """The row of a choice, above the first key that it sets."""
+    group, _, option = made.choice.rpartition("=")
+    return group or dotted(path[:1]), f"={option}", str(made.chosen or "")
 
 
 def _place(path: KeyPath, settings: Settings) -> str:
@@ -69,7 +81,17 @@ def _notes(path: KeyPath, settings: Settings) -> list[str]:
     notes = [
         f"    from {dotted(name)}, {source.value}\n" for name, source in sources_of(path, settings)
     ]
+    notes += [f"    item {name} from {item.value}\n" for name, item in _items(path, settings)]
     return notes + [f"    replaces {old.written} of {old.value}\n" for old in reversed(made[:-1])]
+
+
+def _items(path: KeyPath, settings: Settings) -> list[tuple[str, Setting]]:
+    """The items of a list that were set by themselves, after the list."""
+    own = settings.get(path, ())
+    inner = [(key, made[-1]) for key, made in settings.items() if key[:-1] == path and key]
+    return [
+        (key[-1], made) for key, made in inner if own and made.value.source != own[-1].value.source
+    ]
 
 
 def _row(path: KeyPath, value: Value, settings: Settings) -> Map:
@@ -82,6 +104,8 @@ def _row(path: KeyPath, value: Value, settings: Settings) -> Map:
         row["from"] = tuple(
             Map({"key": dotted(name), "origin": str(source.value)}) for name, source in sources
         )
+    if items := _items(path, settings):
+        row["items"] = tuple(Map({"item": name, "origin": str(item.value)}) for name, item in items)
     if len(made) > 1:
         row["replaced"] = tuple(
             Map({"written": old.written, "origin": str(old.value)}) for old in reversed(made[:-1])

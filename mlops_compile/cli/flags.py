@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.config import CONFIG_NAME, Composition
 from mlops_compile.ir.problem import Problem, UsageError, problem
 
@@ -85,6 +84,7 @@ def in_order(words: Sequence[str]) -> Words:
     """The words of a command line; UsageError where a flag is not known or lacks its value."""
     flags: list[str] = []
     overrides: list[str] = []
+    unknown: list[Problem] = []
     rest = list(words)
     while rest:
         word = rest.pop(0)
@@ -94,7 +94,11 @@ def in_order(words: Sequence[str]) -> Words:
         if not word.startswith("-"):
             overrides.append(word)
             continue
-        name, value = _known(word, rest)
+        try:
+            name, value = _known(word, rest)
+        except UsageError as error:
+            unknown += error.problems
+            continue
         if name in _WITH_VALUE and value is None:
             if not rest:
                 raise UsageError([problem("usage", f"{word} needs a value")])
@@ -104,6 +108,8 @@ def in_order(words: Sequence[str]) -> Words:
             bare = bool(rest) and "=" not in rest[0] and rest[0][:1] not in ("-", "+", "~")
             value = rest.pop(0) if bare else "all"
         flags.append(name if value is None else f"{name}={value}")
+    if unknown:
+        raise UsageError(unknown)
     found = Words(flags=tuple(flags), overrides=tuple(overrides))
     _check(found)
     return found
@@ -115,8 +121,11 @@ def _known(word: str, rest: Sequence[str]) -> tuple[str, str | None]:
     name = _SHORT.get(spelled, spelled)
     if name in LONG and not (equals and name in _ALONE):
         return name, value if equals else None
-    if word[:2] in ("-c", "-p", "-i"):
-        return _SHORT[word[:2]], word[2:]
+    if equals and name in _ALONE:
+        raise UsageError([problem("usage", f"{spelled} takes no value", hint=f"write {spelled}")])
+    for short in ("-cd", "-cp", "-cn", "-c", "-p", "-i"):
+        if word.startswith(short):
+            return _SHORT[short], word.removeprefix(short)
     if word == "--experimental-rerun" or word.startswith("--experimental-rerun="):
         hint = "run a lock again with `mlops-compile run --plan DIRECTORY/plan.lock.json`"
         message = "--experimental-rerun takes Hydra's own record of a job, which is not kept here"
@@ -134,11 +143,14 @@ def _no_such_option(word: str, rest: Sequence[str]) -> Problem:
     if not equals and rest and not rest[0].startswith("-") and "=" not in rest[0]:
         value = rest[0]
     hint = "see --help for the verb's options and --hydra-help for Hydra's"
+    from difflib import get_close_matches  # only on the way to an error
+
     groups = options_of((str(config_directory(Path.cwd())),))
-    if equals or name.partition(".")[0] in groups:
+    near = get_close_matches(name, [flag.lstrip("-") for flag in LONG], n=1, cutoff=0.7)
+    if near and name.partition(".")[0] not in groups:
+        hint = f"did you mean --{near[0]}?"
+    elif equals or name.partition(".")[0] in groups:
         hint = f"if an override is meant, it has no dashes: {name}={value or 'VALUE'}"
-    elif (near := suggest(word, LONG)).startswith("did you mean"):
-        hint = near
     return problem("usage", f"there is no option {word}", hint=hint)
 
 
@@ -153,6 +165,10 @@ def _check(words: Words) -> None:
     if "--resolve" in words.names and not words.names & {"--cfg", "--help"}:
         message = "--resolve says how --cfg and --help print: it needs one of them"
         raise UsageError([problem("usage", message, hint="for example --cfg job --resolve")])
+    if "--package" in words.names and "--cfg" not in words.names:
+        message = "--package says which part --cfg shows: it needs that"
+        hint = f"for example --cfg job --package {words.value('--package')}"
+        raise UsageError([problem("usage", message, hint=hint)])
     if (shown := words.value("--cfg")) not in (None, *_SHOWN):
         hint = f"--cfg takes one of {', '.join(_SHOWN)}"
         raise UsageError([problem("usage", f"there is no config {shown!r} to show", hint=hint)])

@@ -27,11 +27,12 @@ from omegaconf import DictConfig, OmegaConf
 from mlops_compile.cli.flags import Words, in_order
 from mlops_compile.cli.flags import composition as composition_of
 from mlops_compile.cli.problems import say_problems
+from mlops_compile.compiler.compose.chosen import check_files
 from mlops_compile.compiler.compose.config import to_config
 from mlops_compile.compiler.compose.grammar import check_overrides
-from mlops_compile.compiler.compose.guard import guard
 from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.compose.overrides import given_overrides, open_keys
+from mlops_compile.compiler.compose.places import with_places
 from mlops_compile.compiler.compose.refusals import refusals
 from mlops_compile.compiler.compose.search_path import register_groups
 from mlops_compile.compiler.compose.versions import BASE, REPLACE, register_resolver
@@ -67,16 +68,16 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
     `--info`, `--help`). CompileError says what Hydra refuses; a task's errors pass through.
     """
     asked = in_order(words)
-    composition = composition_of(asked)
     project = Path.cwd()
+    composition = with_places(composition_of(asked), project)
     results: list[T] = []
     problems: list[BaseException] = []
     with tempfile.TemporaryDirectory() as nowhere:
         reserve = _Reserver(nowhere if inspect or asked.answered else None)
         try:
             with located(composition), refusals(composition), open_keys():
-                guard(composition.search_path)
                 check_overrides(composition)
+                check_files(composition)
                 given = given_overrides(composition)
                 written = dict(given)
 

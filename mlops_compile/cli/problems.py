@@ -54,6 +54,8 @@ def _lines(found: Problem, sort: str, paint: _Paint) -> list[str]:
     if found.origin is not None:
         gutter = " " * len(str(found.origin.line or " "))
         lines += _marked(found.origin, gutter, paint)
+    if found.note:
+        lines.append(f"{gutter} {paint.blue('=')} {paint.bold('note')}: {visible(found.note)}")
     if found.hint:
         first, *more = visible(found.hint).split("\n")
         lines.append(f"{gutter} {paint.blue('=')} {paint.bold('help')}: {first}")
@@ -63,7 +65,9 @@ def _lines(found: Problem, sort: str, paint: _Paint) -> list[str]:
 
 def _marked(origin: Origin, gutter: str, paint: _Paint) -> list[str]:
     """The place, and its line with the part that is meant marked below."""
-    place = str(origin) if origin.line or not origin.text else "override"
+    place = (
+        visible(str(origin)).replace("\n", " ") if origin.line or not origin.text else "override"
+    )
     lines = [f"{gutter}{paint.blue('-->')} {place}"]
     if not origin.text or not origin.column:
         return lines
@@ -81,7 +85,7 @@ def _marked(origin: Origin, gutter: str, paint: _Paint) -> list[str]:
 
 def _window(origin: Origin) -> tuple[str, int]:
     """The part of a long line around the mark, and the mark's column in it."""
-    text, column = origin.text.rstrip("\r\n"), origin.column
+    text, column = origin.text.rstrip("\r\n").replace("\n", " "), origin.column
     if len(text) <= _WIDEST:
         return text, column
     start = max(0, column - 1 - _WIDEST // 3)
@@ -115,6 +119,7 @@ def _value(found: Problem) -> Map:
             "key": dotted(found.where),
             "message": found.message,
             "help": found.hint,
+            "note": found.note,
             "origin": place,
         }
     )

@@ -1,4 +1,4 @@
-"""How things look on a terminal: problems, effects, progress."""
+"""How things look on a terminal: tables, effects, progress."""
 
 # rich is imported only where a terminal is written to: plain lines need nothing of it.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from mlops_compile.compiler.read import VARIANTS
@@ -64,17 +63,6 @@ def json_schema(name: str, options: Mapping[str, Sequence[str]]) -> str:
     head = {"$schema": _DRAFT, "title": f"mlops_compile: {name}", "description": doc}
     definitions = {"open": _OPEN, "chain": _chain()}
     return pretty(freeze({**head, **found, "definitions": definitions}))
-
-
-def options_of(directories: Sequence[Path]) -> dict[str, tuple[str, ...]]:
-    """The options of each group in some conf/ directories."""
-    found: dict[str, set[str]] = {}
-    for file in (file for place in directories for file in place.rglob("*.yaml")):
-        place = next(item for item in directories if file.is_relative_to(item))
-        group = str(file.parent.relative_to(place))
-        if group != ".":
-            found.setdefault(group, set()).add(file.stem)
-    return {group: tuple(sorted(names)) for group, names in sorted(found.items())}
 
 
 def _group(group_type: type[Any]) -> Json:

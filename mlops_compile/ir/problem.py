@@ -13,7 +13,8 @@ from mlops_compile.ir.value import KeyPath, dotted
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One thing that is wrong. `code` is a name of `CODES`, `where` the key (may be empty);
-    `by_key`: the key is marked, not the value, whatever the code says."""
+    `by_key`: the key is marked, not the value, whatever the code says; `note`: where a value comes
+    from that an interpolation takes."""
 
     code: str
     where: KeyPath = ()
@@ -21,6 +22,7 @@ class Problem:
     hint: str = ""
     origin: Origin | None = None
     by_key: bool = False
+    note: str = ""
 
     def __post_init__(self) -> None:
         if self.code not in CODES:

@@ -12,6 +12,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.default_element import ResultDefault
 
 from mlops_compile.compiler.compose.marks import config_file, file_node, node_origin
+from mlops_compile.compiler.compose.overrides import options_in, parsed
 from mlops_compile.ir.origin import Origin
 
 
@@ -38,15 +39,15 @@ class Choices:
                 found[entry.config_path] = (entry.choice, entry.origin)
         choosing = set()
         for text in overrides:
-            group, equals, option = text.lstrip("+~").partition("=")
-            group = group.partition("@")[0]
-            if not loader.list_groups(group) and not loader.get_group_options(group):
+            override = parsed(text)
+            if override is None or isinstance(override.value(), dict):
+                continue  # a map sets values
+            group = override.key_or_group
+            if not loader.repository.group_exists(group):
                 continue
             choosing.add(text)
-            path = f"{group}/{option}"
-            if equals:
-                origin = Origin(source=f"override {text}", column=1, width=len(text), text=text)
-                found[path] = (f"{group}={option}", origin)
+            for option in () if override.is_delete() else options_in(override, ()):
+                found[f"{group}/{option}"] = (f"{group}={option}", Origin.of_override(text))
         return cls(found=found, overrides=frozenset(choosing))
 
     def get(self, config_path: str) -> tuple[str, Origin | None]:
@@ -72,7 +73,7 @@ class Entry:
 
     @property
     def choice(self) -> str:
-        return f"{self.group}={self.option}"
+        return f"{self.group}={self.option}" if self.group else self.option
 
 
 def defaults_of(loader: ConfigLoaderImpl, config_path: str) -> tuple[Any, Any, Path] | None:
@@ -105,7 +106,8 @@ def entries_of(loader: ConfigLoaderImpl, config_path: str) -> Iterator[Entry]:
         elif isinstance(item, yaml.ScalarNode) and item.value != "_self_":
             origin = node_origin(item, file, lines)
             name = str(item.value)
-            path = name[1:] if name.startswith("/") else f"{own_group}/{name}".lstrip("/")
+            bare = name.partition("@")[0]
+            path = bare[1:] if bare.startswith("/") else f"{own_group}/{bare}".lstrip("/")
             yield Entry(group="", option=path, origin=origin, group_origin=origin, written=name)
 
 

@@ -12,17 +12,17 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from mlops_compile.compiler.compose.chosen import check_files
 from mlops_compile.compiler.compose.grammar import check_overrides
-from mlops_compile.compiler.compose.guard import guard
 from mlops_compile.compiler.compose.missing import no_self
 from mlops_compile.compiler.compose.origins import located, places_of
 from mlops_compile.compiler.compose.overrides import given_overrides, open_keys
+from mlops_compile.compiler.compose.places import with_places
 from mlops_compile.compiler.compose.purity import impure, unfrozen
 from mlops_compile.compiler.compose.refusals import refusals
 from mlops_compile.compiler.compose.resolving import unresolved
 from mlops_compile.compiler.compose.search_path import (
     config_directory,
-    register_groups,
 )
 from mlops_compile.compiler.compose.versions import BASE
 from mlops_compile.compiler.upgrade import upgrade
@@ -36,17 +36,17 @@ def compose(overrides: tuple[str, ...], project: Path, config_name: str = CONFIG
 
     CompileError says in a sentence what Hydra refuses.
     """
-    register_groups()
     directory = str(config_directory(project))
     composition = Composition(
         config_name=config_name, search_path=(directory,), overrides=overrides
     )
+    composition = with_places(composition, project)
     before = HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
     try:
         with located(composition), refusals(composition), open_keys():
-            guard(composition.search_path)
             check_overrides(composition)
+            check_files(composition)
             given = [text for text, _ in given_overrides(composition)]
             with initialize_config_dir(directory, **BASE):
                 composed = hydra_compose(config_name, overrides=given, return_hydra_config=True)
@@ -61,8 +61,10 @@ def compose(overrides: tuple[str, ...], project: Path, config_name: str = CONFIG
 
 def to_config(config: DictConfig, composition: Composition) -> Config:
     """Resolved plain values of a composed config, without `hydra`, in today's format."""
-    if problems := tuple(impure(config, composition.search_path)):
-        raise CompileError(problems)
+    if problems := tuple(impure(config, composition)):
+        told = {found.where for found in problems}
+        others = (found for found in unresolved(config) if found.where not in told)
+        raise CompileError((*problems, *others))
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     except (OmegaConfBaseException, RecursionError):

@@ -8,20 +8,26 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override
 from hydra.errors import HydraException
 
-from mlops_compile.compiler.compose.overrides import bare_keys, shuffled
+from mlops_compile.compiler.compose.missing import wrong_choices
+from mlops_compile.compiler.compose.overrides import bare_keys, options_in, parsed, shuffled
 from mlops_compile.compiler.compose.search_path import options_of
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import CompileError, Problem
 
-_KEY = re.compile(r"[+~]*[\w.$/@:-]*\Z")
-_NAME = re.compile(r"[\w$/@:-]+\Z")
+_KEY = re.compile(r"[+~]*([\w$/@:-]*|[\w.$-]+|[\w$/-]+@[\w.$:-]+)\Z", re.ASCII)
+_NAME = re.compile(r"[\w$-]+\Z", re.ASCII)
+_MAP_KEY = re.compile(r"""[{,]\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*:""")
+_CALL = re.compile(r"(\w+)\(")
 _QUOTABLE = re.compile(r'([{\[,:]\s*)([<>]=?[^,{}\[\]"\']*[^\s,{}\[\]"\'])')
+_IN_A_FILE = "write it in a file of conf/"
+_LONGEST = 250  # as a file's name, with .yaml behind it
 _SQL = re.compile(r"\s*(select|with)\s", re.I)
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 
@@ -32,18 +38,20 @@ def check_overrides(composition: Composition) -> None:
     options = options_of(composition.search_path) if texts else {}
     found = [item for text in _joined(texts) for item in _refused(text, texts, options)]
     if problems := [*found, *shuffled(texts)]:
-        raise CompileError(problems)
+        told = {found.origin.text for found in problems if found.origin is not None}
+        rest = tuple(text for text in texts if text not in told)
+        raise CompileError((*problems, *wrong_choices(replace(composition, overrides=rest))))
 
 
 def sweeps(composition: Composition) -> Iterator[Problem]:
     """Overrides that ask for many configs, for where one is composed."""
     options = options_of(composition.search_path)
     for text in composition.overrides:
-        parsed = _parsed(text)
-        if parsed is not None and parsed.is_sweep_override():
+        override = parsed(text)
+        if override is not None and override.is_sweep_override():
             message = "asks for many configs, and one is composed here"
             begin = len(text.partition("=")[0]) + 1
-            hint = _one_of(parsed, text, options)
+            hint = _one_of(override, text, options)
             yield _problem("override", message, hint, text, begin, len(text))
 
 
@@ -64,42 +72,53 @@ def _joined(texts: tuple[str, ...]) -> Iterator[str]:
 def _refused(
     text: str, words: tuple[str, ...], options: Mapping[str, tuple[str, ...]]
 ) -> Iterator[Problem]:
-    parsed = _parsed(text)
+    override = parsed(text)
     key, equals, value = text.partition("=")
     if not key.strip():
         message = "there is no key in front of the =" if equals else "an override is empty"
         yield _problem("override", message, "write KEY=VALUE", text, 0, len(text))
         return
-    if parsed is not None and text not in words and not re.search(r"\s=|=\s", text):
+    if override is not None and text not in words and not re.search(r"\s=|=\s", text):
         begin = text.index(" ")
         message = "the shell parts this at its spaces"
         hint = f"put the whole in quotes: {_shell(text)}"
         yield _problem("override", message, hint, text, begin, begin + 1)
         return
-    if parsed is None or re.search(r"\s=|=\s", key + equals + value[:1]):
+    if override is None or re.search(r"\s=|=\s", key + equals + value[:1]):
         message, hint, begin, end = _diagnosis(text, options)
         yield _problem("override", message, hint, text, begin, end)
         return
-    if key in options and parsed.value() is None and not parsed.is_delete():
+    names = (*key.split("/"), *(value.split("/") if key in options else ()))
+    if long := [name for name in names if len(name.encode("utf-8", "replace")) > _LONGEST]:
+        begin = text.index(long[0])
+        message = f"a name of {len(long[0])} characters: none is that long"
+        hint = f"a name has at most {_LONGEST} bytes"
+        yield _problem("override", message, hint, text, begin, begin + len(long[0]))
+        return
+    group = override.key_or_group
+    if group in options and override.value() in (None, "") and not override.is_delete():
+        key = group
+        begin = text.index("=") + 1
         message = f"the group {key} needs an option"
         hint = f"the group has: {', '.join(options[key])}"
         if key == "experiment":
             hint = "leave it out for no experiment"
-        yield _problem("no-option", message, hint, text, len(key) + 1, len(text))
+        yield _problem("no-option", message, hint, text, begin, len(text))
+    elif isinstance(override.value(), IntervalSweep):
+        message = "an interval is for sweepers that search; here a sweep is a list of points"
+        hint = "write range(START,STOP,STEP) or choice(A,B)"
+        yield _problem("override", message, hint, text, text.index("=") + 1, len(text))
+    elif isinstance(override.value(), Glob) and not options_in(override, options.get(group, ())):
+        message = f"no option of {group} is like this" if group in options else "this is no group"
+        hint = f"the group has: {', '.join(options[group])}" if group in options else ""
+        yield _problem("no-option", message, hint, text, text.index("=") + 1, len(text))
 
 
-def _parsed(text: str) -> Override | None:
-    try:
-        return OverridesParser.create().parse_override(bare_keys(text))
-    except HydraException:
-        return None
-
-
-def _one_of(parsed: Override, text: str, options: Mapping[str, tuple[str, ...]]) -> str:
+def _one_of(override: Override, text: str, options: Mapping[str, tuple[str, ...]]) -> str:
     """What to write in place of a sweep."""
     key, _, value = text.partition("=")
     hint = f"to run each: mlops-compile run -m {shlex.quote(text)}"
-    if isinstance(parsed.value(), ChoiceSweep) and not value.startswith("choice"):
+    if isinstance(override.value(), ChoiceSweep) and not value.startswith("choice"):
         meant = _shell(f"{key}=[{value}]")
         if key == "experiment":
             hint += f"\nto use all at once: {meant}"
@@ -124,21 +143,52 @@ def _diagnosis(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, 
     begin = len(key) + 1
     if opened := _left_open(value):
         position, what = opened
+        if what == "{" and value[:position].endswith("$"):
+            hint = "close it with }, or write \\${ if no interpolation is meant"
+            return "this ${ is not closed", hint, begin + position - 1, len(text)
         hint = "close it; a word that holds spaces needs quotes of the shell around it"
         return f"this {what} is not closed", hint, begin + position, begin + position + 1
     if value.rstrip().endswith(","):
         place = begin + value.rstrip().rfind(",")
         hint = f"leave it out: {_shell(text.rstrip(', '))}"
         return "the override ends in a comma", hint, place, place + 1
+    if name := next((m for m in _MAP_KEY.finditer(value) if _unholdable(m[1])), None):
+        message = "the command line cannot hold this name"
+        return message, _IN_A_FILE, begin + name.start(1), begin + name.end(1)
+    if (call := _CALL.match(value)) and (wrong := _call(text, call[1])):
+        return (*wrong, begin, begin + len(call[1]))
     place = begin + _stops(text, value)
     meant = f'{key}="{value}"' if value[:1] not in ("{", "[") else _QUOTABLE.sub(r'\1"\2"', text)
     hint = "put quotes around what holds commas, brackets, colons or comparisons"
-    if '"' not in value and _parsed(meant) is not None:
+    if '"' not in value and parsed(meant) is not None:
         hint = f"put it in quotes, and the whole in quotes of the shell: {_shell(meant)}"
     if _SQL.match(value):
         where = key.rpartition(".")[2]
         hint += f"\na long text is better kept in a file of conf/: `{where}: |` and lines below it"
     return "this cannot be parsed from here on", hint, place, place + 1
+
+
+def _unholdable(quoted: str) -> bool:
+    """Whether a quoted key of a map is one that the grammar cannot hold."""
+    return parsed(f"x={{{quoted}: 1}}") is None
+
+
+def _call(text: str, name: str) -> tuple[str, str] | None:
+    """What is wrong with a call of a function of the grammar: message and hint."""
+    parser = OverridesParser.create()
+    known = tuple(sorted(parser.functions.functions))
+    key, _, value = text.partition("=")
+    quoted = f'{key}="{value}"'
+    as_text = f"for a text: {_shell(quoted)}"
+    if name not in known:
+        return f"there is no function {name}", f"functions: {', '.join(known)}\n{as_text}"
+    try:
+        parser.parse_override(bare_keys(text))
+    except HydraException as error:
+        said = str(error).splitlines()[0]
+        if " while evaluating " in said:
+            return f"{name} is not called so: {said.rpartition(': ')[2]}", as_text
+    return None
 
 
 def _no_equals(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, str, int, int]:
@@ -152,6 +202,12 @@ def _no_equals(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, 
             len(key),
             len(key) + 1,
         )
+    if text.startswith("~"):
+        message = "a key on the command line has letters, digits and _ only"
+        return message, "take it out of its file in conf/", max(text.rfind(".") + 1, 1), end
+    group, _, option = text.removesuffix(".yaml").removeprefix("conf/").rpartition("/")
+    if option in options.get(group, ()):
+        return message, f"write {group}={option}", 0, end
     if groups := [group for group, names in options.items() if text in names]:
         return message, f"write {' or '.join(f'{group}={text}' for group in groups)}", 0, end
     if text.endswith((".yaml", ".yml")):
@@ -172,13 +228,17 @@ def _bad_key(key: str, value: str) -> tuple[str, str, int, int]:
     bad = next((n for n, part in enumerate(parts) if not _NAME.match(part.lstrip("+~"))), 0)
     begin = len(".".join(parts[:bad])) + (1 if bad else 0)
     name = parts[bad].strip("\"'")
+    if item := re.match(r"(\w+)\[(\d+)\]\Z", name):
+        path = ".".join([*parts[:bad], item[1], item[2], *parts[bad + 1 :]])
+        hint = f"write {_shell(f'{path}={value}')}"
+        return "an item of a list is named behind a dot", hint, begin, begin + len(parts[bad])
     inner = value
     for part in reversed(parts[bad + 1 :]):
         inner = f"{{{part}: {inner}}}"
     message = "a key on the command line has letters, digits and _ only"
-    hint = "write it in a file of conf/"
-    if bad:
-        meant = f'{".".join(parts[:bad])}={{"{name}": {inner}}}'
+    hint = _IN_A_FILE
+    meant = f'{".".join(parts[:bad])}={{"{name}": {inner}}}'
+    if bad and parsed(meant) is not None:
         hint = f"write a map, which is merged into what is there: {_shell(meant)}"
     return message, hint, begin, begin + len(parts[bad])
 
@@ -222,7 +282,5 @@ def _shell(text: str) -> str:
 
 
 def _problem(code: str, message: str, hint: str, text: str, begin: int, end: int) -> Problem:
-    origin = Origin(
-        source=f"override {text}", column=begin + 1, width=max(end - begin, 1), text=text
-    )
+    origin = Origin.of_override(text, begin, max(end, begin + 1))
     return Problem(code=code, message=message, hint=hint, origin=origin)

@@ -2,42 +2,67 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from mlops_compile.compiler.compose.marks import file_node
-from mlops_compile.compiler.compose.search_path import config_files, shown_path
+from mlops_compile.compiler.compose.marks import file_node, node_origin
+from mlops_compile.compiler.compose.search_path import not_a_file, shown_path
 from mlops_compile.ir.origin import Origin
-from mlops_compile.ir.problem import CompileError, Problem
+from mlops_compile.ir.problem import Problem
 
 MOST_BYTES = 1_000_000
 MOST_NODES = 50_000
+_NO_SPACE = re.compile(r"([\w.-]+):(\S+)\Z")
 
 
-def guard(search_path: tuple[str, ...]) -> None:
-    """CompileError for every file of a project's search path that is far too large, or whose
-    aliases unfold to that: Hydra would read it for minutes, or until memory ends."""
-    if found := [item for file in config_files(search_path) for item in _refused(file)]:
-        raise CompileError(found)
+def refused(file: Path) -> Iterator[Problem]:
+    """Why what stands in the place of a config file is none: no file, far too large or unfolding
+    to that (Hydra would read it for minutes, or until memory ends), or not a map."""
+    name = shown_path(str(file))
+    if what := not_a_file(file):
+        yield _problem("no-option", f"this is {what}", "a config is a file", Origin(source=name))
+        return
+    try:
+        yield from _content(file)
+    except OSError as error:
+        message = f"the file cannot be read: {error.strerror}"
+        yield _problem("no-option", message, "", Origin(source=name))
 
 
-def _refused(file: Path) -> Iterator[Problem]:
+def _content(file: Path) -> Iterator[Problem]:
     size = file.stat().st_size
     if size > MOST_BYTES:
         message = f"{size / 1e6:.1f} MB is no config: a config file has at most 1 MB"
         hint = "data belongs into a data file that data.source names"
         yield _too_large(file, 0, message, hint)
         return
-    data = file.read_bytes()
-    if b"&" not in data or b"*" not in data:
-        return
     try:
         node = file_node(file)
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         return  # Hydra's own reading tells of it
+    if node is None or (isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null")):
+        return
+    if not isinstance(node, yaml.MappingNode):
+        what, hint = "single value", "write KEY: VALUE"
+        if isinstance(node, yaml.SequenceNode):
+            what, hint = "list", "its keys stand without dashes"
+        elif match := _NO_SPACE.match(node.value):
+            hint = f"a key needs a space behind its colon: {match[1]}: {match[2]}"
+        origin = node_origin(node, file, file.read_text("utf-8").splitlines())
+        message = f"the file holds a {what}, and a config is a map"
+        yield _problem("wrong-type", message, hint, origin)
+        return
+    lines = file.read_text("utf-8").splitlines()
+    for key in _no_keys(node, set()):
+        message = "YAML reads this key as null"
+        hint = "put it in quotes"
+        if isinstance(key, yaml.CollectionNode):
+            message, hint = "a key is a text, not a list or map", "write KEY: VALUE"
+        yield _problem("key", message, hint, node_origin(key, file, lines))
     count = _Count()
     nodes = count.of(node)
     if count.circle is not None:
@@ -48,9 +73,26 @@ def _refused(file: Path) -> Iterator[Problem]:
         yield _too_large(file, 0, message, "write out what is meant, with fewer aliases")
 
 
+def _no_keys(node: Any, seen: set[int]) -> Iterator[Any]:
+    """Keys of maps that can be none."""
+    if not isinstance(node, yaml.CollectionNode) or id(node) in seen:
+        return
+    seen.add(id(node))
+    for item in node.value:
+        if isinstance(node, yaml.MappingNode):
+            if isinstance(item[0], yaml.CollectionNode) or item[0].tag.endswith(":null"):
+                yield item[0]
+            item = item[1]
+        yield from _no_keys(item, seen)
+
+
 def _too_large(file: Path, line: int, message: str, hint: str) -> Problem:
     origin = Origin(source=shown_path(str(file)), line=line or 1)
-    return Problem(code="too-large", message=message, origin=origin, hint=hint)
+    return _problem("too-large", message, hint, origin)
+
+
+def _problem(code: str, message: str, hint: str, origin: Origin) -> Problem:
+    return Problem(code=code, message=message, hint=hint, origin=origin)
 
 
 class _Count:

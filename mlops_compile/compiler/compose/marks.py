@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigSource
 
-from mlops_compile.compiler.compose.overrides import bare_keys
-from mlops_compile.compiler.compose.search_path import shown_path
+from mlops_compile.compiler.compose.overrides import parsed
+from mlops_compile.compiler.compose.search_path import file_in, shown_path
 from mlops_compile.ir.origin import Origin, Setting
 from mlops_compile.ir.value import KeyPath
 
+_MERGE = "tag:yaml.org,2002:merge"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
     """Settings of one text in order. `replaced` are the keys whose earlier content is gone, not
-    merged (lists and scalars); `deleted` those that an override takes away."""
+    merged (lists and scalars)."""
 
     file: str
     settings: tuple[tuple[KeyPath, Setting], ...] = ()
     replaced: frozenset[KeyPath] = frozenset()
-    deleted: tuple[KeyPath, ...] = ()
 
     def below(self, package: KeyPath, choice: str, chosen: Origin | None) -> Marks:
         """The same at a package, with what chose the file."""
@@ -42,14 +44,30 @@ class Marks:
         )
 
 
-def config_file(loader: ConfigLoaderImpl, config_path: str) -> Path | None:
-    """The file that a config path (`data/iris`) is read from; None if it is not a file."""
+def found_file(loader: ConfigLoaderImpl, config_path: str) -> Path | None:
+    """What stands where the file of a config path (`data/iris`) belongs; maybe no file."""
     for source in loader.get_sources():
-        if source.scheme() == "file":
-            file = Path(source.path) / f"{config_path.removesuffix('.yaml')}.yaml"
-            if file.is_file():
-                return file
+        place = _directory(source)
+        if place is not None and os.path.lexists(file := file_in(place, config_path)):
+            return file
     return None
+
+
+def _directory(source: ConfigSource) -> Path | None:
+    """The directory of a source: that of a package too, where it is one; not Hydra's own."""
+    if source.scheme() == "file":
+        return Path(source.path)
+    if source.scheme() != "pkg" or source.provider == "hydra" or not source.available():
+        return None
+    package, _, below = source.path.partition("/")
+    place = files(package)
+    return place / below if isinstance(place, Path) else None
+
+
+def config_file(loader: ConfigLoaderImpl, config_path: str) -> Path | None:
+    """The file that a config path is read from; None if it is not a file."""
+    file = found_file(loader, config_path)
+    return file if file is not None and file.is_file() else None
 
 
 def file_node(file: Path) -> Any:
@@ -86,7 +104,7 @@ class _Walk:
     replaced: set[KeyPath] = field(default_factory=set)
 
     def pairs(self, pairs: list[tuple[Any, Any]], path: KeyPath) -> None:
-        for key, value in pairs:
+        for key, value in _flat(pairs):
             if not isinstance(key, yaml.ScalarNode):
                 continue
             place = (*path, str(key.value))
@@ -110,6 +128,18 @@ class _Walk:
         return node_origin(node, self.file, self.lines)
 
 
+def _flat(pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """The keys of a map with those of the maps that `<<` merges into it, as YAML does."""
+    own = [(key, value) for key, value in pairs if key.tag != _MERGE]
+    for key, value in pairs:
+        if key.tag == _MERGE:
+            for item in value.value if isinstance(value, yaml.SequenceNode) else (value,):
+                names = {known.value for known, _ in own}
+                inner = _flat(item.value) if isinstance(item, yaml.MappingNode) else []
+                own = [pair for pair in inner if pair[0].value not in names] + own
+    return own
+
+
 def node_origin(node: Any, file: Path, lines: list[str]) -> Origin:
     """A node's place; of one that goes over several lines, the first."""
     start, end = node.start_mark, node.end_mark
@@ -124,36 +154,58 @@ def node_origin(node: Any, file: Path, lines: list[str]) -> Origin:
     )
 
 
+def scalars(node: Any) -> Iterator[Any]:
+    """Every key and value inside of a node; nothing of an empty file."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from scalars(key)
+            yield from scalars(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from scalars(item)
+    elif node is not None:
+        yield node
+
+
 def override_marks(text: str) -> Marks:
     """The marks of an override; none where it does not parse."""
-    try:
-        parsed = OverridesParser.create().parse_override(bare_keys(text))
-    except HydraException:
+    override = parsed(text)
+    if override is None:
         return Marks(file="")
-    path = tuple(parsed.key_or_group.split("."))
-    if parsed.is_delete():
-        return Marks(file="", deleted=(path,))
+    path = tuple(override.key_or_group.split("."))
+    if override.is_delete():
+        taken = Origin.of_override(text)
+        setting = Setting(key=taken, value=taken, written="", removed=True)
+        return Marks(file="", settings=((path, setting),))
     equals = text.find("=")
     begin = text.rfind(".", 0, equals) + 1 if len(path) > 1 else len(text) - len(text.lstrip("+"))
-    key = _part(text, begin, equals)
-    value = parsed.value()
+    key = Origin.of_override(text, begin, equals)
+    value = override.value()
     settings = [
         (
             path,
-            Setting(key=key, value=_part(text, equals + 1, len(text)), written=text[equals + 1 :]),
+            Setting(
+                key=key,
+                value=Origin.of_override(text, equals + 1, len(text)),
+                written=text[equals + 1 :],
+            ),
         )
     ]
     _mark_value(text, equals + 1, value, path, settings)
-    merged = isinstance(value, dict)
+    merged = set(_maps(value, path))
     return Marks(
         file="",
         settings=tuple(settings),
-        replaced=frozenset(place for place, _ in settings if not merged or place != path),
+        replaced=frozenset(place for place, _ in settings if place not in merged),
     )
 
 
-def _part(text: str, begin: int, end: int) -> Origin:
-    return Origin(source=f"override {text}", column=begin + 1, width=max(end - begin, 0), text=text)
+def _maps(value: object, path: KeyPath) -> Iterator[KeyPath]:
+    """The maps of an override, which are merged into what is there; not those in lists."""
+    if isinstance(value, dict):
+        yield path
+        for name, item in value.items():
+            yield from _maps(item, (*path, str(name)))
 
 
 def _mark_value(
@@ -165,7 +217,7 @@ def _mark_value(
         for position, item in enumerate(value):
             begin += len(text[begin:]) - len(text[begin:].lstrip(" ,"))
             end = _inner_end(text, begin)
-            part = _part(text, begin, end)
+            part = Origin.of_override(text, begin, end)
             place = (*path, str(position))
             settings.append((place, Setting(key=part, value=part, written=text[begin:end])))
             _mark_value(text, begin, item, place, settings)
@@ -177,7 +229,10 @@ def _mark_value(
             start, end = found.span(1) if found else (begin, begin)
             begin = found.end() if found else begin
             inner = _inner_end(text, begin)
-            origin, held = _part(text, start, end), _part(text, begin, inner)
+            origin, held = (
+                Origin.of_override(text, start, end),
+                Origin.of_override(text, begin, inner),
+            )
             place = (*path, str(name))
             settings.append((place, Setting(key=origin, value=held, written=text[begin:inner])))
             _mark_value(text, begin, item, place, settings)

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import yaml
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.object_type import ObjectType
 
-from mlops_compile.compiler.compose.choices import Entry, defaults_of, entries_of
-from mlops_compile.compiler.compose.marks import config_file, node_origin
+from mlops_compile.compiler.compose.choices import Entry, defaults_of
+from mlops_compile.compiler.compose.chosen import Chosen
+from mlops_compile.compiler.compose.marks import node_origin
+from mlops_compile.compiler.compose.overrides import parsed
 from mlops_compile.compiler.compose.search_path import (
     directories_of,
     loader_of,
-    options_of,
     shown_path,
 )
-from mlops_compile.compiler.suggest import suggest
+from mlops_compile.compiler.suggest import nearest, suggest
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem
+from mlops_compile.ir.schema import declared
 
 _DATA = re.compile(r".*\.(csv|tsv|txt|parquet|jsonl?|gz)\Z")
 
@@ -31,87 +33,88 @@ def wrong_choices(composition: Composition) -> tuple[Problem, ...]:
 
 
 class _Lists:
-    """The defaults lists that a config is composed of, as far as their files can be found."""
+    """The defaults lists that a config is composed of."""
 
     def __init__(self, composition: Composition) -> None:
         self._path = composition.search_path
-        self._loader: ConfigLoaderImpl = loader_of(composition.search_path)
-        self._options = options_of(composition.search_path)
-        self._name = composition.config_name
-        self._typed = {
-            entry.group: entry for text in composition.overrides for entry in self._of(text)
-        }
-        self._files = [composition.config_name]
-        self._entries: list[Entry] = []
-        for name in self._files:
-            if name in (self._name,) or self._loader.repository.config_exists(name):
-                self._entries += entries_of(self._loader, name)
-            for entry in self.chosen():
-                if entry.config_path not in self._files:
-                    self._files.append(entry.config_path)
-
-    def _of(self, text: str) -> Iterator[Entry]:
-        key, equals, option = text.lstrip("+").partition("=")
-        group = key.partition("@")[0]
-        known = group in self._options or self._loader.list_groups(group)
-        if not equals or text[0] == "~" or not (known or "/" in group):
-            return
-        begin = text.index("=") + 1
-        source = f"override {text}"
-        name = Origin(source=source, column=1, width=begin - 1, text=text)
-        for part in option.strip("[]").split(","):
-            place = text.index(part, begin) if part else begin
-            origin = Origin(source=source, column=place + 1, width=len(part), text=text)
-            option = part.strip().removesuffix(".yaml")
-            added = text.startswith("+")
-            yield Entry(
-                group=group,
-                option=option,
-                origin=origin,
-                group_origin=name,
-                overrides=not added,
-                written=text,
-            )
-
-    def chosen(self) -> list[Entry]:
-        """The entries that count: of the command line, then of `override`, then the others."""
-        over = {entry.group: entry for entry in self._entries if entry.overrides}
-        over.update(self._typed)
-        plain = [entry for entry in self._entries if not entry.overrides]
-        kept = [entry for entry in plain if not entry.group or entry.group not in over]
-        return [entry for entry in (*kept, *over.values()) if entry.option]
+        self._overrides = composition.overrides
+        self._all = Chosen(composition)
+        self._loader = self._all.loader
+        self._options = self._all.options
+        self._entries = self._all.entries
 
     def problems(self) -> Iterator[Problem]:
-        for name in self._files:
-            if (found := self._no_list(name)) is not None:
-                yield found
+        for name in self._all.names:
+            yield from self._entries_of(name)
         plain = [entry for entry in self._entries if not entry.overrides]
         for number, entry in enumerate(plain):
             if entry.group and any(entry.group == other.group for other in plain[:number]):
                 if entry.group_origin != plain[number - 1].group_origin:
                     yield self._twice(entry)
+        yield from self._near_groups()
         groups = {entry.group for entry in plain}
-        for entry in self._typed.values():
+        for entry in (entries[0] for entries in self._all.typed.values()):
             if entry.written.startswith("+") and entry.group in groups:
                 message = f"the group {entry.group} is in the defaults list already"
                 hint = f"leave the + out: {entry.written.lstrip('+')}"
                 yield _problem("compose", message, hint, entry.group_origin)
+            elif not entry.written.startswith("+") and (found := self._no_such_package(entry)):
+                yield found
         for entry in self._entries:
             if entry.overrides and entry.group not in groups:
                 yield self._overrides_nothing(entry, groups)
-        for entry in self.chosen():
+        for entry in self._all.chosen():
             if entry.overrides and entry.group not in groups and "hydra/" not in entry.group:
                 continue  # told of above
             if not self._loader.repository.config_exists(entry.config_path):
                 yield self._missing(entry)
 
-    def _no_list(self, name: str) -> Problem | None:
-        """A `defaults` that is not a list."""
-        found = defaults_of(self._loader, name)
-        if found is None or isinstance(found[1], yaml.SequenceNode):
+    def _no_such_package(self, entry: Entry) -> Problem | None:
+        """That an override names a package (`model@main=ridge`) at which no list has the group."""
+        key = entry.written.partition("=")[0]
+        package = key.partition("@")[2]
+        listed = [item for item in self._entries if item.group == entry.group]
+        if not package or any(item.written.partition("@")[2] == package for item in listed):
             return None
+        message = f"no defaults list has {key}"
+        hint = f"to add it: +{entry.written}"
+        if listed:
+            hint = f"write {listed[0].written.lstrip('/')}={entry.option}; {hint}"
+        return _problem("compose", message, hint, entry.group_origin)
+
+    def _near_groups(self) -> Iterator[Problem]:
+        """Overrides of a key that is no group, and nearly one."""
+        from mlops_compile.compiler.spec import Spec  # only on the way to an error
+
+        known = {*self._options, *(item.name for item in declared(Spec))}
+        for text in self._overrides:
+            override = parsed(text)
+            key = "" if override is None else override.key_or_group
+            if override is None or override.is_delete() or not key.isidentifier():
+                continue
+            if key not in known and (near := nearest(key, tuple(self._options))):
+                begin = text.index(key)
+                origin = Origin.of_override(text, begin, begin + len(key))
+                yield _problem("unknown-key", f"there is no group {key}", near, origin)
+
+    def _entries_of(self, name: str) -> Iterator[Problem]:
+        """Entries of a defaults list that are none, or stand where they cannot."""
+        found = defaults_of(self._loader, name)
+        if found is None:
+            return
         key, value, file = found
-        origin = node_origin(key, file, file.read_text("utf-8").splitlines())
+        lines = file.read_text("utf-8").splitlines()
+        if not isinstance(value, yaml.SequenceNode):
+            yield self._no_list(key, value, node_origin(key, file, lines))
+            return
+        for number, item in enumerate(value.value):
+            others = value.value[:number], value.value[number + 1 :]
+            if (wrong := _wrong_entry(item, name, *others)) is not None:
+                node, message, hint = wrong
+                yield _problem("compose", message, hint, node_origin(node, file, lines))
+
+    def _no_list(self, key: Any, value: Any, origin: Origin) -> Problem:
+        """A `defaults` that is not a list."""
         hint = "begin each entry with a dash"
         if isinstance(value, yaml.MappingNode) and value.value:
             first, option = value.value[0]
@@ -144,7 +147,7 @@ class _Lists:
             else:
                 hint = "an entry is GROUP: OPTION, or the name of a file in conf/"
             return _problem("no-option", message, hint, entry.origin)
-        names = self._options.get(entry.group) or tuple(self._loader.get_group_options(entry.group))
+        names = self._names(entry.group)
         if not names:
             message = f"there is no group {entry.group}"
             hint = suggest(entry.group, tuple(self._options), "groups")
@@ -156,8 +159,25 @@ class _Lists:
             hint += f"; another {what} comes with a plugin of Hydra that is not installed"
         return _problem("no-option", message, hint, entry.origin)
 
+    def _names(self, group: str) -> tuple[str, ...]:
+        """The options of a group, those in its folders too."""
+        names = self._options.get(group) or tuple(self._loader.get_group_options(group))
+        found = self._loader.repository
+        inner = found.get_group_options(group, ObjectType.GROUP)
+        below = [
+            f"{name}/{option}"
+            for name in sorted(set(inner))
+            for option in found.get_group_options(f"{group}/{name}", ObjectType.CONFIG)
+        ]
+        return (*names, *dict.fromkeys(below))
+
     def _elsewhere(self, entry: Entry) -> str:
         """Where an option is that was not found."""
+        names = self._names(entry.group)
+        if (inner := entry.option.removeprefix(f"{entry.group}/")) in names:
+            return f"the group is named already: {entry.group}={inner}"
+        if below := [name for name in names if name.startswith(f"{entry.option}/")]:
+            return f"{entry.option} is a folder of the group: {', '.join(below)}"
         for directory in directories_of(self._path):
             wrong = directory / entry.group / f"{entry.option}.yml"
             if wrong.is_file():
@@ -176,6 +196,35 @@ class _Lists:
         return f"it is an option of the group {others[0]}" if others else ""
 
 
+def _wrong_entry(
+    item: Any, name: str, before: list[Any], behind: list[Any]
+) -> tuple[Any, str, str] | None:
+    """The node that is wrong in an entry of a config's defaults list, with message and hint."""
+    if isinstance(item, yaml.SequenceNode):
+        return item, "an entry is GROUP: OPTION, not a list", "leave the brackets out"
+    if isinstance(item, yaml.ScalarNode):
+        if item.value == "_self_" and any(other.value == "_self_" for other in before):
+            return item, "_self_ is in the list already", "keep one of them"
+        if item.value.lstrip("/") == name:
+            return item, "a config cannot be in its own defaults list", "leave it out"
+        return None
+    if len(item.value) > 1:
+        return item.value[1][0], "an entry names one group", "give it a line and a dash of its own"
+    for key, option in item.value:
+        if isinstance(option, yaml.MappingNode):
+            return option, "an option is a name, not a map", "its values stand in the option's file"
+        if _overrides(item) and any(not _overrides(other) for other in behind):
+            return key, "this override stands in front of other entries", "move it to the end"
+    return None
+
+
+def _overrides(item: Any) -> bool:
+    """Whether an entry may stand at the end of a list: an override, or `_self_`."""
+    if isinstance(item, yaml.MappingNode):
+        return all("override" in str(key.value).split()[:-1] for key, _ in item.value)
+    return bool(item.value == "_self_")
+
+
 def no_self(composition: Composition) -> Iterator[Problem]:
     """A note where the primary config does not say if its own keys come before or after what its
     defaults list names."""
@@ -192,24 +241,6 @@ def no_self(composition: Composition) -> Iterator[Problem]:
     message = "the defaults list has no _self_: this file's own keys come last, behind experiments"
     hint = "add `- _self_` where they shall come, in front of `- experiment`"
     yield _problem("no-self", message, hint, node_origin(key, file, text.splitlines()))
-
-
-def missing_primary(composition: Composition) -> Problem | None:
-    """The primary config, if there is none of that name."""
-    loader = loader_of(composition.search_path)
-    if config_file(loader, composition.config_name) is not None:
-        return None
-    directories = directories_of(composition.search_path)
-    names = tuple(sorted({file.stem for place in directories for file in place.glob("*.yaml")}))
-    place = shown_path(str(directories[0]))
-    message = f"there is no config {composition.config_name!r} in {place}"
-    for directory in directories:
-        wrong = directory / f"{composition.config_name}.yml"
-        if Path(wrong).is_file():
-            hint = f"{shown_path(str(wrong))} is there, and only .yaml is read: rename it"
-            return Problem(code="no-option", message=message, hint=hint)
-    hint = suggest(composition.config_name, names, "configs")
-    return Problem(code="no-option", message=message, hint=hint)
 
 
 def _problem(code: str, message: str, hint: str, origin: Origin) -> Problem:

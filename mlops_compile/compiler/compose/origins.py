@@ -18,13 +18,14 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError, safe_load
 
 from mlops_compile.compiler.compose.choices import Choices
+from mlops_compile.compiler.compose.interpolations import sources_of
 from mlops_compile.compiler.compose.marks import Marks, file_marks, override_marks
 from mlops_compile.compiler.compose.overrides import given_overrides
 from mlops_compile.compiler.compose.search_path import loader_of
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin, Setting, Settings
 from mlops_compile.ir.problem import CompileError, Problem, with_origins
-from mlops_compile.ir.value import KeyPath
+from mlops_compile.ir.value import KeyPath, dotted
 
 # What Hydra raises where files cannot be composed: `refusals` tells of it.
 _REFUSED = (
@@ -53,7 +54,27 @@ def places_of(problems: tuple[Problem, ...], composition: Composition) -> tuple[
     if all(found.origin is not None or not found.where for found in problems):
         return with_origins(problems, {})  # files that were refused are not read again
     settings = settings_of(composition)
-    return with_origins((_as_written(found, settings) for found in problems), settings)
+    written = (_as_written(_taken(found, settings), settings) for found in problems)
+    return tuple(_with_note(found, settings) for found in with_origins(written, settings))
+
+
+def _with_note(found: Problem, settings: Settings) -> Problem:
+    """A value that is wrong with where it comes from, if an interpolation takes it."""
+    sources = sources_of(found.where, settings)
+    if not sources or found.of.mark == "key" or found.code in ("interpolation", "impure"):
+        return found
+    name, source = sources[-1]
+    return replace(found, note=f"the value comes from {dotted(name)}, {source.value}")
+
+
+def _taken(found: Problem, settings: Settings) -> Problem:
+    """What is missing since an override took it away: with what to do about that."""
+    for depth in range(1, len(found.where) + 1):
+        made = settings.get(found.where[:depth], ())
+        if made and made[-1].removed and found.origin is None:
+            text = made[-1].value.text
+            return replace(found, origin=made[-1].value, hint=f"leave {text} out")
+    return found
 
 
 def _as_written(found: Problem, settings: Settings) -> Problem:
@@ -83,7 +104,9 @@ def settings_of(composition: Composition) -> Settings:
         for default in listed.defaults:
             if default.config_path and not default.config_path.startswith("hydra/"):
                 _add_file(found, loader, default, choices)
-        values = tuple(text for text in values if text not in choices.overrides)
+        values = tuple(
+            text for text in values if text not in choices.overrides or text.startswith("~")
+        )
     except _REFUSED:
         pass  # the refusal itself says where
     for text in values:
@@ -132,12 +155,14 @@ class _Found:
             if path in marks.replaced and path in self._parents:
                 self._forget_below(path)
             self.add(path, setting)
-        for path in marks.deleted:
-            self._forget_below(path)
-            self.settings.pop(path, None)
 
     def add(self, path: KeyPath, setting: Setting) -> None:
-        self.settings[path] = (*self.settings.get(path, ()), setting)
+        earlier = self.settings.get(path, ())
+        if setting.removed:
+            self._forget_below(path)
+        if setting.removed or (earlier and earlier[-1].removed):
+            earlier = ()
+        self.settings[path] = (*earlier, setting)
         self._parents.update(path[:depth] for depth in range(1, len(path)))
 
     def _forget_below(self, path: KeyPath) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Sweep
+from hydra.core.override_parser.types import ChoiceSweep, Glob, Override, QuotedString, Sweep
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -26,9 +26,36 @@ _SPECIAL = re.compile(r"[\\()\[\]{}:=,\s]")
 _EXPERIMENT = re.compile(r"\+?experiment=")
 
 
+class RefusedOverrides(HydraException):
+    """What Hydra says of each override that it cannot apply."""
+
+    def __init__(self, errors: Sequence[HydraException]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(map(str, errors)))
+
+
 def given_overrides(composition: Composition) -> tuple[tuple[str, str], ...]:
     """What Hydra is given for each override, beside the override as it was written."""
     return tuple((_placed(bare_keys(text), composition), text) for text in composition.overrides)
+
+
+def parsed(text: str) -> Override | None:
+    """An override by Hydra's grammar; None where it does not parse."""
+    try:
+        return OverridesParser.create().parse_override(bare_keys(text))
+    except HydraException:
+        return None
+
+
+def options_in(override: Override, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The options of a group (`known`: all of them) that an override names."""
+    value: Any = override.value()
+    if isinstance(value, Glob):
+        return tuple(value.filter(list(known)))
+    names = value.list if isinstance(value, ChoiceSweep) else [value]
+    flat = [part for name in names for part in (name if isinstance(name, list) else [name])]
+    texts = (part.text if isinstance(part, QuotedString) else part for part in flat)
+    return tuple(text for text in texts if isinstance(text, str))
 
 
 @contextmanager
@@ -42,12 +69,18 @@ def open_keys() -> Iterator[None]:
     apply = ConfigLoaderImpl._apply_overrides_to_config
 
     def applied(overrides: list[Override], config: DictConfig) -> None:
+        errors: list[HydraException] = []
         for override in overrides:
-            if override.is_hydra_override():
-                apply([override], config)
-            else:
-                with open_dict(config):
+            try:
+                if override.is_hydra_override():
                     apply([override], config)
+                else:
+                    with open_dict(config):
+                        apply([override], config)
+            except HydraException as error:
+                errors.append(error)
+        if errors:
+            raise RefusedOverrides(errors)
         if problems := tuple(shuffled(_sweeper_params(config))):
             raise CompileError(problems)
 
@@ -64,15 +97,12 @@ def shuffled(overrides: Sequence[str]) -> Iterator[Problem]:
         override = _calls(text, "shuffle") if "shuffle" in text else None
         if override is not None:
             what = "a sweep's points have" if _sweeps(override) else "a list in a config has"
-            begin = text.index("=") + 1
             yield Problem(
                 code="impure",
                 where=tuple(override.key_or_group.split(".")),
                 message=f"{what} a fixed order",
                 hint="leave shuffle out",
-                origin=Origin(
-                    source=f"override {text}", column=begin + 1, width=len(text) - begin, text=text
-                ),
+                origin=Origin.of_override(text, text.index("=") + 1),
             )
 
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from mlops_compile.compiler.compose.guard import guard
+from mlops_compile.compiler.compose.chosen import check_files
 from mlops_compile.compiler.compose.overrides import bare_keys, given_overrides, open_keys
 from mlops_compile.compiler.compose.search_path import loader_of
 from mlops_compile.ir.config import Composition
@@ -75,7 +75,7 @@ class Partial:
         for given in self._readings():
             try:
                 with open_keys(), warnings.catch_warnings(action="ignore"):
-                    guard(self._composition.search_path)
+                    check_files(self._composition)
                     name = self._composition.config_name
                     return self._loader.load_configuration(name, given, RunMode.MULTIRUN)
             except _REFUSED:
@@ -100,7 +100,7 @@ class Partial:
         name = self._composition.config_name
         try:
             with warnings.catch_warnings(action="ignore"):
-                guard(self._composition.search_path)
+                check_files(self._composition)
                 # The loader's own method for a group's options does this anew for each of them.
                 return self._loader._parse_overrides_and_create_caching_repo(name, self._written)[1]
         except _REFUSED:

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from mlops_compile.compiler.compose.marks import file_node, node_origin
-from mlops_compile.compiler.compose.search_path import config_files
-from mlops_compile.compiler.suggest import nearest
+from mlops_compile.compiler.compose.chosen import Chosen
+from mlops_compile.compiler.compose.marks import file_node, node_origin, scalars
+from mlops_compile.compiler.suggest import nearest, suggest
+from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.value import KeyPath, freeze
@@ -22,6 +24,7 @@ _PURE = ("oc.select", "oc.dict.keys", "oc.dict.values", "oc.create", "oc.decode"
 _HYDRA = re.compile(
     r"(?<!\\)(?:\\\\)*\$\{\s*((?:oc\.select\s*:\s*)?hydra(?:\.|:(?!runtime\.choices\b))[\w.]+)"
 )
+_CHOICE = re.compile(r"(?<!\\)(?:\\\\)*\$\{\s*hydra:runtime\.choices\.([\w/@]+)\s*\}")
 # `${name:argument`, but not the escaped `\${`.
 _RESOLVER = re.compile(r"(?<!\\)(?:\\\\)*\$\{\s*([A-Za-z_][\w.]*)\s*:\s*([^,}]*)")
 
@@ -54,7 +57,7 @@ def unfrozen(plain: object, where: KeyPath) -> Iterator[Problem]:
             yield problem("value", message, where, hint)
 
 
-def impure(config: DictConfig, search_path: tuple[str, ...]) -> Iterator[Problem]:
+def impure(config: DictConfig, composition: Composition) -> Iterator[Problem]:
     """Interpolations by which the same files could give another config: in values, in defaults
     lists and in `hydra.searchpath`. Environment variables that `env` names are allowed."""
     raw: Any = OmegaConf.to_container(config, resolve=False)
@@ -63,7 +66,7 @@ def impure(config: DictConfig, search_path: tuple[str, ...]) -> Iterator[Problem
     declared = tuple(map(str, named)) if isinstance(named, list) else ()
     for where, text in texts_of(raw, ()):
         yield from _complaints(text, declared, where, None)
-    for where, text, origin in _hydras_texts(search_path):
+    for where, text, origin in _hydras_texts(composition):
         yield from _complaints(text, declared, where, origin)
 
 
@@ -74,6 +77,15 @@ def _complaints(
         message = f"${{{name}}} is of one run of Hydra, so no plan can hold it"
         hint = "only ${hydra:runtime.choices.GROUP} of it belongs to a config; write the value"
         yield Problem(code="impure", message=message, where=where, hint=hint, origin=origin)
+    chosen = tuple(map(str, HydraConfig.get().runtime.choices))
+    for name in _CHOICE.findall(text):
+        if name not in chosen:
+            message = f"no option of a group {name} is chosen"
+            groups = tuple(group for group in chosen if not group.startswith("hydra/"))
+            hint = suggest(name, groups, "groups")
+            yield Problem(
+                code="interpolation", message=message, where=where, hint=hint, origin=origin
+            )
     for name, argument in _RESOLVER.findall(text):
         variable = argument.strip()
         if name == "hydra" or name in _PURE or (name == "oc.env" and variable in declared):
@@ -83,6 +95,9 @@ def _complaints(
         if name == "oc.env":
             message = f"the environment variable {variable} is not declared"
             hint = f"declare it at the top of the config, env: [{variable}], or write the value"
+            if "$" in variable:
+                message = "the name of an environment variable must be written out"
+                hint = "write ${oc.env:NAME}, with env: [NAME] at the top of the config"
         elif name == "hydra":
             message = "a value of Hydra's own is another one each time, so no plan can hold it"
             hint = "write the value; a relative path starts at the project"
@@ -105,15 +120,15 @@ def texts_of(plain: object, where: KeyPath) -> Iterator[tuple[KeyPath, str]]:
         yield where, plain
 
 
-def _hydras_texts(search_path: tuple[str, ...]) -> Iterator[tuple[KeyPath, str, Origin]]:
-    """Texts with resolvers in the defaults lists and search paths of a project's files."""
-    for file in config_files(search_path):
+def _hydras_texts(composition: Composition) -> Iterator[tuple[KeyPath, str, Origin]]:
+    """Texts with resolvers in the defaults lists and search paths of the chosen files."""
+    for file in Chosen(composition).files:
         data = file.read_bytes()
         if b"${" not in data or (b"defaults" not in data and b"searchpath" not in data):
             continue
         node, lines = file_node(file), data.decode("utf-8").splitlines()
         for where, found in _hydras_nodes(node):
-            for scalar in _scalars(found):
+            for scalar in scalars(found):
                 if _RESOLVER.search(scalar.value):
                     yield where, scalar.value, node_origin(scalar, file, lines)
 
@@ -125,15 +140,3 @@ def _hydras_nodes(node: Any) -> Iterator[tuple[KeyPath, Any]]:
         elif key.value == "hydra" and isinstance(value, yaml.MappingNode):
             inner = (item for name, item in value.value if name.value == "searchpath")
             yield from ((("hydra", "searchpath"), item) for item in inner)
-
-
-def _scalars(node: Any) -> Iterator[Any]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield from _scalars(key)
-            yield from _scalars(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _scalars(item)
-    else:
-        yield node

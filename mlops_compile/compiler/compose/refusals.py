@@ -10,18 +10,26 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from hydra.errors import HydraException, MissingConfigException
+import yaml
+from hydra.conf import HydraConf
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from omegaconf.errors import GrammarParseError, OmegaConfBaseException
+from omegaconf.grammar_parser import parse
 from yaml import YAMLError
 
+from mlops_compile.compiler.compose.chosen import Chosen
 from mlops_compile.compiler.compose.grammar import sweeps
-from mlops_compile.compiler.compose.missing import missing_primary, wrong_choices
-from mlops_compile.compiler.compose.search_path import config_files, shown_path
+from mlops_compile.compiler.compose.marks import file_node, node_origin, scalars
+from mlops_compile.compiler.compose.missing import wrong_choices
+from mlops_compile.compiler.compose.overrides import RefusedOverrides, parsed
+from mlops_compile.compiler.compose.search_path import shown_path
 from mlops_compile.compiler.compose.unreadable import unreadable_files, yaml_problem
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import CompileError, Problem, problem
+from mlops_compile.ir.value import KeyPath
 
 # Hydra checks some things by these: values, flags, plugins that are not there.
 _CHECKS = (ValueError, TypeError, AttributeError, ImportError, RuntimeError, AssertionError)
@@ -29,7 +37,8 @@ _CHECKS = (ValueError, TypeError, AttributeError, ImportError, RuntimeError, Ass
 _NOISE = ("full_key:", "object_type=", "reference_type=", "Config search path:", "provider=")
 _TWICE = re.compile(r"Could not append to config\. An item is already at '(.+?)'")
 _ABSENT = re.compile(r"Could not delete from config\. '(.+?)' does not exist")
-_DIRECTORY = re.compile(r"Additional config directory '(.+?)' not found")
+_NO_MATCH = re.compile(r"Could not delete '(.+?)'\. No match in the defaults list")
+_HYDRAS_KEY = re.compile(r"full_key: (hydra\.\S+)")
 _SWEEP = re.compile(r"^Ambiguous value for argument|^Sweep parameters ")
 _NOT_IN = re.compile(r"Key '(.+?)' (?:is )?not in '(.+?)'")
 
@@ -47,14 +56,20 @@ def refusals(composition: Composition) -> Iterator[None]:
     except (YAMLError, UnicodeDecodeError) as error:
         raise CompileError(_unreadable(error, composition)) from error
     except RecursionError as error:
+        if found := wrong_choices(composition):
+            raise CompileError(found) from error
         message = "the config is nested too deep, or an interpolation leads back to itself"
         raise CompileError([problem("interpolation", message)]) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise CompileError(_hydra_problems(error, composition)) from error
+    except OSError as error:
+        message = f"the config cannot be read: {error.strerror or error}"
+        name = f": {shown_path(str(error.filename))}" if error.filename else ""
+        raise CompileError([problem("compose", message + name)]) from error
     except _CHECKS as error:
         message = f"Hydra cannot compose this: {_said(str(error))}"
-        found = wrong_choices(composition)
-        raise CompileError(found or [problem("compose", message)]) from error
+        wrong = wrong_choices(composition)
+        raise CompileError(wrong or [problem("compose", message)]) from error
     finally:
         if before is None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
@@ -72,6 +87,8 @@ def _unreadable(error: Exception, composition: Composition) -> list[Problem]:
 
 
 def _hydra_problems(error: Exception, composition: Composition) -> list[Problem]:
+    if isinstance(error, RefusedOverrides):
+        return [found for one in error.errors for found in _hydra_problems(one, composition)]
     deepest: BaseException = error
     while isinstance(deepest, HydraException) and deepest.__cause__ is not None:
         deepest = deepest.__cause__
@@ -80,38 +97,61 @@ def _hydra_problems(error: Exception, composition: Composition) -> list[Problem]
     if isinstance(deepest, GrammarParseError) and (found := list(_braces(composition))):
         return found
     text = str(error)
-    if isinstance(error, MissingConfigException):
-        if "primary config" in text and (primary := missing_primary(composition)):
-            return [primary]
     if _SWEEP.search(text) and (many := list(sweeps(composition))):
         return many
-    if _DIRECTORY.search(text):
-        name = shown_path(_DIRECTORY.findall(text)[0])
-        hint = "--config-dir takes a folder, relative to the project"
-        return [problem("no-option", f"there is no directory {name}", hint=hint)]
     if not isinstance(deepest, OmegaConfBaseException):
         if choices := wrong_choices(composition):
             return list(choices)
     if (one := _of_an_override(text, composition)) is not None:
         return [one]
+    if (key := _HYDRAS_KEY.search(text)) and (name := _NOT_IN.search(text)):
+        return [_no_hydras_key(tuple(key[1].split(".")), name[1], composition)]
     said = _in_its_words(error, deepest)
     return [said if said.where else replace(said, origin=_named(text, composition))]
 
 
+def _no_hydras_key(where: KeyPath, name: str, composition: Composition) -> Problem:
+    """A key of `hydra` that a file sets and Hydra does not have."""
+    kind: Any = OmegaConf.structured(HydraConf)
+    around = OmegaConf.select(kind, ".".join(where[1:-1])) if where[1:-1] else kind
+    hint = suggest(name, tuple(map(str, around)) if around is not None else ())
+    origin = None
+    for file in Chosen(composition).files:
+        node: Any = file_node(file)
+        for depth, part in enumerate(where, start=1):
+            pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+            key, node = next((pair for pair in pairs if pair[0].value == part), (None, None))
+            if key is not None and depth == len(where):
+                origin = node_origin(key, file, file.read_text("utf-8").splitlines())
+    message = "Hydra has no such key"
+    return Problem(code="unknown-key", message=message, where=where, hint=hint, origin=origin)
+
+
 def _of_an_override(text: str, composition: Composition) -> Problem | None:
     """What Hydra says of one override: found again by its key."""
+    if match := _NO_MATCH.search(text):
+        message = f"no defaults list has {match[1]} that could be taken away"
+        hint = "`mlops-compile config --info defaults` shows what is chosen"
+        origin = Origin.of_override(f"~{match[1]}", 1)
+        return Problem(code="compose", message=message, hint=hint, origin=origin)
     for pattern, sign in ((_TWICE, "+"), (_ABSENT, "~")):
         if not (match := pattern.search(text)):
             continue
         key = match[1]
-        written = next((o for o in composition.overrides if o.startswith(sign + key)), sign + key)
-        origin = Origin(source=f"override {written}", column=2, width=len(key), text=written)
+        known = (text for text in composition.overrides if text[:1] == sign and _key(text) == key)
+        written = next(known, sign + key)
+        origin = Origin.of_override(written, 1, 1 + len(key))
         message, hint = f"{key} is there already", f"leave the + out: {written[1:]}"
         if sign == "~":
             message = f"there is no {key} that could be taken away"
             hint = "`mlops-compile config --origins` lists what there is"
         return Problem(code="compose", message=message, hint=hint, origin=origin)
     return None
+
+
+def _key(text: str) -> str:
+    override = parsed(text)
+    return "" if override is None else override.key_or_group
 
 
 def _in_its_words(error: Exception, deepest: BaseException) -> Problem:
@@ -138,9 +178,7 @@ def _named(text: str, composition: Composition) -> Origin | None:
         sign = len(written) - len(written.lstrip("+~"))
         key = written[sign:].partition("=")[0]
         if key and f"'{key}'" in text:
-            return Origin(
-                source=f"override {written}", column=sign + 1, width=len(key), text=written
-            )
+            return Origin.of_override(written, sign, sign + len(key))
     return None
 
 
@@ -149,21 +187,36 @@ def _fields(kind: Any) -> tuple[str, ...]:
 
 
 def _braces(composition: Composition) -> Iterator[Problem]:
-    """Interpolations that are not closed, by line."""
-    for file in config_files(composition.search_path):
-        for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
-            code = line.partition(" #")[0]
-            if (begin := code.rfind("${")) >= 0 and code.count("${") > code.count("}"):
-                origin = Origin(
-                    source=shown_path(str(file)),
-                    line=number,
-                    column=begin + 1,
-                    width=len(code.rstrip()) - begin,
-                    text=line,
-                )
-                yield Problem(
-                    code="interpolation",
-                    message="this ${ is not closed",
-                    hint="close it with }, or write \\${ if no interpolation is meant",
-                    origin=origin,
-                )
+    """Interpolations that OmegaConf's grammar does not take, in chosen files and in overrides."""
+    for file in Chosen(composition).files:
+        lines = file.read_text("utf-8").splitlines()
+        for scalar in scalars(file_node(file)):
+            if (wrong := _wrong(scalar.value)) is not None:
+                origin = node_origin(scalar, file, lines)
+                begin = max(origin.text.find(wrong, origin.column - 1), origin.column - 1)
+                width = origin.column + origin.width - 1 - begin
+                yield _brace(replace(origin, column=begin + 1, width=width), scalar.value)
+    for text in composition.overrides:
+        override = parsed(text)
+        value = text.partition("=")[2]
+        if override is not None and (wrong := _wrong(value)) is not None:
+            yield _brace(Origin.of_override(text, text.index(wrong)), value)
+
+
+def _wrong(text: str) -> str | None:
+    """From where on a text is no interpolation that OmegaConf can parse."""
+    if "${" not in text:
+        return None
+    try:
+        parse(text)
+    except GrammarParseError:
+        return text[text.rindex("${") :]
+    return None
+
+
+def _brace(origin: Origin, text: str) -> Problem:
+    message, hint = "this interpolation cannot be parsed", "it is ${KEY}, or ${RESOLVER:VALUE}"
+    if _wrong(text + "}") is None:
+        message = "this ${ is not closed"
+        hint = "close it with }, or write \\${ if no interpolation is meant"
+    return Problem(code="interpolation", message=message, hint=hint, origin=origin)

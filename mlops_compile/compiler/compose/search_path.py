@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,9 +24,11 @@ class BuiltInGroups(SearchPathPlugin):
 
 
 def config_directory(project: Path) -> Path:
-    """The project's conf/, or the built-in one where it has none."""
-    own = project / "conf"
-    return own.resolve() if own.is_dir() else resource("conf")
+    """The project's conf/, or the built-in one where nothing has that name."""
+    own = (project / "conf").absolute()
+    if own.is_dir():
+        return own.resolve()
+    return own if os.path.lexists(own) else resource("conf")
 
 
 def directories_of(search_path: tuple[str, ...]) -> tuple[Path, ...]:
@@ -38,7 +41,21 @@ def config_files(search_path: tuple[str, ...]) -> Iterator[Path]:
     """The config files of a project's directories, in order; not the built-in ones."""
     for directory in directories_of(search_path):
         if directory != resource("conf"):
-            yield from sorted(directory.rglob("*.yaml"))
+            yield from (file for file in sorted(directory.rglob("*.yaml")) if file.is_file())
+
+
+def file_in(directory: Path, config_path: str) -> Path:
+    """The file of a config path (`data/iris`) in a directory."""
+    return directory / f"{config_path.removesuffix('.yaml')}.yaml"
+
+
+def not_a_file(file: Path) -> str:
+    """What stands in the place of a file; empty of a file."""
+    if file.is_file():
+        return ""
+    if file.is_dir():
+        return "a folder"
+    return "a link to nothing" if file.is_symlink() else "no regular file"
 
 
 def register_groups() -> None:
@@ -53,23 +70,29 @@ def loader_of(places: tuple[str, ...]) -> ConfigLoaderImpl:
     """
     register_groups()
     search_path = create_config_search_path(places[0])
-    known = {_address(str(element.path)) for element in search_path.get_path()}
+    known = {address(str(element.path)) for element in search_path.get_path()}
     for place in places[1:]:
-        if _address(place) not in known:
-            search_path.prepend("mlops_compile", _address(place), anchor="schema")
+        if address(place) not in known:
+            search_path.prepend("mlops_compile", address(place), anchor="schema")
     return ConfigLoaderImpl(config_search_path=search_path)
 
 
-def options_of(search_path: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """The options of each group (one folder deep) of a search path, sorted; not Hydra's own."""
+def options_of(search_path: tuple[str, ...], *, nested: bool = False) -> dict[str, tuple[str, ...]]:
+    """The options of each group of a search path, sorted; not Hydra's own. `nested`: of groups in
+    groups (`data/eu`) too, which takes looking at every folder."""
     found = loader_of(search_path).repository  # the loader itself copies it at each question
     groups = sorted(set(found.get_group_options("", ObjectType.GROUP)) - {"hydra"})
+    for group in groups if nested else ():
+        inner = found.get_group_options(group, ObjectType.GROUP)
+        groups += [f"{group}/{name}" for name in sorted(set(inner))]
     return {
-        group: tuple(sorted(found.get_group_options(group, ObjectType.CONFIG))) for group in groups
+        group: tuple(sorted(set(found.get_group_options(group, ObjectType.CONFIG))))
+        for group in sorted(groups)
     }
 
 
-def _address(place: str) -> str:
+def address(place: str) -> str:
+    """A place as Hydra writes it, with its scheme."""
     return place if "://" in place else f"file://{place}"
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 from yaml import YAMLError
+from yaml.reader import ReaderError
 
+from mlops_compile.compiler.compose.guard import MOST_BYTES
 from mlops_compile.compiler.compose.search_path import config_files, shown_path
 from mlops_compile.compiler.compose.versions import yaml_loader
 from mlops_compile.ir.origin import Origin
@@ -22,6 +24,8 @@ def unreadable_files(search_path: tuple[str, ...]) -> Iterator[Problem]:
     """A problem for each file of a project that Hydra could not read."""
     loader = yaml_loader()
     for file in config_files(search_path):
+        if file.stat().st_size > MOST_BYTES:
+            continue  # not chosen, or `guard` would have told
         try:
             text = file.read_bytes().decode("utf-8")
             yaml.load(text, Loader=loader)
@@ -65,6 +69,8 @@ def _not_utf8(file: Path) -> Problem:
 
 def yaml_problem(error: YAMLError, file: Path | None = None) -> Problem:
     """What is wrong with a file's YAML, with the part marked that has to change."""
+    if isinstance(error, ReaderError) and file is not None:
+        return _no_character(error, file)
     mark = getattr(error, "problem_mark", None)
     what = str(getattr(error, "problem", None) or error)
     if mark is None:
@@ -85,6 +91,19 @@ def yaml_problem(error: YAMLError, file: Path | None = None) -> Problem:
     return Problem(code=code, message=message, hint=hint, origin=origin)
 
 
+def _no_character(error: ReaderError, file: Path) -> Problem:
+    """A character that YAML has no place for."""
+    before = file.read_text("utf-8")[: int(error.position)]
+    line = before.count("\n")
+    column = len(before) - before.rfind("\n")
+    text = file.read_text("utf-8").split("\n")[line]
+    place = shown_path(str(file))
+    origin = Origin(source=place, line=line + 1, column=column, width=1, text=text)
+    message = f"the character U+{ord(text[column - 1]):04X} cannot stand in YAML"
+    hint = f'leave it out; in double quotes it is written "\\x{ord(text[column - 1]):02x}"'
+    return Problem(code="yaml", message=message, hint=hint, origin=origin)
+
+
 def _diagnosis(error: Any, what: str, lines: list[str]) -> tuple[str, str, int, int, int]:
     """Message, hint, and the line, column (from 0) and width of what is marked."""
     mark, context = error.problem_mark, error.context_mark
@@ -95,11 +114,22 @@ def _diagnosis(error: Any, what: str, lines: list[str]) -> tuple[str, str, int, 
         first = _first(lines, context, key)
         hint = f"keep one; the first is in line {first}" if first else "keep one of them"
         return f"the key {key} is set twice", hint, mark.line, mark.column, len(key)
+    if "incompatible YAML document" in what:
+        return "YAML 1.1 is read here", "leave the line out", mark.line, 0, len(line)
+    if what.startswith("could not determine a constructor for the tag"):
+        tag = what.rpartition(" ")[2].strip("'")
+        hint = "leave it out; a text that begins with ! needs quotes"
+        return f"there is no tag {tag}", hint, mark.line, mark.column, len(tag)
     if "'\\t'" in what:
         return "a tab, where YAML takes spaces only", "indent with spaces", *at
     if context is not None and "flow" in str(error.context):
         number, column = _opened(lines, context)
         opened = lines[number][column : column + 1] if number < len(lines) else "bracket"
+        behind = lines[number][column:] if number < len(lines) else ""
+        if held := re.search(r"""(?<!["'])\$\{[^}]*\}""", behind):
+            message = "inside of brackets an interpolation needs quotes"
+            hint = f'put it in quotes: "{held[0]}"'
+            return message, hint, number, column + held.start(), len(held[0])
         message = f"this {opened} is not closed"
         hint = f"close it with {'}' if opened == '{' else ']'}; {_QUOTE} that holds brackets"
         return message, hint, number, column, 1
