@@ -13,22 +13,39 @@ from yaml.reader import ReaderError
 
 from mlops_compile.compiler.compose.guard import MOST_BYTES
 from mlops_compile.compiler.compose.search_path import config_files, shown_path
-from mlops_compile.compiler.compose.versions import yaml_loader
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem
 
 _QUOTE = "put the text in quotes"
 
 
+class _Reader(yaml.SafeLoader):
+    """Reads as OmegaConf does, which refuses a key that is set twice. Its own reader may be
+    libyaml's, which says less of what is wrong."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        known = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in known:
+                    raise yaml.constructor.ConstructorError(
+                        "while constructing a mapping",
+                        node.start_mark,
+                        f"found duplicate key {key.value}",
+                        key.start_mark,
+                    )
+                known.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
 def unreadable_files(search_path: tuple[str, ...]) -> Iterator[Problem]:
     """A problem for each file of a project that Hydra could not read."""
-    loader = yaml_loader()
     for file in config_files(search_path):
         if file.stat().st_size > MOST_BYTES:
             continue  # not chosen, or `guard` would have told
         try:
             text = file.read_bytes().decode("utf-8")
-            yaml.load(text, Loader=loader)
+            yaml.load(text, Loader=_Reader)
         except UnicodeDecodeError:
             yield _not_utf8(file)
         except YAMLError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from hydra import __version__
@@ -16,12 +15,6 @@ _SINCE_1_4 = Version(__version__) >= Version("1.4.0rc1")
 BASE: dict[str, str] = {} if _SINCE_1_4 else {"version_base": "1.3"}
 # 1.4 warns where a stored config takes another's place and nobody said so.
 REPLACE: dict[str, Any] = {"replace": True} if _SINCE_1_4 else {}
-
-
-def yaml_loader() -> Any:
-    """The YAML loader class of OmegaConf, by which Hydra reads config files."""
-    module = import_module("omegaconf._yaml" if _SINCE_1_4 else "omegaconf._utils")
-    return module.get_yaml_loader()
 
 
 def register_resolver(name: str, resolver: Callable[[str], str]) -> None:
