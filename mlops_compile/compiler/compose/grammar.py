@@ -29,6 +29,8 @@ _QUOTABLE = re.compile(r'([{\[,:]\s*)([<>]=?[^,{}\[\]"\']*[^\s,{}\[\]"\'])')
 _IN_A_FILE = "write it in a file of conf/"
 _LONGEST = 250  # as a file's name, with .yaml behind it
 _SQL = re.compile(r"\s*(select|with)\s", re.I)
+# Those that a config may call; `interval` and `shuffle` have no fixed points.
+_FUNCTIONS = ("bool", "choice", "float", "glob", "int", "range", "sort", "str", "tag")
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 
 
@@ -177,11 +179,12 @@ def _call(text: str, name: str) -> tuple[str, str] | None:
     """What is wrong with a call of a function of the grammar: message and hint."""
     parser = OverridesParser.create()
     known = tuple(sorted(parser.functions.functions))
+    usual = ", ".join(name for name in known if name in _FUNCTIONS)
     key, _, value = text.partition("=")
     quoted = f'{key}="{value}"'
     as_text = f"for a text: {_shell(quoted)}"
     if name not in known:
-        return f"there is no function {name}", f"functions: {', '.join(known)}\n{as_text}"
+        return f"there is no function {name}", f"functions: {usual}\n{as_text}"
     try:
         parser.parse_override(bare_keys(text))
     except HydraException as error:
@@ -269,7 +272,8 @@ def _stops(text: str, value: str) -> int:
         OverridesParser.create().parse_overrides([written])
     except HydraException as error:
         lines = str(error).splitlines()
-        start = next((line.index(written) for line in lines if written in line), 0)
+        # Some versions of Hydra name the override in a line of its own before it is marked.
+        start = next((line.index(written) for line in reversed(lines) if written in line), 0)
         column = next((len(line) - 1 - start for line in lines if line.strip() == "^"), 0)
         return min(max(column - (len(text) - len(value)), 0), max(len(value) - 1, 0))
     return 0

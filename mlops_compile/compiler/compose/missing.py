@@ -15,6 +15,7 @@ from mlops_compile.compiler.compose.marks import node_origin
 from mlops_compile.compiler.compose.overrides import parsed
 from mlops_compile.compiler.compose.search_path import (
     directories_of,
+    listed,
     loader_of,
     shown_path,
 )
@@ -66,6 +67,8 @@ class _Lists:
         for entry in self._all.chosen():
             if entry.overrides and entry.group not in groups and "hydra/" not in entry.group:
                 continue  # told of above
+            if "${" in entry.option:
+                continue  # known to Hydra alone, and to `impure`
             if not self._loader.repository.config_exists(entry.config_path):
                 yield self._missing(entry)
 
@@ -161,15 +164,13 @@ class _Lists:
 
     def _names(self, group: str) -> tuple[str, ...]:
         """The options of a group, those in its folders too."""
-        names = self._options.get(group) or tuple(self._loader.get_group_options(group))
         found = self._loader.repository
-        inner = found.get_group_options(group, ObjectType.GROUP)
         below = [
             f"{name}/{option}"
-            for name in sorted(set(inner))
-            for option in found.get_group_options(f"{group}/{name}", ObjectType.CONFIG)
+            for name in listed(found, group, ObjectType.GROUP)
+            for option in listed(found, f"{group}/{name}", ObjectType.CONFIG)
         ]
-        return (*names, *dict.fromkeys(below))
+        return (*listed(found, group, ObjectType.CONFIG), *below)
 
     def _elsewhere(self, entry: Entry) -> str:
         """Where an option is that was not found."""

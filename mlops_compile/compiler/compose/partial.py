@@ -17,7 +17,7 @@ from yaml import YAMLError
 
 from mlops_compile.compiler.compose.chosen import check_files
 from mlops_compile.compiler.compose.overrides import bare_keys, given_overrides, open_keys
-from mlops_compile.compiler.compose.search_path import loader_of
+from mlops_compile.compiler.compose.search_path import listed, loader_of
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.problem import CompileError
 
@@ -107,4 +107,4 @@ class Partial:
             return self._loader.repository
 
     def _found(self, group: str, kind: ObjectType) -> tuple[str, ...]:
-        return tuple(sorted(self._repository.get_group_options(group, kind)))
+        return listed(self._repository, group, kind)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import IConfigRepository
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
@@ -80,15 +82,31 @@ def loader_of(places: tuple[str, ...]) -> ConfigLoaderImpl:
 def options_of(search_path: tuple[str, ...], *, nested: bool = False) -> dict[str, tuple[str, ...]]:
     """The options of each group of a search path, sorted; not Hydra's own. `nested`: of groups in
     groups (`data/eu`) too, which takes looking at every folder."""
-    found = loader_of(search_path).repository  # the loader itself copies it at each question
-    groups = sorted(set(found.get_group_options("", ObjectType.GROUP)) - {"hydra"})
+    found = loader_of(search_path).repository
+    groups = [name for name in listed(found, "", ObjectType.GROUP) if name != "hydra"]
     for group in groups if nested else ():
-        inner = found.get_group_options(group, ObjectType.GROUP)
-        groups += [f"{group}/{name}" for name in sorted(set(inner))]
-    return {
-        group: tuple(sorted(set(found.get_group_options(group, ObjectType.CONFIG))))
-        for group in sorted(groups)
-    }
+        groups += [f"{group}/{name}" for name in listed(found, group, ObjectType.GROUP)]
+    return {group: listed(found, group, ObjectType.CONFIG) for group in sorted(groups)}
+
+
+def listed(repository: IConfigRepository, group: str, kind: ObjectType) -> tuple[str, ...]:
+    """The options of a group, or the groups inside of it, sorted.
+
+    Folders are looked at here: Hydra 1.4 refuses one that holds a file whose name ends in .yml.
+    """
+    found: set[str] = set()
+    for source in repository.get_sources():
+        if source.scheme() != "file":
+            if source.is_group(group):
+                found.update(source.list(group, kind))
+            continue
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(Path(source.path) / group):
+                if kind == ObjectType.GROUP and entry.is_dir() and entry.name != "__pycache__":
+                    found.add(entry.name)
+                elif kind == ObjectType.CONFIG and entry.is_file() and entry.name.endswith(".yaml"):
+                    found.add(entry.name.removesuffix(".yaml"))
+    return tuple(sorted(found))
 
 
 def address(place: str) -> str:
