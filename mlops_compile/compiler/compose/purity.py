@@ -66,6 +66,11 @@ def impure(config: DictConfig, composition: Composition) -> Iterator[Problem]:
     declared = tuple(map(str, named)) if isinstance(named, list) else ()
     for where, text in texts_of(raw, ()):
         yield from _complaints(text, declared, where, None)
+    yield from impure_lists(composition, declared)
+
+
+def impure_lists(composition: Composition, declared: tuple[str, ...] = ()) -> Iterator[Problem]:
+    """Those of defaults lists and of `hydra.searchpath`, by which Hydra composes, or fails to."""
     for where, text, origin in _hydras_texts(composition):
         yield from _complaints(text, declared, where, origin)
 
@@ -77,8 +82,8 @@ def _complaints(
         message = f"${{{name}}} is of one run of Hydra, so no plan can hold it"
         hint = "only ${hydra:runtime.choices.GROUP} of it belongs to a config; write the value"
         yield Problem(code="impure", message=message, where=where, hint=hint, origin=origin)
-    chosen = tuple(map(str, HydraConfig.get().runtime.choices))
     for name in _CHOICE.findall(text):
+        chosen = tuple(map(str, HydraConfig.get().runtime.choices))
         if name not in chosen:
             message = f"no option of a group {name} is chosen"
             groups = tuple(group for group in chosen if not group.startswith("hydra/"))

@@ -23,6 +23,7 @@ from mlops_compile.compiler.compose.grammar import sweeps
 from mlops_compile.compiler.compose.marks import file_node, node_origin, scalars
 from mlops_compile.compiler.compose.missing import wrong_choices
 from mlops_compile.compiler.compose.overrides import RefusedOverrides, parsed
+from mlops_compile.compiler.compose.purity import impure_lists
 from mlops_compile.compiler.compose.search_path import shown_path
 from mlops_compile.compiler.compose.unreadable import unreadable_files, yaml_problem
 from mlops_compile.compiler.suggest import suggest
@@ -106,6 +107,8 @@ def _hydra_problems(error: Exception, composition: Composition) -> list[Problem]
         return [one]
     if (key := _HYDRAS_KEY.search(text)) and (name := _NOT_IN.search(text)):
         return [_no_hydras_key(tuple(key[1].split(".")), name[1], composition)]
+    if "interpolation" in text and (impure := list(impure_lists(composition))):
+        return impure
     said = _in_its_words(error, deepest)
     return [said if said.where else replace(said, origin=_named(text, composition))]
 
