@@ -95,14 +95,26 @@ def test_lightgbm_is_lightgbms(tmp_path: Path, task: str) -> None:
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
-@pytest.mark.parametrize("params", [{}, {"C": 0.1, "fit_intercept": False}])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"C": 0.1, "fit_intercept": False},
+        {"solver": "liblinear", "fit_intercept": False},
+        {"solver": "liblinear", "intercept_scaling": 2.0},
+        {"solver": "newton-cholesky", "fit_intercept": False},
+    ],
+)
 def test_logistic_regression_is_scikit_learns(tmp_path: Path, task: str, params: Any) -> None:
-    model = sklearn.linear_model.LogisticRegression(**params).fit(FEATURES, TARGETS[task])
+    if task == "multiclass" and params.get("solver") == "liblinear":
+        pytest.skip("liblinear is for two classes")
+    model = sklearn.linear_model.LogisticRegression(**params, random_state=3)
+    model.fit(FEATURES, TARGETS[task])
     found = fit(tmp_path, "logistic_regression", task, params)
     assert np.allclose(found, model.predict_proba(FEATURES), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("params", [{}, {"alpha": 7.5}])
+@pytest.mark.parametrize("params", [{}, {"alpha": 7.5}, {"fit_intercept": False}])
 def test_ridge_is_scikit_learns(tmp_path: Path, params: Any) -> None:
     model = sklearn.linear_model.Ridge(**params).fit(FEATURES, SCORE)
     found = fit(tmp_path, "ridge", "regression", params)
@@ -157,6 +169,7 @@ GRIDS: dict[str, dict[str, list[Any]]] = {
         "dual": [False, True],
         "l1_ratio": [None, 0.0, 0.5, 1.0],
         "class_weight": [None, "balanced"],
+        "fit_intercept": [False, True],
         "tol": [0.0, 0.0001],
     },
     "ridge": {

@@ -131,6 +131,7 @@ NUMBER = {"data__task": "regression", "data__target": "age"}
         ({}, people(("yes",)), "target", "data.target"),
         ({}, people(()), "target", "data.target"),
         ({}, people(("a", "b", "c")), "target", "data.task"),
+        ({"data__task": "multiclass"}, people(), "target", "data.task"),
         ({"data__positive": "yess"}, people(), "target", "data.positive"),
         ({}, people(answer="string?"), "target", "data.target"),
         ({**NUMBER, "data__target": "city"}, people(), "target", "data.target"),
@@ -155,7 +156,7 @@ def test_what_the_data_shows_is_reported_at_its_key(
         ({}, people()),
         (NUMBER, people()),
         ({"data__missing_target": "drop"}, people(answer="string?")),
-        ({"data__task": "multiclass"}, people()),
+        ({"data__task": "multiclass"}, people(("a", "b", "c"))),
         ({"data__split": {"kind": "time", "column": "age"}}, people()),
         (
             {"data__columns": {"age": {"type": "numeric"}, "city": {"type": "categorical"}}},

@@ -253,6 +253,33 @@ def test_bytes_that_are_not_the_encoding_are_refused_with_their_line(tmp_path: P
     assert table(tmp_path, data, encoding="latin-1")["b"] == ["x", "café", "z"]
 
 
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        *("rot13", "base64", "hex", "undefined", "idna", "punycode", "utf-7"),
+        *("unicode_escape", "raw_unicode_escape", "mbcs", "a b", "utf\0"),
+    ],
+)
+def test_a_codec_that_is_no_encoding_of_files_is_refused(tmp_path: Path, encoding: str) -> None:
+    problem = refused(tmp_path, "a,b\n1,2\n", encoding=encoding)
+    assert (problem.code, problem.where[-1]) == ("encoding", "encoding")
+    assert repr(encoding) in problem.message
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("utf-16", "begins with a byte order mark"),
+        ("utf-32", "byte 1 is not utf-32"),
+        ("utf-16-le", "byte 11 is not utf-16-le"),
+        ("utf-16-be", "byte 11 is not utf-16-be"),
+    ],
+)
+def test_plain_text_is_not_in_a_wide_encoding(tmp_path: Path, encoding: str, said: str) -> None:
+    problem = refused(tmp_path, "abc,d\n11,2\n", encoding=encoding)
+    assert problem.code == "encoding" and said in problem.message
+
+
 def test_bytes_far_down_that_are_not_the_encoding_are_refused(tmp_path: Path) -> None:
     data = b"a,b\n" + b"1,x\n" * 300_000 + b"2,caf\xe9\n"
     assert "line 300002" in refused(tmp_path, data).message

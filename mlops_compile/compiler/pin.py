@@ -159,6 +159,9 @@ def _target_problems(data: Data, fact: ColumnFact, pinned: Pinned) -> list[Probl
         listed = ", ".join(levels[:8]) + (", ..." if len(levels) > 8 else "")
         message = f"{fact.name!r} has {len(levels)} classes ({listed}), and the task is binary"
         found.append(problem("target", message, ("data", "task"), "is data.task=multiclass meant?"))
+    if data.task == "multiclass" and len(levels) == 2:
+        message = f"{fact.name!r} has two classes ({levels[0]}, {levels[1]}): that is a binary task"
+        found.append(problem("target", message, ("data", "task"), "take data.task=binary"))
     if data.task == "binary" and data.positive is not None and data.positive not in levels:
         message = f"{fact.name!r} has no class {data.positive!r}"
         hint = suggest(str(data.positive), levels, "classes")

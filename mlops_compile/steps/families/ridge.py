@@ -44,7 +44,7 @@ def fit(training: Training) -> Mapping[str, bytes]:
     except ValueError as error:
         message = f"scikit-learn refuses these parameters: {error}"
         raise StepError([problem("training", message, ("model", "params"))]) from None
-    return linear.encode([model.coef_], [float(model.intercept_)])
+    return linear.encode(model.coef_, model.intercept_)
 
 
 def predict(directory: Path, features: Array, classes: int) -> Array:

@@ -20,6 +20,7 @@ from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.source import ColumnFact, Source
 from mlops_compile.steps.sources.cells import Guess, Levels, arrow_type, cast, clean
+from mlops_compile.steps.sources.encodings import encoding_of, first_fault, is_wide
 from mlops_compile.steps.sources.kind import Facts, SourceKind, where_is
 from mlops_compile.steps.tables import BATCH_ROWS, write_batches
 
@@ -258,13 +259,9 @@ def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
     reason why there may be none."""
     import csv
 
-    try:
-        codecs.lookup(spec.options.encoding)
-    except LookupError:
-        message = f"there is no encoding {spec.options.encoding!r}"
-        raise _fault(
-            "encoding", message, (*_OPTIONS, "encoding"), "for example utf-8, latin-1"
-        ) from None
+    if encoding_of(spec.options.encoding) is None:
+        message = f"there is no encoding {spec.options.encoding!r} of text files"
+        raise _fault("encoding", message, (*_OPTIONS, "encoding"), "for example utf-8, latin-1")
     try:
         with open_text(path) as file:
             head = file.read(1 << 20)
@@ -275,15 +272,13 @@ def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
         raise _fault("source", f"{spec.path} cannot be read: {error}") from None
     if not head.strip():
         raise _fault("empty", f"{spec.path} is empty")
-    if b"\0" in head[:65536] and not spec.options.encoding.lower().startswith(
-        ("utf-16", "utf-32", "utf_16", "utf_32")
-    ):
+    if b"\0" in head[:65536] and not is_wide(spec.options.encoding):
         message = f"{spec.path} is a binary file, not delimited text"
         raise _fault("binary", message, _PATH, "of a spreadsheet, export the rows as csv")
     decoder = codecs.getincrementaldecoder(spec.options.encoding)("strict")
     try:
         text = decoder.decode(head).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise _unreadable(path, spec, error) from None
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=spec.options.separator, quotechar=spec.options.quote)
@@ -310,15 +305,10 @@ def open_text(path: Path) -> IO[bytes]:
 
 def _unreadable(path: Path, spec: CsvSource, error: Exception) -> CompileError:
     """The sentence for text that is not in the stated encoding, or that does not parse."""
-    encoding = spec.options.encoding
     with open_text(path) as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode(encoding)
-            except UnicodeDecodeError as wrong:
-                hint = "set data.source.options.encoding, for example to latin-1"
-                message = f"{spec.path}, line {number}: byte {wrong.start + 1} is not {encoding}"
-                return _fault("encoding", message, (*_OPTIONS, "encoding"), hint)
+        if fault := first_fault(file, spec.options.encoding):
+            hint = "set data.source.options.encoding to the file's, for example to latin-1"
+            return _fault("encoding", f"{spec.path}{fault}", (*_OPTIONS, "encoding"), hint)
     reason = str(error).splitlines()[0]
     return _fault("csv", f"{spec.path} cannot be read as delimited text: {reason}")
 
