@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mlops_compile.compiler.pin import contract_of, data_problems, pin
+from mlops_compile.compiler.fitting import data_problems
+from mlops_compile.compiler.pin import contract_of, pin
 from mlops_compile.compiler.sources import pin_source
 from mlops_compile.ir.lock import Lock, decode, encode
 from mlops_compile.ir.problem import CompileError
@@ -196,7 +197,7 @@ def test_the_lock_holds_what_was_found() -> None:
         return "1"
 
     spec = spec_of(CSV)
-    again = pin(spec, plan_of(CSV), lambda data: people(), version)
+    again = pin(spec, plan_of(CSV), people(), version)
     assert [name for name, _ in again.environment] == asked == sorted(set(asked))
     assert "scikit-learn" in asked  # evaluate measures with it
     from mlops_compile.steps.kinds import needs_of

@@ -42,11 +42,13 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """Params that do not go together: which one, why, and what to do."""
+    """Params that do not go together: which one, why, and what to do. `unless` names others: set
+    in another way, they would leave nothing to complain of."""
 
     param: str
     message: str
     hint: str = ""
+    unless: tuple[str, ...] = ()
 
 
 def problem_of(complaint: Complaint, code: str = "training") -> Problem:

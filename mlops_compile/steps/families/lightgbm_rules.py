@@ -32,6 +32,7 @@ PER_FEATURE = (
     *("cegb_penalty_feature_lazy", "cegb_penalty_feature_coupled"),
 )
 _GROUPS = re.compile(r"\s*\[\s*\d+(\s*,\s*\d+)*\s*\](\s*,\s*\[\s*\d+(\s*,\s*\d+)*\s*\])*\s*\Z")
+_DRAWING = ("bagging_freq", "bagging_fraction")
 _BAGGING = "bagging_freq above 0 and bagging_fraction below 1"
 
 
@@ -93,7 +94,12 @@ def _sampling(params: Map) -> Iterator[Complaint]:
                 f"goss cannot keep more than all rows: top_rate + other_rate is {top + other:g}"
             )
             named = "top_rate" if "top_rate" in params else "other_rate"
-            yield Complaint(param=named, message=message, hint="together they are at most 1")
+            yield Complaint(
+                param=named,
+                message=message,
+                hint="together they are at most 1",
+                unless=("top_rate", "other_rate"),
+            )
         for name, rate in (("top_rate", top), ("other_rate", other)):
             if rate == 0:
                 message = "goss needs a share above 0"
@@ -109,7 +115,12 @@ def _sampling(params: Map) -> Iterator[Complaint]:
         if not bagging and not _number(params, "feature_fraction", 1) < 1:
             message = f"boosting rf needs bagging ({_BAGGING}), or feature_fraction below 1"
             hint = "for example model.params.bagging_freq=1 model.params.bagging_fraction=0.7"
-            yield Complaint(param="boosting", message=message, hint=hint)
+            yield Complaint(
+                param="boosting",
+                message=message,
+                hint=hint,
+                unless=(*_DRAWING, "feature_fraction", "data_sample_strategy"),
+            )
 
 
 def _weights(params: Map, task: str) -> Iterator[Complaint]:
@@ -117,7 +128,12 @@ def _weights(params: Map, task: str) -> Iterator[Complaint]:
     weight = _number(params, "scale_pos_weight", 1)
     if weighing and params.get("is_unbalance") is True and abs(weight - 1) > 1e-6:
         message = "weighs the positive class, and is_unbalance does so too"
-        yield Complaint(param="scale_pos_weight", message=message, hint="keep one of them")
+        yield Complaint(
+            param="scale_pos_weight",
+            message=message,
+            hint="keep one of them",
+            unless=("objective",),
+        )
 
 
 def _trees(params: Map) -> Iterator[Complaint]:

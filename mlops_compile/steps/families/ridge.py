@@ -28,7 +28,7 @@ def complaints(params: Map, task: str, has_validation: bool) -> tuple[Complaint,
     if solver == "lbfgs" and params.get("positive") is not True:
         message = "the solver lbfgs is for positive weights"
         hint = "leave it out, or set model.params.positive=true"
-        return (Complaint(param="solver", message=message, hint=hint),)
+        return (Complaint(param="solver", message=message, hint=hint, unless=("positive",)),)
     return ()
 
 

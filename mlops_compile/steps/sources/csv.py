@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
+_TAB = """$'data.source.options.separator="\\t"'"""
 _BLOCK = 1 << 22
 _PATH = ("data", "source", "path")
 _OPTIONS = ("data", "source", "options")
@@ -50,7 +51,7 @@ class CsvSource:
     """`data.source` of a delimited text file."""
 
     kind: str = key("csv", choices=("csv",))
-    path: str = key("the file, relative to the project; `.gz` is unpacked", place=True)
+    path: str = key("the file, relative to the project; `.gz` is unpacked", filled=True, place=True)
     options: CsvOptions = group("how to read it", CsvOptions)
 
 
@@ -158,7 +159,11 @@ def _open(path: Path, spec: CsvSource) -> tuple[list[str], Iterator[pa.RecordBat
     options = spec.options
     for name, value in (("separator", options.separator), ("quote", options.quote)):
         if len(value) != 1 or ord(value) > 127 or value in "\r\n":
-            raise _fault("option", f"must be one ASCII character, not {value!r}", (*_OPTIONS, name))
+            message = f"must be one ASCII character, not {value!r}"
+            hint = ""
+            if name == "separator" and value.lower() in ("tab", "t", "\\t", "tsv"):
+                hint = 'a tab is "\\t" in a YAML file; in a shell: ' + _TAB
+            raise _fault("option", message, (*_OPTIONS, name), hint)
     if options.separator == options.quote:
         message = f"is the same as options.quote: {options.quote!r}"
         raise _fault("option", message, (*_OPTIONS, "separator"))
@@ -172,6 +177,10 @@ def _open(path: Path, spec: CsvSource) -> tuple[list[str], Iterator[pa.RecordBat
         message = f"names {len(names)} columns, and {spec.path} has {len(first)}"
         raise _fault("columns", message, (*_OPTIONS, "columns"), hint)
     if twice := sorted({name for name in names if names.count(name) > 1}):
+        if options.columns:
+            message = f"names two columns {twice[0]!r}"
+            hint = "give each a name of its own"
+            raise _fault("columns", message, (*_OPTIONS, "columns"), hint)
         hint = "name them with data.source.options.columns"
         raise _fault("columns", f"{spec.path} has two columns {twice[0]!r}", _PATH, hint)
     return names, _batches(path, spec, names, lines if options.header else 0)
@@ -216,7 +225,11 @@ def _batches(path: Path, spec: CsvSource, names: list[str], skip: int) -> Iterat
     }
     try:
         with open_text(path) as file, pa.csv.open_csv(file, **reader_options) as reader:
-            yield from reader
+            last = None
+            for last in reader:
+                yield last
+        if last is not None and any("\n" in column[-1].as_py() for column in last.columns):
+            _check_quotes(path, spec)
     except (pa.ArrowInvalid, UnicodeError) as error:
         if ragged:
             raise _ragged(ragged[0], path, spec) from None
@@ -225,6 +238,27 @@ def _batches(path: Path, spec: CsvSource, names: list[str], skip: int) -> Iterat
         raise _unreadable(path, spec, error) from None
     except (OSError, EOFError) as error:
         raise _fault("source", f"{spec.path} cannot be read: {error}") from None
+
+
+def _check_quotes(path: Path, spec: CsvSource) -> None:
+    """Refuse a file whose last row holds a quote that is never closed."""
+    import csv
+
+    options, before = spec.options, 0
+    with open_text(path) as file:
+        text = io.TextIOWrapper(file, encoding=options.encoding, errors="replace", newline="")
+        reader = csv.reader(
+            text, delimiter=options.separator, quotechar=options.quote, strict=True
+        )
+        try:
+            for _ in reader:
+                before = reader.line_num
+        except csv.Error as error:
+            if str(error) != "unexpected end of data":
+                return
+            message = f"{spec.path}, line {before + 1}: a quote opens here and is never closed"
+            hint = "close it, or name another character in data.source.options.quote"
+            raise _fault("csv", message, _PATH, hint) from None
 
 
 def _ragged(row: Any, path: Path, spec: CsvSource) -> CompileError:
@@ -309,6 +343,7 @@ def _unreadable(path: Path, spec: CsvSource, error: Exception) -> CompileError:
         if fault := first_fault(file, spec.options.encoding):
             hint = "set data.source.options.encoding to the file's, for example to latin-1"
             return _fault("encoding", f"{spec.path}{fault}", (*_OPTIONS, "encoding"), hint)
+    _check_quotes(path, spec)
     reason = str(error).splitlines()[0]
     return _fault("csv", f"{spec.path} cannot be read as delimited text: {reason}")
 
