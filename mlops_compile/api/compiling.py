@@ -80,6 +80,7 @@ def _pinned(
     if problems and not whole((data.source, data.columns, data.target, data.task)):
         raise CompileError(problems)
     try:
+        state.made()
         pinned = pin_source(data, state.cache, committed, project, refresh=refresh)
     except CompileError as error:
         raise CompileError([*problems, *error.problems]) from None

@@ -13,7 +13,6 @@ from mlops_compile.steps.families.kind import Family
 from mlops_compile.steps.preparations import PREPARATIONS
 from mlops_compile.steps.preparations.kind import Shape, Sort
 
-STARTS: tuple[Sort, ...] = ("numeric", "boolean", "categorical", "datetime")
 # What may be missing in a list, the likeliest first.
 _ADDED = ("impute", "one_hot", "ordinal", "date_parts", "category")
 
@@ -22,26 +21,18 @@ Chain = tuple[Value, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stop:
-    """What ends a list before it is through: after how many preparations, where and why."""
+    """What ends a list before it is through: where and why."""
 
-    after: int
-    below: KeyPath = ()
     message: str
+    below: KeyPath = ()
     hint: str = ""
 
 
-def chain_problem(
-    chain: Chain, starts: tuple[Sort, ...], family: Family, where: KeyPath
-) -> Problem | None:
-    """Why a list cannot be: some start must get through to what the family takes.
-
-    `starts` are several where a column's type is not known.
-    """
-    stops = [(_through(chain, start, family), start) for start in starts]
-    found = [(stop, start) for stop, start in stops if isinstance(stop, _Stop)]
-    if len(found) < len(stops):
+def chain_problem(chain: Chain, start: Sort, family: Family, where: KeyPath) -> Problem | None:
+    """What stops a list on its way from a type of column to what the family takes."""
+    stop = _through(chain, start, family)
+    if not isinstance(stop, _Stop):
         return None
-    stop, start = max(found, key=lambda item: item[0].after)
     hint = stop.hint or _written(where, _mended(chain, start, family))
     return problem("impossible", stop.message, (*where, *stop.below), hint)
 
@@ -72,19 +63,19 @@ def _through(chain: Chain, start: Sort, family: Family) -> tuple[Shape, ...] | _
                     f"{name} cannot take {shape.sort} values,"
                     f" it takes {' and '.join(preparation.accepts)} values"
                 )
-                return _Stop(after=position, below=(str(position),), message=message)
+                return _Stop(message=message, below=(str(position),))
             if unfit := preparation.unfit(spec, shape.sort):
                 below = (str(position), name, unfit.option)
-                return _Stop(after=position, below=below, message=unfit.message, hint=unfit.hint)
+                return _Stop(message=unfit.message, below=below, hint=unfit.hint)
             made += preparation.shapes(spec, shape)
         shapes = tuple(made)
     for shape in shapes:
         if shape.sort not in family.accepts:
             message = f"ends in {shape.sort} values, which {family.name} cannot take"
-            return _Stop(after=len(chain), message=message)
+            return _Stop(message=message)
         if shape.missing and not family.missing:
             message = f"may leave missing values, which {family.name} cannot take"
-            return _Stop(after=len(chain), message=message)
+            return _Stop(message=message)
     return shapes
 
 

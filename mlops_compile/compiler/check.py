@@ -7,9 +7,9 @@ over what is known.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import Any
 
-from mlops_compile.compiler.chains import STARTS, chain_problem
+from mlops_compile.compiler.chains import chain_problem
 from mlops_compile.compiler.evaluation import settle_evaluation
 from mlops_compile.compiler.params import settle_params
 from mlops_compile.compiler.read import UNKNOWN, Reader, known
@@ -28,6 +28,8 @@ from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family, problem_of
 from mlops_compile.steps.preparations.kind import Sort
+
+_SORTS: tuple[Sort, ...] = ("numeric", "boolean", "categorical", "datetime")
 
 
 def check(config: Config) -> Spec:
@@ -153,14 +155,15 @@ def _settle_prepare(reader: Reader, prepare: Prepare, family: Family, data: Data
     if not known(prepare, family):
         return prepare
     chains = {}
-    for sort in STARTS:
+    for sort in _SORTS:
         stated = getattr(prepare, sort)
         chains[sort] = family.chains[sort] if stated == "auto" else stated
         if known(stated) and stated != "auto":
-            found = chain_problem(stated, (sort,), family, ("prepare", sort))
+            found = chain_problem(stated, sort, family, ("prepare", sort))
             reader.problems += [found] if found else []
     own: dict[str, Value] = {}
-    types = {name: column.type for name, column in data.columns} if known(data.columns) else {}
+    types: dict[str, Any] = dict(data.columns) if known(data.columns) else {}
+    types = {name: column.type for name, column in types.items()}
     for name, chain in prepare.columns.items() if known(prepare.columns) else ():
         where = ("prepare", "columns", name)
         if name == data.target:
@@ -169,9 +172,8 @@ def _settle_prepare(reader: Reader, prepare: Prepare, family: Family, data: Data
         if chain == "auto":
             continue
         own[name] = chain
-        start = types.get(name)
-        starts = STARTS if start is None or not known(start) else (cast(Sort, start),)
-        found = chain_problem(chain, starts, family, where)
-        reader.problems += [found] if found else []
+        if known(start := types.get(name)) and start:  # else the data says what it is
+            found = chain_problem(chain, start, family, where)
+            reader.problems += [found] if found else []
     columns = Map(own) if known(prepare.columns) else UNKNOWN
     return Prepare(**chains, columns=columns)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from mlops_compile.compiler.chains import STARTS, chain_problem, sorts_of
+from mlops_compile.compiler.chains import chain_problem, sorts_of
 from mlops_compile.compiler.read import known
 from mlops_compile.compiler.spec import Data, Spec
 from mlops_compile.compiler.suggest import suggest
@@ -183,9 +183,9 @@ def _features(spec: Spec, facts: Mapping[str, ColumnFact], pinned: Pinned) -> It
     for fact, start in _starts(data, facts):
         chain = own[fact.name] if fact.name in own else getattr(spec.prepare, start)
         where = ("prepare", "columns", fact.name)
-        if fact.name in own and not chain_problem(chain, STARTS, family, where):
-            found = chain_problem(chain, (start,), family, where)
-            yield from [found] if found and fact.name not in typed else []
+        if fact.name in own and fact.name not in typed:
+            found = chain_problem(chain, start, family, where)
+            yield from [found] if found else []
         made = sorts_of(chain, start, family) if known(chain) else None
         sorts = None if sorts is None or made is None else (*sorts, *made)
     yield from _misfits(spec, family, sorts if known(data.columns) else None, pinned.levels)

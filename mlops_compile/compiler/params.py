@@ -59,7 +59,7 @@ def _other_parameter(name: str, family: Family) -> str:
         for other in FAMILIES.values()
         if any(name in (item.name, *item.aliases) for item in parameters(other.name))
     ]
-    if having and (not near or len(name) < 3):
+    if having:
         return f"it is a parameter of {' and '.join(having)}"
     if near:
         return near

@@ -179,7 +179,8 @@ def misfits(
         if features is None or not isinstance(values, tuple) or not values:
             continue
         if len(values) != len(features):
-            message = f"holds {len(values)}, and the prepared data has {len(features)} features"
+            held = "1 value" if len(values) == 1 else f"{len(values)} values"
+            message = f"holds {held}, and the prepared data has {len(features)} features"
             hint = "one value for each feature, in the order of the columns' names"
             found.append(Complaint(param=name, message=message, hint=hint))
         elif name == "monotone_constraints" and any(
@@ -199,7 +200,7 @@ def _class_weights(params: Map, classes: int) -> Iterator[Complaint]:
     if not isinstance(weights, tuple) or not weights:
         return
     if len(weights) != outputs**2:
-        message = f"holds {len(weights)}, and {outputs} classes need {outputs**2}"
+        message = f"holds {len(weights)} values, and {outputs} classes need {outputs**2}"
         hint = "a weight for each pair of classes, row after row"
         if outputs == 1:
             message = "is for the metric auc_mu of a multiclass task"

@@ -247,9 +247,7 @@ def _check_quotes(path: Path, spec: CsvSource) -> None:
     options, before = spec.options, 0
     with open_text(path) as file:
         text = io.TextIOWrapper(file, encoding=options.encoding, errors="replace", newline="")
-        reader = csv.reader(
-            text, delimiter=options.separator, quotechar=options.quote, strict=True
-        )
+        reader = csv.reader(text, delimiter=options.separator, quotechar=options.quote, strict=True)
         try:
             for _ in reader:
                 before = reader.line_num
