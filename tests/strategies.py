@@ -12,6 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from mlops_compile.compiler.check import check
+from mlops_compile.compiler.fitting import data_problems
 from mlops_compile.compiler.lower import lower
 from mlops_compile.compiler.pin import pin
 from mlops_compile.compiler.spec import Spec
@@ -20,6 +21,7 @@ from mlops_compile.ir.contract import FEATURE_TYPES, Contract, RequestField
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order
+from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.source import STORAGE_TYPES, ColumnFact, Pinned, Source
 from mlops_compile.ir.value import Map, freeze, parse, thaw
 
@@ -233,8 +235,10 @@ def lock_of(
     values: Mapping[str, Any], facts: Pinned | None = None, version: str | None = None
 ) -> Lock:
     """The lock of these values over a made-up source; every distribution has one version."""
-    spec = spec_of(values)
-    return pin(spec, lower(spec), lambda data: facts or pinned(), lambda name: version or "1.0")
+    spec, facts = spec_of(values), facts or pinned()
+    if found := data_problems(spec, facts):
+        raise CompileError(found)
+    return pin(spec, lower(spec), facts, lambda name: version or "1.0")
 
 
 def edited(text: str, path: Sequence[str], value: Any) -> str:

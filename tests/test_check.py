@@ -6,11 +6,14 @@ import itertools
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlops_compile.compiler.chains import chain_problem
 from mlops_compile.compiler.check import check, check_places
 from mlops_compile.compiler.lower import lower
+from mlops_compile.compiler.read import Reader
 from mlops_compile.ir.plan import violations
 from mlops_compile.ir.problem import CompileError, Problem
 from mlops_compile.ir.value import freeze, same
@@ -173,11 +176,6 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         {"prepare__categorical": ["one_hot", "ordinal"]},
         "impossible",
         "prepare.categorical.1",
-    ),
-    "own-chain": (
-        {"prepare__columns": {"length": [{"one_hot": {}}, {"category": {}}]}},
-        "impossible",
-        "prepare.columns.length.1",
     ),
     "own-unknown": (
         {"prepare__columns": {"length": ["sclae"]}},
@@ -475,3 +473,61 @@ def test_places_that_are_wrong_are_reported_together() -> None:
     with pytest.raises(CompileError) as caught:
         check_places(config)
     assert {p.where for p in caught.value.problems} == {("store", "uri"), ("execution", "threads")}
+
+
+def test_an_own_list_is_followed_from_the_stated_type() -> None:
+    values = tweak(BASE, prepare__columns={"length": ["one_hot"]})
+    assert spec_of(values)
+    typed = tweak(values, data__columns={"length": {"type": "numeric"}})
+    assert found(typed) == {("impossible", "prepare.columns.length.0")}
+
+
+def test_what_needs_a_faulty_value_is_not_judged() -> None:
+    split = {"kind": "random", "validation_size": "0.1"}
+    stopping = tweak(BASE, data__split=split, model__params__early_stopping_round=5)
+    assert found(stopping) == {("wrong-type", "data.split.validation_size")}
+    forest = tweak(BASE, model__params={"boosting": "rf", "baging_freq": 1})
+    assert found(forest) == {("unknown-key", "model.params.baging_freq")}
+
+
+@pytest.mark.parametrize(
+    ("metric", "gate", "reached"),
+    [
+        ("accuracy", ">= 1", True),
+        ("accuracy", "> 1", False),
+        ("accuracy", "< 0", False),
+        ("accuracy", ">= 1.01", False),
+        ("accuracy", ">= -0.5", False),
+        ("log_loss", "<= 12", True),
+        ("log_loss", "< 0", False),
+    ],
+)
+def test_a_gate_lies_in_the_metrics_range(metric: str, gate: str, reached: bool) -> None:
+    values = tweak(BASE, evaluate__metrics=[metric], evaluate__gates={metric: gate})
+    if reached:
+        assert spec_of(values)
+    else:
+        assert found(values) == {("out-of-range", f"evaluate.gates.{metric}")}
+
+
+@pytest.mark.parametrize(
+    ("uri", "code"),
+    [("s3://x/y", "impossible"), ("~/store", "impossible"), ("", "missing-value")],
+)
+def test_a_store_is_a_directory_of_this_machine(uri: str, code: str) -> None:
+    assert found(tweak(BASE, store__uri=uri)) == {(code, "store.uri")}
+
+
+LISTS = [[], ["scale"], ["one_hot"], ["ordinal"], ["date_parts"], ["category"], ["impute"]]
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+@pytest.mark.parametrize("sort", ["numeric", "boolean", "categorical", "datetime"])
+def test_a_list_that_is_offered_is_one_that_works(family: str, sort: str) -> None:
+    for first, second in itertools.product(LISTS, LISTS):
+        given: Any = freeze([{name: {}} for name in (*first, *second)])
+        problem = chain_problem(given, sort, FAMILIES[family], ("c",))  # type: ignore[arg-type]
+        if problem is not None:
+            offered = problem.hint.removeprefix("for example ").strip("'").removeprefix("c=")
+            chain = Reader().chain(freeze(yaml.safe_load(offered)), ("c",))
+            assert chain_problem(chain, sort, FAMILIES[family], ("c",)) is None  # type: ignore[arg-type]

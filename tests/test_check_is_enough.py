@@ -18,8 +18,9 @@ from mlops_compile.steps.families.parameters import parameters
 from mlops_compile.steps.metrics import METRICS
 from tests.project import make, rows
 
-# What only the rows can show.
-OF_THE_ROWS = {"gate", "classes", "metric", "split", "impute", "preparation", "no-features"}
+# What only the rows can show: a gate that is not reached, a class or a part that a draw leaves
+# without rows, a metric of one class, a column or level that the training part does not have.
+OF_THE_ROWS = {"gate", "classes", "metric", "split", "impute", "scale", "no-features"}
 TASKS = ("binary", "multiclass", "regression")
 CHAINS = {
     "numeric": ("auto", "[]", "[impute]", "[impute, scale]", "[scale]", "[scale, impute]"),

@@ -190,20 +190,20 @@ def test_lightgbm_knows_every_metric() -> None:
 @pytest.mark.parametrize(
     ("item", "value", "complaint"),
     [
-        (parameter("int"), "many", "must be an integer, not the text 'many'"),
-        (parameter("int"), True, "must be an integer, not true"),
-        (parameter("int"), 31.0, "must be an integer, not 31.0"),
-        (parameter("int"), None, "must be an integer, not null"),
-        (parameter("int"), [1], "must be an integer, not a list"),
-        (parameter("int"), {"a": 1}, "must be an integer, not a mapping"),
+        (parameter("int"), "many", "must be a whole number, not the text 'many'"),
+        (parameter("int"), True, "must be a whole number, not true"),
+        (parameter("int"), 31.0, "must be a whole number, not 31.0"),
+        (parameter("int"), None, "must be a whole number, not null"),
+        (parameter("int"), [1], "must be a whole number, not a list"),
+        (parameter("int"), {"a": 1}, "must be a whole number, not a map"),
         (parameter("int", low=0), -1, "must be >= 0, not -1"),
-        (parameter("int", high=9), 10**30, "must be <= 9, not an integer beyond 10^20"),
+        (parameter("int", high=9), 10**30, "must be <= 9, not a whole number beyond 10^20"),
         (parameter("float", low=0, low_open=True), 0, "must be > 0, not 0"),
         (parameter("float", high=1), 1.5, "must be <= 1, not 1.5"),
         (parameter("float", high=0.5, high_open=True), 0.5, "must be < 0.5, not 0.5"),
         (parameter("float"), False, "must be a number, not false"),
         (parameter("float"), float("nan"), "must be a finite number, not nan"),
-        (parameter("float"), 10**400, "must be a finite number, not an integer beyond 10^20"),
+        (parameter("float"), 10**400, "must be a finite number, not a whole number beyond 10^20"),
         (parameter("int float"), "x", "must be a number, not the text 'x'"),
         (parameter("bool"), 1, "must be true or false, not 1"),
         (parameter("str"), 1, "must be a text, not 1"),
@@ -214,8 +214,8 @@ def test_lightgbm_knows_every_metric() -> None:
         ),
         (parameter("str", choices=("l1", "l2")), 3, "must be one of l1, l2; not 3"),
         (parameter("str", choices=("balanced",)), "x", "must be 'balanced', not 'x'"),
-        (parameter("int list"), "x", "must be an integer or a list, not the text 'x'"),
-        (parameter("int list"), [1, 0.5], "must be an integer, not 0.5 (item 2 of the list)"),
+        (parameter("int list"), "x", "must be a whole number or a list, not the text 'x'"),
+        (parameter("int list"), [1, 0.5], "must be a whole number, not 0.5 (item 2 of the list)"),
         (parameter("int list", low=-1), [-2], "must be >= -1, not -2 (item 1 of the list)"),
         (
             parameter("list"),
@@ -235,7 +235,7 @@ def test_complaint(item: Parameter, value: object, complaint: str) -> None:
 
 def test_an_integer_too_long_to_print_is_complained_of() -> None:
     complaint = parameter("int", high=9).complaint(10**5000)
-    assert complaint == "must be a finite number, not an integer beyond 10^20"
+    assert complaint == "must be a finite number, not a whole number beyond 10^20"
 
 
 @pytest.mark.parametrize(

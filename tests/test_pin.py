@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from mlops_compile.compiler.pin import contract_of, data_problems, pin
+from mlops_compile.compiler.fitting import data_problems
+from mlops_compile.compiler.pin import contract_of, pin
 from mlops_compile.compiler.sources import pin_source
 from mlops_compile.ir.lock import Lock, decode, encode
 from mlops_compile.ir.problem import CompileError
@@ -128,9 +129,44 @@ NUMBER = {"data__task": "regression", "data__target": "age"}
             "column-type",
             "data.columns.age.type",
         ),
+        (
+            {"data__split": {"kind": "time", "column": "age"}},
+            people(age="int64?"),
+            "impossible",
+            "data.split.column",
+        ),
+        ({"prepare__columns": {"city": []}}, people(), "impossible", "prepare.columns.city"),
+        (
+            {"prepare__columns": {"city": ["scale"]}},
+            people(),
+            "impossible",
+            "prepare.columns.city.0",
+        ),
+        (
+            {"prepare__columns": {"age": ["one_hot"]}},
+            people(),
+            "impossible",
+            "prepare.columns.age.0",
+        ),
+        (
+            {"data__columns": {"city": {"type": "boolean"}}},
+            people(),
+            "column-type",
+            "data.columns.city.type",
+        ),
+        ({"data__split__test_size": 0.001}, people(), "split", "data.split.test_size"),
+        ({"data__split__validation_size": 0.001}, people(), "split", "data.split.validation_size"),
+        ({"data__split__test_size": 0.999}, people(), "split", "data.split.test_size"),
+        (
+            {"model__params": {"monotone_constraints": [1]}},
+            people(),
+            "impossible",
+            "model.params.monotone_constraints",
+        ),
         ({}, people(("yes",)), "target", "data.target"),
         ({}, people(()), "target", "data.target"),
         ({}, people(("a", "b", "c")), "target", "data.task"),
+        ({"data__task": "multiclass"}, people(), "target", "data.task"),
         ({"data__positive": "yess"}, people(), "target", "data.positive"),
         ({}, people(answer="string?"), "target", "data.target"),
         ({**NUMBER, "data__target": "city"}, people(), "target", "data.target"),
@@ -155,7 +191,7 @@ def test_what_the_data_shows_is_reported_at_its_key(
         ({}, people()),
         (NUMBER, people()),
         ({"data__missing_target": "drop"}, people(answer="string?")),
-        ({"data__task": "multiclass"}, people()),
+        ({"data__task": "multiclass"}, people(("a", "b", "c"))),
         ({"data__split": {"kind": "time", "column": "age"}}, people()),
         (
             {"data__columns": {"age": {"type": "numeric"}, "city": {"type": "categorical"}}},
@@ -195,7 +231,7 @@ def test_the_lock_holds_what_was_found() -> None:
         return "1"
 
     spec = spec_of(CSV)
-    again = pin(spec, plan_of(CSV), lambda data: people(), version)
+    again = pin(spec, plan_of(CSV), people(), version)
     assert [name for name, _ in again.environment] == asked == sorted(set(asked))
     assert "scikit-learn" in asked  # evaluate measures with it
     from mlops_compile.steps.kinds import needs_of

@@ -91,9 +91,6 @@ def test_impute_texts(options: Any, fill: str) -> None:
 @pytest.mark.parametrize(
     ("options", "values", "sort"),
     [
-        ({"strategy": "constant"}, NUMBERS, "numeric"),
-        ({"strategy": "constant", "value": "x"}, NUMBERS, "numeric"),
-        ({"strategy": "constant", "value": 5}, LEVELS, "categorical"),
         ({"strategy": "mean"}, np.full(8, np.nan), "numeric"),
         ({"strategy": "most_frequent"}, [None] * 8, "categorical"),
     ],
@@ -105,10 +102,38 @@ def test_impute_from_nothing_is_a_sentence(options: Any, values: Any, sort: str)
     assert caught.value.problems[0].where == ("data", "columns", "c")
 
 
-@pytest.mark.parametrize("strategy", ["mean", "median"])
-def test_a_mean_of_texts_is_a_sentence_or_the_most_frequent(strategy: str) -> None:
-    made = applied("impute", {"strategy": strategy}, feature(LEVELS, "categorical"))["c"]
-    assert list(made)[1] == "blue"
+def test_the_usual_value_of_texts_is_the_most_frequent() -> None:
+    assert list(applied("impute", {}, feature(LEVELS, "categorical"))["c"])[1] == "blue"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sort", "option"),
+    [
+        ("impute", {"strategy": "constant"}, "numeric", "strategy"),
+        ("impute", {"strategy": "constant", "value": "x"}, "numeric", "value"),
+        ("impute", {"strategy": "constant", "value": "x"}, "boolean", "value"),
+        ("impute", {"strategy": "constant", "value": 5}, "categorical", "value"),
+        ("impute", {"strategy": "mean"}, "categorical", "strategy"),
+        ("impute", {"strategy": "median", "value": 5}, "numeric", "value"),
+        ("ordinal", {"order": ["a", "b", "a"]}, "categorical", "order"),
+        ("date_parts", {"parts": []}, "datetime", "parts"),
+        ("date_parts", {"parts": ["day", "day"]}, "datetime", "parts"),
+        ("impute", {"strategy": "constant", "value": 5}, "numeric", None),
+        ("impute", {"strategy": "constant", "value": "x"}, "categorical", None),
+        ("impute", {"strategy": "mean"}, "boolean", None),
+        ("ordinal", {"order": ["b", "a"]}, "categorical", None),
+        ("date_parts", {"parts": ["day", "year"]}, "datetime", None),
+        ("scale", {}, "numeric", None),
+    ],
+    ids=str,
+)
+def test_options_that_cannot_be_done_to_a_sort(
+    name: str, options: Any, sort: Any, option: str | None
+) -> None:
+    preparation = PREPARATIONS[name]
+    value: Any = freeze(options)
+    unfit = preparation.unfit(from_value(preparation.spec, value), sort)
+    assert (unfit.option if unfit else None) == option
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops_compile.compiler.read import Reader
+from mlops_compile.compiler.read import Reader, known
 from mlops_compile.compiler.spec import Spec
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.schema import (
@@ -137,12 +137,21 @@ def test_the_least_that_can_be_said_gives_every_default() -> None:
 )
 def test_what_does_not_fit_is_a_problem_at_its_key(change: Any, code: str, where: str) -> None:
     found, problems = read({"name": "x", **change})
-    assert (found, problems) == (None, [(code, tuple(where.split(".")))])
+    assert problems == [(code, tuple(where.split(".")))]
+    assert known(found)
+
+
+def test_what_is_faulty_is_unknown_and_the_rest_is_known() -> None:
+    found, _ = read({"name": 5, "color": "blue", "inner": {"size": 99, "share": 0.25}})
+    assert not known(found.name) and not known(found.color) and not known(found.inner.size)
+    assert found.inner.share == 0.25 and found.flag is False
+    assert not known(Reader().group(Outer, 5, ()))
+    assert not known(read({"name": "x", "inner": 5})[0].inner.size)
 
 
 def test_all_that_does_not_fit_is_found_at_once() -> None:
     found, problems = read({"inner": {"size": 99, "share": "x"}, "color": "blue", "zzz": 1})
-    assert found is None
+    assert known(found)
     assert sorted(where for _, where in problems) == [
         ("color",), ("inner", "share"), ("inner", "size"), ("name",), ("zzz",),
     ]  # fmt: skip

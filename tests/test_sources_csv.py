@@ -253,6 +253,53 @@ def test_bytes_that_are_not_the_encoding_are_refused_with_their_line(tmp_path: P
     assert table(tmp_path, data, encoding="latin-1")["b"] == ["x", "café", "z"]
 
 
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        *("rot13", "base64", "hex", "undefined", "idna", "punycode", "utf-7"),
+        *("unicode_escape", "raw_unicode_escape", "mbcs", "a b", "utf\0"),
+    ],
+)
+def test_a_codec_that_is_no_encoding_of_files_is_refused(tmp_path: Path, encoding: str) -> None:
+    problem = refused(tmp_path, "a,b\n1,2\n", encoding=encoding)
+    assert (problem.code, problem.where[-1]) == ("encoding", "encoding")
+    assert repr(encoding) in problem.message
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("utf-16", "begins with a byte order mark"),
+        ("utf-32", "byte 1 is not utf-32"),
+        ("utf-16-le", "byte 11 is not utf-16-le"),
+        ("utf-16-be", "byte 11 is not utf-16-be"),
+    ],
+)
+def test_plain_text_is_not_in_a_wide_encoding(tmp_path: Path, encoding: str, said: str) -> None:
+    problem = refused(tmp_path, "abc,d\n11,2\n", encoding=encoding)
+    assert problem.code == "encoding" and said in problem.message
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [('a,b\n1,"x\n2,y\n', 2), ('a,b\n1,x\n2,"y\n3,z\n4,u\n', 3), ('a,b\n"1\n2",x\n2,"y\n', 4)],
+)
+def test_a_quote_that_is_never_closed_is_refused(tmp_path: Path, data: str, line: int) -> None:
+    problem = refused(tmp_path, data)
+    assert problem.code == "csv" and f"line {line}: a quote opens here" in problem.message
+
+
+def test_a_last_cell_of_many_lines_is_no_open_quote(tmp_path: Path) -> None:
+    assert table(tmp_path, 'a,b\n1,"x\ny"\n') == {"a": [1], "b": ["x\ny"]}
+
+
+def test_a_stated_type_that_does_not_fit_is_not_claimed(tmp_path: Path) -> None:
+    path = write(tmp_path, "a,b,c\n1,x,true\n2,y,false\n")
+    asked = dict.fromkeys("abc", "bool")
+    found = {column.name: column.type for column in scan(path, asked).columns}
+    assert found == {"a": "int64", "b": "string", "c": "bool"}
+
+
 def test_bytes_far_down_that_are_not_the_encoding_are_refused(tmp_path: Path) -> None:
     data = b"a,b\n" + b"1,x\n" * 300_000 + b"2,caf\xe9\n"
     assert "line 300002" in refused(tmp_path, data).message

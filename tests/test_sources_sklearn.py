@@ -10,7 +10,6 @@ import pytest
 import sklearn.datasets
 
 from mlops_compile.ir.digest import digest_of
-from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.source import Source
 from mlops_compile.steps.sources.kind import Facts
 from mlops_compile.steps.sources.sklearn import KIND, SETS, SklearnOptions, SklearnSource
@@ -74,15 +73,11 @@ def test_a_column_can_be_read_as_text(tmp_path: Path) -> None:
     assert np.array_equal([float(t) for t in table.column("petal width (cm)").to_pylist()], numbers)
 
 
-def test_a_column_that_cannot_be_the_stated_type_is_refused() -> None:
-    with pytest.raises(CompileError) as caught:
-        KIND.scan(
-            (),
-            SklearnSource(kind="sklearn", options=SklearnOptions(name="diabetes")),
-            {"target": "bool"},
-            "",
-        )
-    assert caught.value.problems[0].where == ("data", "columns", "target", "type")
+def test_a_column_that_cannot_be_the_stated_type_stays_what_it_is() -> None:
+    source = SklearnSource(kind="sklearn", options=SklearnOptions(name="diabetes"))
+    found = KIND.scan((), source, {"target": "bool", "age": "string"}, "")
+    held = {column.name: column.type for column in found.columns}
+    assert (held["target"], held["age"]) == ("float64", "string")
 
 
 def test_another_target_has_no_levels() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mlops_compile.ir.problem import StepError
 from mlops_compile.steps import split
+from mlops_compile.steps.splits import RandomSplit, StratifiedSplit, part_sizes
 from mlops_compile.steps.tables import write_table
 from tests.strategies import Room
 
@@ -56,6 +57,8 @@ def test_random(
     sound(parts, rows)
     assert len(parts["test"]) == round(rows * test)
     assert abs(len(parts["validation"]) - rows * validation) <= 0.5 + 1e-9
+    spec = RandomSplit(kind="random", test_size=test, validation_size=validation)
+    assert {name: len(part) for name, part in parts.items()} == part_sizes(spec, rows)
     assert cut(room, [1.5] * rows, seed, **options) == parts
     assert cut(room, [0.5] * rows, seed + 1, **options) != parts
 
@@ -75,6 +78,8 @@ def test_stratified(
     sound(parts, rows)
     assert abs(len(parts["test"]) - rows * test) <= 0.5 + 1e-9
     assert abs(len(parts["validation"]) - rows * validation) <= 0.5 + 1e-9
+    spec = StratifiedSplit(kind="stratified", test_size=test, validation_size=validation)
+    assert {name: len(part) for name, part in parts.items()} == part_sizes(spec, rows)
     wanted = {"test": test, "validation": validation, "train": 1 - test - validation}
     for name in NAMES:
         # the validation part is cut from what the test part left, so it may be off by one more

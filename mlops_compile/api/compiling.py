@@ -7,20 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_compile.api.state import State, state_of
-from mlops_compile.compiler.check import check
+from mlops_compile.compiler.check import check_further
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.effects import Effect, effects
+from mlops_compile.compiler.fitting import data_problems
 from mlops_compile.compiler.lower import lower
 from mlops_compile.compiler.pin import pin
+from mlops_compile.compiler.read import whole
 from mlops_compile.compiler.sources import pin_source
-from mlops_compile.compiler.spec import Spec
+from mlops_compile.compiler.spec import PLACES, Spec
 from mlops_compile.execute.environment import installed_version
 from mlops_compile.execute.platform import this_platform
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Plan, violations
-from mlops_compile.ir.problem import CompileError, problem
+from mlops_compile.ir.problem import CompileError, Problem, problem
+from mlops_compile.ir.source import Pinned
 from mlops_compile.steps.kinds import needs_of
 
 
@@ -51,18 +54,45 @@ def compile_config(
     `refresh` looks at sources again; the pins of `committed` stand where the data is not here.
     """
     with located(config.composition):
-        spec = check(config)
+        spec, problems = check_further(config)
+        state, pinned = _pinned(spec, problems, config, project, refresh, committed)
         plan = lower(spec)
         if found := violations(plan):
             raise CompileError(found)
-        state = state_of(config, project)
-        lock = pin(
-            spec,
-            plan,
-            lambda data: pin_source(data, state.cache, committed, project, refresh=refresh),
-            needed_version,
-        )
+        lock = pin(spec, plan, pinned, needed_version)
     return Compilation(config=config, spec=spec, plan=plan, lock=lock, state=state)
+
+
+def _pinned(
+    spec: Spec,
+    problems: tuple[Problem, ...],
+    config: Config,
+    project: Path,
+    refresh: bool,
+    committed: Lock | None,
+) -> tuple[State, Pinned]:
+    """The project's state, and the source that is kept there. CompileError with the config's
+    problems and, where the config is whole enough to look at the data, those that the data shows.
+    """
+    if any(found.where and found.where[0] in PLACES for found in problems):
+        raise CompileError(problems)
+    state, data = state_of(config, project), spec.data
+    if problems and not whole((data.source, data.columns, data.target, data.task)):
+        raise CompileError(problems)
+    try:
+        state.made()
+        pinned = pin_source(data, state.cache, committed, project, refresh=refresh)
+    except CompileError as error:
+        raise CompileError([*problems, *error.problems]) from None
+    told = [found.where for found in problems]
+    found = [
+        item
+        for item in data_problems(spec, pinned)
+        if not any(where[: len(item.where)] == item.where for where in told)
+    ]
+    if problems or found:
+        raise CompileError([*problems, *found])
+    return state, pinned
 
 
 def needed_version(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.ir.config import Config
+from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.store.cache import FileCache
 from mlops_compile.store.store import Store
 
@@ -26,6 +28,18 @@ class State:
     @property
     def cache(self) -> FileCache:
         return FileCache(self.root / "cache")
+
+    def made(self) -> None:
+        """Make the root. CompileError where there can be no directory; one that cannot be written
+        is left to those who write."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                return
+            message = f"there can be no directory {self.root}: {error.strerror}"
+            hint = "name a directory: store.uri=.mlops is the default"
+            raise CompileError([problem("store", message, ("store", "uri"), hint)]) from None
 
 
 def state_of(config: Config, project: Path) -> State:

@@ -116,6 +116,8 @@ def _type(hint: Any, rules: Key) -> Json:
         found |= {name: bound for name, bound in bounds.items() if bound is not None}
     if hint is str and rules.choices:
         found["enum"] = list(rules.choices)
+    if hint is str and rules.filled:
+        found["pattern"] = "\\S"
     return found
 
 

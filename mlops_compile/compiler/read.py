@@ -1,10 +1,13 @@
-"""Reads composed values as declared groups and collects every problem on the way."""
+"""Reads composed values as declared groups and collects every problem on the way.
+
+What is faulty becomes UNKNOWN in place of its value, so that the rest can still be judged.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from mlops_compile.compiler.suggest import nearest, suggest
 from mlops_compile.ir.problem import Problem, problem
@@ -19,12 +22,35 @@ from mlops_compile.steps.splits import SPLITS
 T = TypeVar("T")
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = {"sources": SOURCES, "splits": SPLITS}
-_WRONG = object()
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
+class _Unknown:
+    """Stands for a value whose key is faulty: neither it nor any part of it is known."""
+
+    def __getattr__(self, name: str) -> _Unknown:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+
+UNKNOWN: Any = _Unknown()
+
+
+def known(*values: Any) -> bool:
+    """Whether none of the values stands for a faulty one."""
+    return all(value is not UNKNOWN for value in values)
+
+
+def whole(value: Any) -> bool:
+    """Whether a value is known with all that it holds."""
+    if dataclasses.is_dataclass(value):
+        return all(whole(getattr(value, item.name)) for item in dataclasses.fields(value))
+    return all(map(whole, value)) if isinstance(value, tuple) else known(value)
+
+
 class Reader:
-    """Reads values; what is wrong stands in `problems`, and what it returns is then partial."""
+    """Reads values; what is wrong stands in `problems`, and is UNKNOWN in what is returned."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -33,16 +59,15 @@ class Reader:
         self, code: str, message: str, where: KeyPath, hint: str = "", *, by_key: bool = False
     ) -> Any:
         self.problems.append(problem(code, message, where, hint, by_key=by_key))
-        return _WRONG
+        return UNKNOWN
 
-    def group(self, group_type: type[T], value: Value, where: KeyPath) -> T | None:
-        """The group, or None if anything in it is wrong."""
+    def group(self, group_type: type[T], value: Value, where: KeyPath) -> T:
+        """The group; UNKNOWN where it is none, or in place of what is wrong in it."""
         if not isinstance(value, Map):
             hint = _as_map(value, group_type)
-            self.complain("wrong-type", f"must be a map, not {shown(value)}", where, hint)
-            return None
+            message = f"must be a map, not {shown(value)}"
+            return cast(T, self.complain("wrong-type", message, where, hint))
         keys = {item.name: item for item in declared(group_type)}
-        before = len(self.problems)
         meant: set[str] = set()  # keys that are missing because their name is wrong
         for name in value:
             if name not in keys:
@@ -55,14 +80,11 @@ class Reader:
                 if name == "_target_" or (where and name == where[-1]):
                     meant.update(keys)
         if not where and "default" in value and "defaults" not in value:
-            return None  # what else is missing follows from it
+            return cast(T, UNKNOWN)  # what else is missing follows from it
         held = {
-            name: self._key(item, value, where)
+            name: self._key(item, value, where) if name in value or name not in meant else UNKNOWN
             for name, item in keys.items()
-            if name in value or name not in meant
         }
-        if len(self.problems) > before:
-            return None
         return group_type(**held)
 
     def _key(self, item: Declared, value: Map, where: KeyPath) -> Any:
@@ -94,7 +116,7 @@ class Reader:
                 if not isinstance(value, Map):
                     return self.complain("wrong-type", f"must be a map, not {shown(value)}", where)
                 chains = {name: self.chain(item, (*where, name)) for name, item in value.items()}
-                return _WRONG if _WRONG in chains.values() else Map(chains)
+                return Map({name: chain for name, chain in chains.items() if known(chain)})
         table = VARIANTS[rules.variants]
         if not isinstance(value, Map):
             hint = f"give it keys: kind: {next(iter(table))}, and the others of that kind"
@@ -111,8 +133,7 @@ class Reader:
             message = f"there is no kind {shown(kind)}"
             hint = suggest(str(kind), tuple(table), "kinds")
             return self.complain("unknown-choice", message, (*where, "kind"), hint)
-        spec = self.group(table[str(kind)].spec, value, where)
-        return _WRONG if spec is None else spec
+        return self.group(table[str(kind)].spec, value, where)
 
     def chain(self, value: Value, where: KeyPath) -> Any:
         """A list of preparations, each a name or a map of one name to its options."""
@@ -124,7 +145,7 @@ class Reader:
                 hint = f"write [{value}]"
             return self.complain("wrong-type", f"must be a list, not {shown(value)}", where, hint)
         entries = [self._entry(item, (*where, str(n))) for n, item in enumerate(value)]
-        return _WRONG if _WRONG in entries else tuple(entries)
+        return tuple(entries) if known(*entries) else UNKNOWN
 
     def _entry(self, value: Value, where: KeyPath) -> Any:
         if isinstance(value, str):
@@ -138,8 +159,11 @@ class Reader:
         if name not in PREPARATIONS:
             hint = suggest(name, tuple(PREPARATIONS), "preparations")
             return self.complain("unknown-choice", f"there is no preparation {name!r}", where, hint)
+        before = len(self.problems)
         spec = self.group(PREPARATIONS[name].spec, options or Map(), (*where, name))
-        return _WRONG if spec is None else Map({name: to_value(spec, defaults=False)})
+        if len(self.problems) > before:
+            return UNKNOWN
+        return Map({name: to_value(spec, defaults=False)})
 
     def _value(self, hint: Any, rules: Key, value: Value, where: KeyPath) -> Any:
         if value == "???":
@@ -167,19 +191,19 @@ class Reader:
                 value = Map()
             if not isinstance(value, Map):
                 return _UNFIT
-            spec = self.group(hint, value, where)
-            return _WRONG if spec is None else spec
+            return self.group(hint, value, where)
         if (inner := named_type(hint)) is not None:
             if not isinstance(value, Map):
                 return () if value is None else _UNFIT
-            read = [(n, self._value(inner, Key(doc=""), v, (*where, n))) for n, v in value.items()]
-            return _WRONG if any(item is _WRONG for _, item in read) else tuple(read)
+            return tuple(
+                (n, self._value(inner, Key(doc=""), v, (*where, n))) for n, v in value.items()
+            )
         if getattr(hint, "__origin__", None) is tuple:
             if not isinstance(value, tuple):
                 return _UNFIT
             inner = hint.__args__[0]
             items = [self._value(inner, rules, v, (*where, str(n))) for n, v in enumerate(value)]
-            return _WRONG if any(item is _WRONG for item in items) else tuple(items)
+            return tuple(items) if known(*items) else UNKNOWN
         if hint is Map:
             return Map() if value is None else value if isinstance(value, Map) else _UNFIT
         return self._scalar(hint, rules, value, where)
@@ -189,6 +213,8 @@ class Reader:
             value = float(value)
         if type(value) is not hint:
             return _UNFIT
+        if rules.filled and isinstance(value, str) and not value.strip():
+            return self.complain("missing-value", f"must not be empty: {rules.doc}", where)
         if rules.choices and value not in rules.choices:
             tip = nearest(str(value), rules.choices)
             message = f"{shown(value)} is not one of {', '.join(rules.choices)}"
@@ -250,7 +276,7 @@ def _rather(value: Value, options: tuple[Any, ...], rules: Key) -> str:
     """What to write in place of a value of the wrong type."""
     lists = any(getattr(option, "__origin__", None) is tuple for option in options)
     match value:
-        case bool():
+        case bool() if str in options:
             return "put it in quotes, as every bare yes, no, on, off, true and false"
         case int() | float() if str in options:
             return "put it in quotes"
@@ -315,7 +341,7 @@ def _instead(name: str, value: Value, where: KeyPath, group_type: Any) -> str:
     if where == ("model",) and any(
         name in (item.name, *item.aliases) for family in FAMILIES for item in parameters(family)
     ):
-        return f"did you mean params.{name}?"
+        return f"did you mean model.params.{name}?"
     if not where:
         for item in declared(group_type):
             if _is_group(item.type) and _has(item.type, name):

@@ -20,7 +20,7 @@ from mlops_compile.steps.columns import storage_type
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.kind import SourceKind, combined, file_digest, where_is
 
-_VERSION = 1
+_VERSION = 2
 # A file changed within this time before it was hashed may change again at the same mtime.
 _TICK_NS = 2_000_000_000
 

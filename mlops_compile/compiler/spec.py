@@ -17,8 +17,8 @@ from mlops_compile.steps.families import FAMILIES
 class Data:
     """`data`: where the rows come from, and what is to be predicted."""
 
-    name: str = key("name of the data set")
-    target: str = key("the column that is predicted")
+    name: str = key("name of the data set", filled=True)
+    target: str = key("the column that is predicted", filled=True)
     task: str = key("binary, multiclass or regression", choices=TASKS)
     positive: bool | int | str | None = key(
         "the class that counts as positive in a binary task; else the last in order", default=None
@@ -68,7 +68,7 @@ class Evaluate:
 class Store:
     """`store`: where results are kept."""
 
-    uri: str = key("directory of the state", default=".mlops", place=True)
+    uri: str = key("directory of the state", default=".mlops", filled=True, place=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

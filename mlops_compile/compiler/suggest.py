@@ -20,6 +20,7 @@ _ELSEWHERE: Mapping[str, tuple[str, ...]] = {
     "gini": ("roc_auc",),
     "int": ("numeric",),
     "label": ("target",),
+    "lr": ("learning_rate",),
     "lgbm": ("lightgbm",),
     "mean_absolute_error": ("mae",),
     "mse": ("rmse",),

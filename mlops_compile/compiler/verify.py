@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlops_compile.compiler.check import check
+from mlops_compile.compiler.fitting import data_problems
 from mlops_compile.compiler.lower import SOURCE, lower
-from mlops_compile.compiler.pin import contract_of, data_problems
+from mlops_compile.compiler.pin import contract_of
 from mlops_compile.ir.config import Composition, Config
 from mlops_compile.ir.lock import Lock, plan_value, to_value
 from mlops_compile.ir.problem import CompileError, Problem, problem

@@ -8,7 +8,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 TYPES = {
-    "int": "an integer",
+    "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
     "str": "a text",
@@ -122,7 +122,7 @@ class Parameter:
         return None
 
     def _expected(self, types: tuple[str, ...]) -> str:
-        """`an integer or a list`; an integer goes without saying where any number will do."""
+        """`a whole number or a list`; where any number will do, whole ones go without saying."""
         named = [name for name in types if not (name == "int" and "float" in types)]
         texts = [self._choices() if name == "str" else TYPES[name] for name in named]
         return " or ".join(texts)
@@ -183,9 +183,9 @@ def _shown(value: object) -> str:
         case float():
             return repr(value)
         case int():
-            return str(value) if abs(value) < 10**20 else "an integer beyond 10^20"
+            return str(value) if abs(value) < 10**20 else "a whole number beyond 10^20"
         case Mapping():
-            return "a mapping"
+            return "a map"
         case list() | tuple():
             return "a list"
         case _:

@@ -18,7 +18,8 @@ T = TypeVar("T")
 class Key:
     """The rules of one key: its meaning, range and choices.
 
-    `place` marks a key that says where something is, never what it is: it enters no step.
+    A text that is `filled` cannot be empty. `place` marks a key that says where something is,
+    never what it is: it enters no step.
     `variants` names the registry ("sources", "splits", ...) whose entry `kind` selects the keys.
     """
 
@@ -28,6 +29,7 @@ class Key:
     low_open: bool = False
     high_open: bool = False
     choices: tuple[str, ...] = ()
+    filled: bool = False
     place: bool = False
     variants: str = ""
 

@@ -49,6 +49,11 @@ class Column:
     )
 
 
+def role_of(stated: Mapping[str, Column], name: str) -> str:
+    """The role of a column, stated or not."""
+    return stated[name].role if name in stated else "feature"
+
+
 def sendable(name: str) -> bool:
     """Whether a field of a request can have this name (a limit of the service's decoder)."""
     return not any(char in '"\\' or char < " " for char in name)

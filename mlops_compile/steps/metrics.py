@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """A metric of true targets (class positions or numbers) and predictions (probabilities, rows x
-    classes, or numbers). `greater_is_better` is the direction."""
+    classes, or numbers). `greater_is_better` is the direction; it lies from `low` to `high`."""
 
     name: str
     tasks: tuple[str, ...]
     greater_is_better: bool
     score: Callable[[Array, Array], float]
+    low: float
+    high: float
 
 
 def _labels(function: str, **options: Any) -> Callable[[Array, Array], float]:
@@ -79,31 +81,34 @@ def _numbers(function: str) -> Callable[[Array, Array], float]:
 
 
 _CLASSES = ("binary", "multiclass")
+_ANY = float("inf")
 METRICS: Mapping[str, Metric] = table(
     "metric",
     *(
-        Metric(name=name, tasks=tasks, greater_is_better=greater, score=score)
-        for name, tasks, greater, score in (
-            ("roc_auc", ("binary",), True, _positive("roc_auc_score")),
-            ("average_precision", ("binary",), True, _positive("average_precision_score")),
-            ("brier", ("binary",), False, _positive("brier_score_loss")),
-            ("f1", ("binary",), True, _labels("f1_score", zero_division=0.0)),
-            ("precision", ("binary",), True, _labels("precision_score", zero_division=0.0)),
-            ("recall", ("binary",), True, _labels("recall_score", zero_division=0.0)),
-            ("log_loss", _CLASSES, False, _log_loss),
-            ("accuracy", _CLASSES, True, _labels("accuracy_score")),
-            ("balanced_accuracy", _CLASSES, True, _labels("balanced_accuracy_score")),
+        Metric(name=name, tasks=tasks, greater_is_better=greater, score=score, low=low, high=high)
+        for name, tasks, greater, low, high, score in (
+            ("roc_auc", ("binary",), True, 0, 1, _positive("roc_auc_score")),
+            ("average_precision", ("binary",), True, 0, 1, _positive("average_precision_score")),
+            ("brier", ("binary",), False, 0, 1, _positive("brier_score_loss")),
+            ("f1", ("binary",), True, 0, 1, _labels("f1_score", zero_division=0.0)),
+            ("precision", ("binary",), True, 0, 1, _labels("precision_score", zero_division=0.0)),
+            ("recall", ("binary",), True, 0, 1, _labels("recall_score", zero_division=0.0)),
+            ("log_loss", _CLASSES, False, 0, _ANY, _log_loss),
+            ("accuracy", _CLASSES, True, 0, 1, _labels("accuracy_score")),
+            ("balanced_accuracy", _CLASSES, True, 0, 1, _labels("balanced_accuracy_score")),
             (
                 "macro_f1",
                 ("multiclass",),
                 True,
+                0,
+                1,
                 _labels("f1_score", average="macro", zero_division=0.0),
             ),
-            ("roc_auc_ovr", ("multiclass",), True, _roc_auc_ovr),
-            ("r2", ("regression",), True, _numbers("r2_score")),
-            ("rmse", ("regression",), False, _numbers("root_mean_squared_error")),
-            ("mae", ("regression",), False, _numbers("mean_absolute_error")),
-            ("median_ae", ("regression",), False, _numbers("median_absolute_error")),
+            ("roc_auc_ovr", ("multiclass",), True, 0, 1, _roc_auc_ovr),
+            ("r2", ("regression",), True, -_ANY, 1, _numbers("r2_score")),
+            ("rmse", ("regression",), False, 0, _ANY, _numbers("root_mean_squared_error")),
+            ("mae", ("regression",), False, 0, _ANY, _numbers("mean_absolute_error")),
+            ("median_ae", ("regression",), False, 0, _ANY, _numbers("median_absolute_error")),
         )
     ),
 )

@@ -10,7 +10,14 @@ import pyarrow as pa
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.value import Map, pick
-from mlops_compile.steps.splits import SPLITS, RandomSplit, StratifiedSplit, TimeSplit
+from mlops_compile.steps.splits import (
+    SPLITS,
+    RandomSplit,
+    StratifiedSplit,
+    TimeSplit,
+    part_sizes,
+    shares,
+)
 from mlops_compile.steps.tables import read_table
 
 if TYPE_CHECKING:
@@ -59,11 +66,11 @@ def _cut(groups: list[Rows], test_size: float, validation_size: float) -> dict[s
     Shares are rounded over all groups together (largest remainders), so that the parts have the
     sizes that the shares of all rows have.
     """
-    test = _shares([len(group) for group in groups], test_size)
+    test = shares([len(group) for group in groups], test_size)
     rest = [len(group) - taken for group, taken in zip(groups, test, strict=True)]
     total = sum(len(group) for group in groups)
     left = sum(rest)
-    validation = _shares(rest, min(1.0, validation_size * total / left) if left else 0.0)
+    validation = shares(rest, min(1.0, validation_size * total / left) if left else 0.0)
     ends = [first + second for first, second in zip(test, validation, strict=True)]
     return {
         "train": np.concatenate([g[end:] for g, end in zip(groups, ends, strict=True)]),
@@ -72,17 +79,6 @@ def _cut(groups: list[Rows], test_size: float, validation_size: float) -> dict[s
         ),
         "test": np.concatenate([g[:start] for g, start in zip(groups, test, strict=True)]),
     }
-
-
-def _shares(sizes: list[int], share: float) -> list[int]:
-    """`share` of each size in whole rows that add up to that share of all."""
-    exact = [size * share for size in sizes]
-    taken = [int(number) for number in exact]
-    missing = round(sum(exact)) - sum(taken)
-    by_remainder = sorted(range(len(sizes)), key=lambda n: (taken[n] - exact[n], n))
-    for position in by_remainder[:missing]:
-        taken[position] += 1
-    return taken
 
 
 def _stratified(target: pa.Array, spec: StratifiedSplit, work: Work) -> dict[str, Rows]:
@@ -114,8 +110,9 @@ def _by_time(table: pa.Table, spec: TimeSplit) -> dict[str, Rows]:
         raise StepError([problem("split", message, where)])
     order = np.argsort(times, kind="stable")
     total = len(order)
-    start = _boundary(times[order], total - round(total * spec.test_size))
-    middle = _boundary(times[order], max(0, start - round(total * spec.validation_size)))
+    wanted = part_sizes(spec, total)
+    start = _boundary(times[order], total - wanted["test"])
+    middle = _boundary(times[order], max(0, start - wanted["validation"]))
     return {"train": order[:middle], "validation": order[middle:start], "test": order[start:]}
 
 

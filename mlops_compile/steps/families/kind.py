@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.value import Map, Value, freeze
 from mlops_compile.steps.preparations.kind import Sort
 
@@ -41,11 +42,26 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complaint:
-    """Params that do not go together: which one, why, and what to do."""
+    """Params that do not go together: which one, why, and what to do. `unless` names others: set
+    in another way, they would leave nothing to complain of."""
 
     param: str
     message: str
     hint: str = ""
+    unless: tuple[str, ...] = ()
+
+
+def problem_of(complaint: Complaint, code: str = "training") -> Problem:
+    """A complaint as a problem of its parameter."""
+    where = ("model", "params", complaint.param)
+    return problem(code, complaint.message, where, complaint.hint)
+
+
+def fits_any(
+    params: Map, features: tuple[Sort, ...] | None, classes: int | None
+) -> tuple[Complaint, ...]:
+    """No complaint: the misfits of a family whose params say nothing of features and classes."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +70,12 @@ class Family:
 
     `accepts` are the sorts of feature it takes, `missing` whether they may be missing. `chains`
     are its usual preparations by column type. `complaints(params, task, has_validation)` checks
-    what a table of parameters cannot. `fit` gives the files of a fitted model, by name: text that
-    is equal wherever it is fitted on an equal platform, never a pickle. `predict(directory,
-    features, classes)` reads them back: probabilities (rows x classes), or numbers (rows).
-    `scorer` is the template of its serving code, `serving` the distributions that code needs.
+    what a table of parameters cannot, and `misfits(params, features, classes)` what does not fit
+    the sorts of the prepared features and the number of classes (None: not known yet). `fit` gives
+    the files of a fitted model, by name: text that is equal wherever it is fitted on an equal
+    platform, never a pickle. `predict(directory, features, classes)` reads them back:
+    probabilities (rows x classes), or numbers (rows). `scorer` is the template of its serving
+    code, `serving` the distributions that code needs.
     """
 
     name: str
@@ -70,6 +88,7 @@ class Family:
     complaints: Callable[[Map, str, bool], tuple[Complaint, ...]]
     fit: Callable[[Training], Mapping[str, bytes]]
     predict: Callable[[Path, Array, int], Array]
+    misfits: Callable[[Map, tuple[Sort, ...] | None, int | None], tuple[Complaint, ...]] = fits_any
     scorer: str
     serving: tuple[str, ...]
 

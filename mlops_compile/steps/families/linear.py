@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 FILE = "linear.json"
 
 
-def encode(weights: Sequence[Sequence[float]], intercepts: Sequence[float]) -> dict[str, bytes]:
-    """The files of a model: one row of weights and one intercept an output."""
+def encode(coef: Array, intercept: Array | float) -> dict[str, bytes]:
+    """The files of a model as scikit-learn fits it: one row of weights and one intercept an output.
+
+    Without an intercept, some of its solvers give one 0.0 for all outputs.
+    """
+    import numpy as np
+
+    weights = np.atleast_2d(coef)
     value = {
-        "intercepts": [float(number) for number in intercepts],
-        "weights": [[float(number) for number in row] for row in weights],
+        "intercepts": np.broadcast_to(intercept, len(weights)).astype("float64").tolist(),
+        "weights": weights.astype("float64").tolist(),
     }
     return {FILE: (json.dumps(value, allow_nan=False, indent=1) + "\n").encode("ascii")}
 

@@ -35,13 +35,14 @@ def complaints(params: Map, task: str, has_validation: bool) -> tuple[Complaint,
         found.append(Complaint(param="tol", message=message, hint="1e-4 is the default"))
     if ratio > 0 and solver not in ("saga", "liblinear"):
         message = f"an l1 penalty needs another solver than {solver}"
-        found.append(Complaint(param="l1_ratio", message=message, hint=_SAGA))
+        found.append(Complaint(param="l1_ratio", message=message, hint=_SAGA, unless=("solver",)))
     if 0 < ratio < 1 and solver == "liblinear":
         message = "liblinear has an l1 or an l2 penalty, not both"
         found.append(Complaint(param="l1_ratio", message=message, hint=f"0 or 1, or {_SAGA}"))
     if dual and solver != "liblinear":
         message = f"{solver} has no dual problem, only liblinear has"
-        found.append(Complaint(param="dual", message=message, hint="leave it out"))
+        hint = "leave it out"
+        found.append(Complaint(param="dual", message=message, hint=hint, unless=("solver",)))
     if dual and ratio == 1 and solver == "liblinear":
         message = "liblinear solves the dual problem with an l2 penalty only"
         found.append(Complaint(param="dual", message=message, hint="leave it out"))

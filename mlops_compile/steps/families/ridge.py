@@ -28,7 +28,7 @@ def complaints(params: Map, task: str, has_validation: bool) -> tuple[Complaint,
     if solver == "lbfgs" and params.get("positive") is not True:
         message = "the solver lbfgs is for positive weights"
         hint = "leave it out, or set model.params.positive=true"
-        return (Complaint(param="solver", message=message, hint=hint),)
+        return (Complaint(param="solver", message=message, hint=hint, unless=("positive",)),)
     return ()
 
 
@@ -44,7 +44,7 @@ def fit(training: Training) -> Mapping[str, bytes]:
     except ValueError as error:
         message = f"scikit-learn refuses these parameters: {error}"
         raise StepError([problem("training", message, ("model", "params"))]) from None
-    return linear.encode([model.coef_], [float(model.intercept_)])
+    return linear.encode(model.coef_, model.intercept_)
 
 
 def predict(directory: Path, features: Array, classes: int) -> Array:

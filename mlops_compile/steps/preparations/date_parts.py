@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mlops_compile.ir.schema import key
 from mlops_compile.ir.value import Map
-from mlops_compile.steps.preparations.kind import Feature, Preparation, Shape, Sort
+from mlops_compile.steps.preparations.kind import Feature, Preparation, Shape, Sort, Unfit
 
 # part -> (pandas attribute, Python expression on a datetime)
 PARTS: Mapping[str, tuple[str, str]] = {
@@ -39,6 +39,17 @@ class DateParts:
 def shapes(spec: DateParts, shape: Shape) -> tuple[Shape, ...]:
     """Numbers, missing where the time is."""
     return tuple(Shape(sort="numeric", missing=shape.missing) for _ in spec.parts)
+
+
+def unfit(spec: DateParts, sort: Sort) -> Unfit | None:
+    """No part, or one twice."""
+    if not spec.parts:
+        message = "must name a part"
+        return Unfit(option="parts", message=message, hint=f"some of {', '.join(PARTS)}")
+    for part in spec.parts:
+        if spec.parts.count(part) > 1:
+            return Unfit(option="parts", message=f"holds {part!r} twice", hint="name each once")
+    return None
 
 
 def fit(spec: DateParts, feature: Feature) -> Map:
@@ -88,4 +99,5 @@ PREPARATION = Preparation(
     outputs=outputs,
     apply=apply,
     code=code,
+    unfit=unfit,
 )

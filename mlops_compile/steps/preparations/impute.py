@@ -10,7 +10,7 @@ from typing import Any
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.schema import key
 from mlops_compile.ir.value import Map
-from mlops_compile.steps.preparations.kind import Feature, Preparation, Shape, Sort
+from mlops_compile.steps.preparations.kind import Feature, Preparation, Shape, Sort, Unfit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,30 @@ def shapes(spec: Impute, shape: Shape) -> tuple[Shape, ...]:
     return (done, Shape(sort="numeric", missing=False)) if spec.indicator else (done,)
 
 
+def unfit(spec: Impute, sort: Sort) -> Unfit | None:
+    """A mean of texts; a constant that is missing, of another type, or of no use."""
+    if spec.strategy == "mean" and sort == "categorical":
+        message = f"{sort} values have no mean"
+        return Unfit(option="strategy", message=message, hint="take most_frequent or constant")
+    what = "a text" if sort == "categorical" else "a number"
+    usual = "unknown" if sort == "categorical" else "0"
+    if spec.strategy != "constant":
+        if spec.value is None:
+            return None
+        message = f"is for the strategy constant, and this one is {spec.strategy}"
+        hint = "leave it out, or set strategy: constant"
+        return Unfit(option="value", message=message, hint=hint)
+    if spec.value is None:
+        message = f"the strategy constant needs a value: {what} for {sort} values"
+        hint = f"for example {{impute: {{strategy: constant, value: {usual}}}}}"
+        return Unfit(option="strategy", message=message, hint=hint)
+    if isinstance(spec.value, str) != (sort == "categorical"):
+        message = f"must be {what} for {sort} values, not {spec.value!r}"
+        quoted = f'"{spec.value:g}"' if isinstance(spec.value, float) else usual
+        return Unfit(option="value", message=message, hint=f"for example value: {quoted}")
+    return None
+
+
 def fit(spec: Impute, feature: Feature) -> Map:
     """The value that fills in. StepError where the training rows have none to learn from."""
     return Map({"fill": _fill(spec, feature), "indicator": spec.indicator})
@@ -40,13 +64,8 @@ def fit(spec: Impute, feature: Feature) -> Map:
 def _fill(spec: Impute, feature: Feature) -> float | str:
     import numpy as np
 
-    where = ("data", "columns", feature.name)
     if spec.strategy == "constant":
-        texts = feature.sort == "categorical"
-        if spec.value is None or isinstance(spec.value, str) != texts:
-            what = "a text" if texts else "a number"
-            message = f"impute needs `value`: {what} for a {feature.sort} column"
-            raise StepError([problem("impute", message, where)])
+        assert spec.value is not None  # `unfit` is asked before
         return spec.value
     if feature.sort == "categorical":
         codes = feature.values.codes  # type: ignore[union-attr]
@@ -124,4 +143,5 @@ PREPARATION = Preparation(
     outputs=outputs,
     apply=apply,
     code=code,
+    unfit=unfit,
 )

@@ -36,11 +36,27 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unfit:
+    """An option that cannot be done to a sort of feature: which, why, and what to write."""
+
+    option: str
+    message: str
+    hint: str
+
+
+def fits_any(spec: Any, sort: Sort) -> Unfit | None:
+    """Nothing: every option goes with every sort that is accepted."""
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
     """A preparation of one column.
 
-    `spec` is the dataclass of its options, `accepts` the sorts of feature it takes. `shapes` says
-    what comes out of a shape that goes in (for the compiler); `fit` learns a state from the
+    `spec` is the dataclass of its options, `accepts` the sorts of feature it takes, and `unfit`
+    what of its options does not go with one of them. `shapes` says what comes out of a shape that
+    goes in (for the compiler), one each, unless their number is not `counted` before the rows are
+    seen; `fit` learns a state from the
     training rows: plain values, and only what `apply` needs, so that another way to the same state
     is the same state; `outputs` names the features that come out; `apply` makes them. `code` is
     straight-line Python that does the same for one row: from the variable `x` (None or NaN where
@@ -55,3 +71,5 @@ class Preparation:
     outputs: Callable[[str, Map], tuple[str, ...]]
     apply: Callable[[Map, Feature], tuple[Feature, ...]]
     code: Callable[[Map, Sort, str, tuple[str, ...]], tuple[str, ...]]
+    unfit: Callable[[Any, Sort], Unfit | None] = fits_any
+    counted: bool = True

@@ -58,4 +58,5 @@ PREPARATION = Preparation(
     outputs=outputs,
     apply=apply,
     code=code,
+    counted=False,
 )

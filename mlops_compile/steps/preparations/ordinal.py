@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mlops_compile.ir.schema import key
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.preparations.category import code
-from mlops_compile.steps.preparations.kind import Feature, Preparation, Shape
+from mlops_compile.steps.preparations.kind import Feature, Preparation, Shape, Sort, Unfit
 from mlops_compile.steps.preparations.levels import positions, seen_levels, state_levels
 
 
@@ -24,6 +24,15 @@ class Ordinal:
 def shapes(spec: Ordinal, shape: Shape) -> tuple[Shape, ...]:
     """A number; unseen levels are missing."""
     return (Shape(sort="numeric", missing=True),)
+
+
+def unfit(spec: Ordinal, sort: Sort) -> Unfit | None:
+    """A level that stands in the order twice."""
+    for level in spec.order:
+        if spec.order.count(level) > 1:
+            message = f"holds {level!r} twice"
+            return Unfit(option="order", message=message, hint="name each level once")
+    return None
 
 
 def fit(spec: Ordinal, feature: Feature) -> Map:
@@ -46,4 +55,5 @@ PREPARATION = Preparation(
     outputs=lambda name, state: (name,),
     apply=apply,
     code=code,
+    unfit=unfit,
 )

@@ -109,8 +109,11 @@ class Guess:
 
     @property
     def type(self) -> str:
-        """The storage type: the wanted one, else the first that fits; float64 if all is missing."""
-        return self._wanted or (self._feasible[0] if self._seen else "float64")
+        """The storage type: the wanted one, or else the first that fits every cell; float64 if all
+        is missing."""
+        if self._wanted in self._feasible:
+            return self._wanted
+        return self._feasible[0] if self._seen else "float64"
 
     @property
     def missing(self) -> bool:

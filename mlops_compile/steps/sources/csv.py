@@ -20,6 +20,7 @@ from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.source import ColumnFact, Source
 from mlops_compile.steps.sources.cells import Guess, Levels, arrow_type, cast, clean
+from mlops_compile.steps.sources.encodings import encoding_of, first_fault, is_wide
 from mlops_compile.steps.sources.kind import Facts, SourceKind, where_is
 from mlops_compile.steps.tables import BATCH_ROWS, write_batches
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
+_TAB = """$'data.source.options.separator="\\t"'"""
 _BLOCK = 1 << 22
 _PATH = ("data", "source", "path")
 _OPTIONS = ("data", "source", "options")
@@ -49,7 +51,7 @@ class CsvSource:
     """`data.source` of a delimited text file."""
 
     kind: str = key("csv", choices=("csv",))
-    path: str = key("the file, relative to the project; `.gz` is unpacked", place=True)
+    path: str = key("the file, relative to the project; `.gz` is unpacked", filled=True, place=True)
     options: CsvOptions = group("how to read it", CsvOptions)
 
 
@@ -157,7 +159,11 @@ def _open(path: Path, spec: CsvSource) -> tuple[list[str], Iterator[pa.RecordBat
     options = spec.options
     for name, value in (("separator", options.separator), ("quote", options.quote)):
         if len(value) != 1 or ord(value) > 127 or value in "\r\n":
-            raise _fault("option", f"must be one ASCII character, not {value!r}", (*_OPTIONS, name))
+            message = f"must be one ASCII character, not {value!r}"
+            hint = ""
+            if name == "separator" and value.lower() in ("tab", "t", "\\t", "tsv"):
+                hint = 'a tab is "\\t" in a YAML file; in a shell: ' + _TAB
+            raise _fault("option", message, (*_OPTIONS, name), hint)
     if options.separator == options.quote:
         message = f"is the same as options.quote: {options.quote!r}"
         raise _fault("option", message, (*_OPTIONS, "separator"))
@@ -171,6 +177,10 @@ def _open(path: Path, spec: CsvSource) -> tuple[list[str], Iterator[pa.RecordBat
         message = f"names {len(names)} columns, and {spec.path} has {len(first)}"
         raise _fault("columns", message, (*_OPTIONS, "columns"), hint)
     if twice := sorted({name for name in names if names.count(name) > 1}):
+        if options.columns:
+            message = f"names two columns {twice[0]!r}"
+            hint = "give each a name of its own"
+            raise _fault("columns", message, (*_OPTIONS, "columns"), hint)
         hint = "name them with data.source.options.columns"
         raise _fault("columns", f"{spec.path} has two columns {twice[0]!r}", _PATH, hint)
     return names, _batches(path, spec, names, lines if options.header else 0)
@@ -215,7 +225,11 @@ def _batches(path: Path, spec: CsvSource, names: list[str], skip: int) -> Iterat
     }
     try:
         with open_text(path) as file, pa.csv.open_csv(file, **reader_options) as reader:
-            yield from reader
+            last = None
+            for last in reader:
+                yield last
+        if last is not None and any("\n" in column[-1].as_py() for column in last.columns):
+            _check_quotes(path, spec)
     except (pa.ArrowInvalid, UnicodeError) as error:
         if ragged:
             raise _ragged(ragged[0], path, spec) from None
@@ -224,6 +238,25 @@ def _batches(path: Path, spec: CsvSource, names: list[str], skip: int) -> Iterat
         raise _unreadable(path, spec, error) from None
     except (OSError, EOFError) as error:
         raise _fault("source", f"{spec.path} cannot be read: {error}") from None
+
+
+def _check_quotes(path: Path, spec: CsvSource) -> None:
+    """Refuse a file whose last row holds a quote that is never closed."""
+    import csv
+
+    options, before = spec.options, 0
+    with open_text(path) as file:
+        text = io.TextIOWrapper(file, encoding=options.encoding, errors="replace", newline="")
+        reader = csv.reader(text, delimiter=options.separator, quotechar=options.quote, strict=True)
+        try:
+            for _ in reader:
+                before = reader.line_num
+        except csv.Error as error:
+            if str(error) != "unexpected end of data":
+                return
+            message = f"{spec.path}, line {before + 1}: a quote opens here and is never closed"
+            hint = "close it, or name another character in data.source.options.quote"
+            raise _fault("csv", message, _PATH, hint) from None
 
 
 def _ragged(row: Any, path: Path, spec: CsvSource) -> CompileError:
@@ -258,13 +291,9 @@ def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
     reason why there may be none."""
     import csv
 
-    try:
-        codecs.lookup(spec.options.encoding)
-    except LookupError:
-        message = f"there is no encoding {spec.options.encoding!r}"
-        raise _fault(
-            "encoding", message, (*_OPTIONS, "encoding"), "for example utf-8, latin-1"
-        ) from None
+    if encoding_of(spec.options.encoding) is None:
+        message = f"there is no encoding {spec.options.encoding!r} of text files"
+        raise _fault("encoding", message, (*_OPTIONS, "encoding"), "for example utf-8, latin-1")
     try:
         with open_text(path) as file:
             head = file.read(1 << 20)
@@ -275,15 +304,13 @@ def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
         raise _fault("source", f"{spec.path} cannot be read: {error}") from None
     if not head.strip():
         raise _fault("empty", f"{spec.path} is empty")
-    if b"\0" in head[:65536] and not spec.options.encoding.lower().startswith(
-        ("utf-16", "utf-32", "utf_16", "utf_32")
-    ):
+    if b"\0" in head[:65536] and not is_wide(spec.options.encoding):
         message = f"{spec.path} is a binary file, not delimited text"
         raise _fault("binary", message, _PATH, "of a spreadsheet, export the rows as csv")
     decoder = codecs.getincrementaldecoder(spec.options.encoding)("strict")
     try:
         text = decoder.decode(head).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise _unreadable(path, spec, error) from None
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=spec.options.separator, quotechar=spec.options.quote)
@@ -310,15 +337,11 @@ def open_text(path: Path) -> IO[bytes]:
 
 def _unreadable(path: Path, spec: CsvSource, error: Exception) -> CompileError:
     """The sentence for text that is not in the stated encoding, or that does not parse."""
-    encoding = spec.options.encoding
     with open_text(path) as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode(encoding)
-            except UnicodeDecodeError as wrong:
-                hint = "set data.source.options.encoding, for example to latin-1"
-                message = f"{spec.path}, line {number}: byte {wrong.start + 1} is not {encoding}"
-                return _fault("encoding", message, (*_OPTIONS, "encoding"), hint)
+        if fault := first_fault(file, spec.options.encoding):
+            hint = "set data.source.options.encoding to the file's, for example to latin-1"
+            return _fault("encoding", f"{spec.path}{fault}", (*_OPTIONS, "encoding"), hint)
+    _check_quotes(path, spec)
     reason = str(error).splitlines()[0]
     return _fault("csv", f"{spec.path} cannot be read as delimited text: {reason}")
 

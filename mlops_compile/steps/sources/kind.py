@@ -46,6 +46,8 @@ def where_is(file: Path) -> str:
     """What to do about a file that is not there: the nearest name of its folder or the project."""
     import difflib  # only on the way to an error
 
+    if str(file).startswith("~") or "/~" in str(file):
+        return "a ~ is not unfolded here: write the whole path, or one relative to the project"
     for place in dict.fromkeys((file.parent, Path())):
         names = [item.name for item in place.iterdir()] if place.is_dir() else []
         if near := difflib.get_close_matches(file.name, names, n=1, cutoff=0.6):

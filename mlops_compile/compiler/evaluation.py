@@ -1,0 +1,129 @@
+"""Metrics, the one to judge by, and gates: which there are, and which go with the task."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from mlops_compile.compiler.read import UNKNOWN, Reader, known, shown
+from mlops_compile.compiler.spec import Evaluate
+from mlops_compile.compiler.suggest import suggest
+from mlops_compile.ir.value import KeyPath, Map, Value
+from mlops_compile.steps.metrics import METRICS, USUAL, Metric
+
+_GATE = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*\Z")
+
+
+def settle_evaluation(reader: Reader, evaluate: Evaluate, task: str) -> Evaluate:
+    """The evaluation with the task's usual metrics filled in; the task may be unknown."""
+    if not known(evaluate):
+        return evaluate
+    fitting = tuple(
+        name for name, metric in METRICS.items() if not known(task) or task in metric.tasks
+    )
+    metrics = evaluate.metrics
+    if metrics is None:
+        metrics = USUAL[task] if known(task) else UNKNOWN
+    elif not metrics:
+        hint = suggest("", fitting, _these(task))
+        reader.complain("missing-value", "must name a metric", ("evaluate", "metrics"), hint)
+    for position, name in enumerate(metrics if known(metrics) else ()):
+        _fits(reader, name, task, fitting, ("evaluate", "metrics", str(position)))
+    primary = _primary(reader, evaluate.primary, metrics, task, fitting)
+    gates = _gates(reader, evaluate.gates, metrics, task, fitting)
+    return replace(evaluate, primary=primary, metrics=metrics, gates=gates)
+
+
+def _these(task: str) -> str:
+    return f"metrics of a {task} task" if known(task) else "metrics"
+
+
+def _fits(
+    reader: Reader,
+    name: str,
+    task: str,
+    fitting: tuple[str, ...],
+    where: KeyPath,
+    by_key: bool = False,
+) -> bool:
+    """Whether there is a metric of that name for the task; a problem if not."""
+    if name in fitting:
+        return True
+    if name in METRICS:
+        message = f"{name} is a metric of {' and '.join(METRICS[name].tasks)}"
+        message += f", and the task is {task}"
+        hint = f"{_these(task)}: {', '.join(fitting)}"
+        reader.complain("impossible", message, where, hint, by_key=by_key)
+        return False
+    hint = suggest(name, fitting, _these(task))
+    if name.lower() == "none" and where[1] == "primary":
+        hint = "YAML's word for nothing is null"
+    message = "there is no such metric" if by_key else f"there is no metric {name!r}"
+    reader.complain("unknown-choice", message, where, hint, by_key=by_key)
+    return False
+
+
+def _primary(
+    reader: Reader,
+    stated: str | None,
+    metrics: tuple[str, ...],
+    task: str,
+    fitting: tuple[str, ...],
+) -> str | None:
+    where = ("evaluate", "primary")
+    if not known(stated):
+        return UNKNOWN  # type: ignore[no-any-return]
+    if not stated:
+        return next(iter(metrics), None) if known(metrics) else UNKNOWN
+    if _fits(reader, stated, task, fitting, where) and known(metrics) and stated not in metrics:
+        message = f"{stated} is not computed: it is not among evaluate.metrics"
+        hint = f"add it to evaluate.metrics, or take {' or '.join(metrics)}"
+        reader.complain("impossible", message, where, hint)
+    return stated
+
+
+def _gates(
+    reader: Reader, stated: Map, metrics: tuple[str, ...], task: str, fitting: tuple[str, ...]
+) -> Map:
+    if not known(stated):
+        return stated
+    gates: dict[str, Value] = {}
+    for name, text in stated.items():
+        where = ("evaluate", "gates", name)
+        if not _fits(reader, name, task, fitting, where, by_key=True):
+            continue
+        if known(metrics) and name not in metrics:
+            message = "this metric is not computed: it is not among evaluate.metrics"
+            hint = f"add it: evaluate.metrics=[{','.join((*metrics, name))}]"
+            reader.complain("impossible", message, where, hint, by_key=True)
+        elif text is not None and (gate := _gate(reader, METRICS[name], text, where)):
+            gates[name] = gate
+    return Map(gates)
+
+
+def _gate(reader: Reader, metric: Metric, text: Value, where: KeyPath) -> str:
+    """A gate in one form: `>= 0.9`; empty if it is none."""
+    match = _GATE.match(text) if isinstance(text, str) else None
+    try:
+        sign, number = (match[1], float(match[2])) if match else ("", 0.0)
+    except ValueError:
+        sign, number = "", 0.0
+    if not sign:
+        usual = text if type(text) in (int, float) else 0.9
+        sign = ">=" if metric.greater_is_better else "<="
+        hint = f'write a comparison and a number: "{sign} {usual}"'
+        reader.complain("wrong-type", f"{shown(text)} is no comparison", where, hint)
+        return ""
+    below = number < metric.low or (sign == "<" and number == metric.low)
+    above = number > metric.high or (sign == ">" and number == metric.high)
+    if below or above:
+        span = f"from {metric.low:g} to {metric.high:g}"
+        if metric.high == float("inf"):
+            span = f"{metric.low:g} at least"
+        elif metric.low == -float("inf"):
+            span = f"{metric.high:g} at most"
+        hint = ""
+        if metric.high == 1 and 2 <= number <= 100:
+            hint = f'it is a share: "{sign} {number / 100:g}" for {number:g} %'
+        reader.complain("out-of-range", f"{metric.name} is {span}, never {text}", where, hint)
+    return f"{sign} {number!r}"

@@ -1,0 +1,212 @@
+"""What of a spec does not fit the data that was found: columns, the target, parts, features.
+
+The spec may hold UNKNOWN where the config is faulty; what would need that is not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from mlops_compile.compiler.chains import chain_problem, sorts_of
+from mlops_compile.compiler.read import known
+from mlops_compile.compiler.spec import Data, Spec
+from mlops_compile.compiler.suggest import suggest
+from mlops_compile.ir.problem import Problem, problem
+from mlops_compile.ir.source import ColumnFact, Pinned
+from mlops_compile.ir.value import KeyPath
+from mlops_compile.steps.columns import Column, feature_type, fits, role_of, sendable
+from mlops_compile.steps.families import FAMILIES
+from mlops_compile.steps.families.kind import Family, problem_of
+from mlops_compile.steps.preparations.kind import Sort
+from mlops_compile.steps.splits import part_sizes
+
+_COLUMNS: KeyPath = ("data", "columns")
+_SORTABLE = ("timestamp", "timestamp_utc", "int64", "float64")
+# Storage types in plain words.
+_STORED = {
+    "bool": "true and false",
+    "int64": "whole numbers",
+    "float64": "numbers",
+    "timestamp": "dates",
+    "timestamp_utc": "dates",
+    "string": "texts",
+}
+_BARE: Mapping[object, tuple[str, ...]] = {
+    "true": ("yes", "on", "y"),
+    "false": ("no", "off", "n"),
+}
+
+
+def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
+    """Every problem that the facts of the data show."""
+    facts = {fact.name: fact for fact in pinned.source.columns}
+    found = [*_columns(spec.data, facts)]
+    if known(spec.prepare.columns):
+        for name in spec.prepare.columns:
+            found += _no_column(name, facts, ("prepare", "columns", name))
+    found += _split(spec.data, facts, pinned.source.rows)
+    if known(spec.data.target):
+        found += _no_column(spec.data.target, facts, ("data", "target"))
+        if spec.data.target in facts and known(spec.data.task, spec.data.missing_target):
+            found += _target(spec.data, facts[spec.data.target], pinned.levels)
+    if known(spec.model.family, spec.prepare) and not any(p.code == "column-type" for p in found):
+        found += _features(spec, facts, pinned)
+    return found
+
+
+def _no_column(name: str, facts: Mapping[str, ColumnFact], where: KeyPath) -> list[Problem]:
+    if name in facts:
+        return []
+    hint = suggest(name, tuple(facts), "columns")
+    if len(facts) == 1:
+        hint = f"the file has one column, {next(iter(facts))!r}: is it the separator?"
+    message = f"the data has no column {name!r}"
+    return [problem("no-column", message, where, hint, by_key="columns" in where)]
+
+
+def _columns(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
+    """Columns that are stated, and what a service could not be asked."""
+    if not known(data.columns, data.target):
+        return
+    stated = dict(data.columns)
+    for name, column in data.columns:
+        yield from _no_column(name, facts, (*_COLUMNS, name))
+        if name in facts and known(column.type) and not fits(facts[name], column):
+            held = _STORED[facts[name].type]
+            message = f"the column holds {held}, which cannot be {column.type}"
+            hint = (
+                "state its real type, or list the texts that do not fit in"
+                " data.source.options.missing"
+            )
+            if column.type == "boolean":
+                hint = "boolean are true and false; leave the type out, and it is as the data looks"
+            yield problem("column-type", message, (*_COLUMNS, name, "type"), hint)
+    features = [name for name in facts if role_of(stated, name) == "feature"]
+    for name in features:
+        if name != data.target and not sendable(name):
+            message = "a service cannot have a field of this name (a quote, backslash or control)"
+            hint = "rename it with data.source.options.columns, or give it the role ignore"
+            yield problem("column-name", message, (*_COLUMNS, name), hint)
+    if data.target in facts and not {*features} - {data.target}:
+        message = "no column is left to learn from"
+        yield problem("no-features", message, _COLUMNS, "give at least one column the role feature")
+
+
+def _split(data: Data, facts: Mapping[str, ColumnFact], rows: int) -> Iterator[Problem]:
+    if not known(data.split, data.split.test_size, data.split.validation_size):
+        return
+    target = facts.get(data.target) if known(data.target) else None
+    exact = target is not None and not target.missing  # else rows may be dropped
+    if exact and data.split.test_size + data.split.validation_size < 1:
+        for name, size in part_sizes(data.split, rows).items():
+            if not size and not (name == "validation" and not data.split.validation_size):
+                key = "test_size" if name == "train" else f"{name}_size"
+                counted = "1 row leaves" if rows == 1 else f"{rows} rows leave"
+                message = f"{counted} none for the {name} part"
+                hint = "give more rows, or another share"
+                yield problem("split", message, ("data", "split", key), hint)
+    sort_by = getattr(data.split, "column", None)
+    if sort_by is None or not known(sort_by, data.target, data.columns) or sort_by == data.target:
+        return
+    where = ("data", "split", "column")
+    if sort_by not in facts:
+        yield from _no_column(sort_by, facts, where)
+    elif role_of(dict(data.columns), sort_by) == "ignore":
+        message = f"the column {sort_by!r} is ignored (data.columns.{sort_by}.role)"
+        hint = "give it the role time: kept to split by, and out of the model"
+        yield problem("impossible", message, where, hint)
+    elif facts[sort_by].type not in _SORTABLE:
+        held = _STORED[facts[sort_by].type]
+        message = f"the column {sort_by!r} holds {held}: no dates and no numbers"
+        hint = "dates and times are read in the form 2024-01-31 12:00:00 (ISO 8601)"
+        yield problem("impossible", message, where, hint)
+    elif facts[sort_by].missing and exact:
+        message = f"the column {sort_by!r} is missing in some rows, which have no place in time"
+        hint = "split by another column, or mend these rows"
+        yield problem("impossible", message, where, hint)
+
+
+def _target(data: Data, fact: ColumnFact, levels: tuple[str, ...]) -> Iterator[Problem]:
+    where: KeyPath = ("data", "target")
+    if fact.missing and data.missing_target == "fail":
+        message = f"{fact.name!r} is missing in some rows"
+        hint = "mend them, or leave them out with data.missing_target=drop"
+        yield problem("target", message, where, hint)
+    elif data.task == "regression":
+        if fact.type not in ("int64", "float64"):
+            message = f"{fact.name!r} holds {_STORED[fact.type]}, and a regression needs numbers"
+            hint = "for classes, data.task is binary or multiclass; else take another target"
+            yield problem("target", message, where, hint)
+    elif not levels:
+        message = f"{fact.name!r} has too many distinct values to be classes"
+        yield problem("target", message, where, "is data.task=regression meant?")
+    elif len(levels) == 1:
+        yield _one_class(fact.name, levels[0])
+    else:
+        yield from _classes(data, fact.name, levels)
+
+
+def _one_class(name: str, level: str) -> Problem:
+    message = f"{name!r} has one class only, {level!r}: there is nothing to tell apart"
+    hint = "look at the data, or take another target"
+    return problem("target", message, ("data", "target"), hint)
+
+
+def _classes(data: Data, name: str, levels: tuple[str, ...]) -> Iterator[Problem]:
+    where = ("data", "task")
+    if data.task == "multiclass":
+        if len(levels) == 2:
+            message = f"{name!r} has two classes ({levels[0]}, {levels[1]}): that is a binary task"
+            yield problem("target", message, where, "take data.task=binary")
+        return
+    if len(levels) != 2:
+        listed = ", ".join(levels[:8]) + (", ..." if len(levels) > 8 else "")
+        message = f"{name!r} has {len(levels)} classes ({listed}), and the task is binary"
+        yield problem("target", message, where, "is data.task=multiclass meant?")
+    positive = data.positive
+    if positive is not None and known(positive) and positive not in levels:
+        message = f"{name!r} has no class {positive!r}"
+        hint = suggest(str(positive), levels, "classes")
+        if words := _BARE.get(positive, ()):
+            if meant := [level for level in levels if level.lower() in words]:
+                hint = f'YAML reads a bare {meant[0]} as {positive}: write "{meant[0]}"'
+        yield problem("target", message, ("data", "positive"), hint)
+
+
+def _features(spec: Spec, facts: Mapping[str, ColumnFact], pinned: Pinned) -> Iterator[Problem]:
+    """Columns whose own list does not take them, and parameters that do not fit the features."""
+    family, data = FAMILIES[spec.model.family], spec.data
+    own = spec.prepare.columns if known(spec.prepare.columns) else {}
+    typed = {name for name, column in data.columns if column.type} if known(data.columns) else ()
+    sorts: tuple[Sort, ...] | None = ()
+    for fact, start in _starts(data, facts):
+        chain = own[fact.name] if fact.name in own else getattr(spec.prepare, start)
+        where = ("prepare", "columns", fact.name)
+        if fact.name in own and fact.name not in typed:
+            found = chain_problem(chain, start, family, where)
+            yield from [found] if found else []
+        made = sorts_of(chain, start, family) if known(chain) else None
+        sorts = None if sorts is None or made is None else (*sorts, *made)
+    yield from _misfits(spec, family, sorts if known(data.columns) else None, pinned.levels)
+
+
+def _starts(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[tuple[ColumnFact, Sort]]:
+    """The feature columns in order, each with the type that preparations start from."""
+    stated = dict(data.columns) if known(data.columns, data.target) else {}
+    for name, fact in sorted(facts.items()) if known(data.target) else ():
+        column: Column | None = stated.get(name)
+        if name == data.target or (column is not None and column.role != "feature"):
+            continue
+        if column is None or known(column, column.type):
+            yield fact, cast(Sort, feature_type(fact, column))
+
+
+def _misfits(
+    spec: Spec, family: Family, sorts: tuple[Sort, ...] | None, levels: tuple[str, ...]
+) -> Iterator[Problem]:
+    if not known(spec.model.params, spec.data.task) or spec.data.task not in family.tasks:
+        return
+    classes = 0 if spec.data.task == "regression" else len(levels)
+    for found in family.misfits(spec.model.params, sorts, classes):
+        yield problem_of(found, "impossible")

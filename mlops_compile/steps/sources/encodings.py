@@ -1,0 +1,46 @@
+"""Encodings of text files: which there are, and where bytes are not in them."""
+
+from __future__ import annotations
+
+import codecs
+from typing import IO
+
+# Codecs of Python that turn bytes into texts, and are no encoding of a file: names of hosts,
+# literals of a language, mail headers, or nothing at all.
+_NO_FILES = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7")
+
+
+def encoding_of(name: str) -> codecs.CodecInfo | None:
+    """The text encoding of a name; None if there is none that a file is written in."""
+    try:
+        found = codecs.lookup(name)
+    except (LookupError, ValueError):
+        return None
+    if not found._is_text_encoding or found.name.replace("_", "-") in _NO_FILES:
+        return None
+    return found
+
+
+def is_wide(name: str) -> bool:
+    """Whether plain characters have zero bytes in this encoding."""
+    found = encoding_of(name)
+    return found is not None and found.name.startswith(("utf-16", "utf-32"))
+
+
+def first_fault(file: IO[bytes], encoding: str) -> str:
+    """Where a file is not in its encoding, as the end of a sentence about it; empty if it is."""
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    number = read = 0
+    try:
+        for line in file:
+            number += 1
+            read += len(line)
+            decoder.decode(line)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as wrong:
+        if is_wide(encoding):
+            return f": byte {read - len(wrong.object) + wrong.start + 1} is not {encoding}"
+        return f", line {number}: byte {wrong.start + 1} is not {encoding}"
+    except UnicodeError:  # of utf-16 alone
+        return f": {encoding} begins with a byte order mark, and the file does not"
+    return ""
