@@ -221,7 +221,17 @@ GRIDS: dict[str, tuple[dict[str, list[Any]], ...]] = {
             if name != "max_bin_by_feature"
         ),
         {"max_bin_by_feature": [[], [9], [9, 9, 9, 9]]},
-        {"auc_mu_weights": [[], [1.0], [1.0] * 9, [0, 1, 1, 1, 0, 1, 1, 1, 0], [0.0] * 9]},
+        {
+            "auc_mu_weights": [
+                [],
+                1.0,
+                0.0,
+                [1.0],
+                [1.0] * 9,
+                [0, 1, 1, 1, 0, 1, 1, 1, 0],
+                [0.0] * 9,
+            ]
+        },
     ),
 }
 

@@ -195,9 +195,10 @@ def misfits(
 
 
 def _class_weights(params: Map, classes: int) -> Iterator[Complaint]:
-    weights = params.get("auc_mu_weights")
+    stated = params.get("auc_mu_weights", ())
+    weights = stated if isinstance(stated, tuple) else (stated,)
     outputs = classes if classes > 2 else 1
-    if not isinstance(weights, tuple) or not weights:
+    if not weights:
         return
     if len(weights) != outputs**2:
         message = f"holds {len(weights)} values, and {outputs} classes need {outputs**2}"
