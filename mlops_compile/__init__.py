@@ -11,17 +11,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlops_compile.api.compiling import compile
     from mlops_compile.api.running import RunFailed, run
+    from mlops_compile.execute.pool import Workers
     from mlops_compile.ir.lock import Lock
     from mlops_compile.ir.problem import CompileError, ProblemsError
     from mlops_compile.ir.record import RunRecord
 
 __version__ = "0.1.0"
-__all__ = ["CompileError", "Lock", "ProblemsError", "RunFailed", "RunRecord", "compile", "run"]
+__all__ = [
+    "CompileError",
+    "Lock",
+    "ProblemsError",
+    "RunFailed",
+    "RunRecord",
+    "Workers",
+    "compile",
+    "run",
+]
 
 _PLACES = {
     "compile": "mlops_compile.api.compiling",
     "run": "mlops_compile.api.running",
     "RunFailed": "mlops_compile.api.running",
+    "Workers": "mlops_compile.execute.pool",
     "Lock": "mlops_compile.ir.lock",
     "RunRecord": "mlops_compile.ir.record",
     "CompileError": "mlops_compile.ir.problem",

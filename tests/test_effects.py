@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-from mlops_compile.compiler.effects import Effect, changes, effects
+from mlops_compile.compiler.effects import Effect, effects
+from mlops_compile.compiler.explain import causes, explained
 from mlops_compile.ir.digest import Digest, digest_of
 from mlops_compile.ir.key import action_preimage, key_of, plan_preimages
 from mlops_compile.ir.lock import Lock
-from mlops_compile.ir.value import Map, Value, freeze
+from mlops_compile.ir.plan import Plan
+from mlops_compile.ir.value import Map, freeze
 from mlops_compile.steps.kinds import needs_of
 from tests.strategies import BASE, lock_of, tweak
 
@@ -34,14 +37,35 @@ def made_by(lock: Lock, names: list[str] = ORDER, salt: str = "") -> Made:
     return store
 
 
-def told(lock: Lock, store: Made, before: Lock | None = None) -> dict[str, Effect]:
-    earlier: dict[str, Any] = plan_preimages(before, needs_of(before)) if before else {}
+@dataclass(frozen=True)
+class Result:
+    """An earlier result, as the store would give it."""
 
-    def last(name: str) -> Value:
-        return earlier.get(name)
+    preimage: Map
+    about: Map = field(default_factory=Map)
 
-    found = effects(lock, needs_of(lock), Map(), store.get, last)
+
+def told(
+    lock: Lock, store: Made, before: Lock | None = None, about: Map | None = None
+) -> dict[str, Effect]:
+    earlier = actions_of(before) if before else {}
+
+    def nearest(kind: str, name: str) -> Sequence[Result]:
+        return (Result(earlier[name], about or Map()),) if name in earlier else ()
+
+    found = effects(lock, needs_of(lock), Map(), store.get, nearest)
     return {effect.step.name: effect for effect in found}
+
+
+def actions_of(lock: Lock) -> dict[str, Map]:
+    """What the action keys of a lock's steps were made of, with the outputs of `made_by`."""
+    known: dict[str, Mapping[str, Digest]] = {}
+    found, needs = {}, needs_of(lock)
+    for step in lock.plan.steps:
+        inputs = {port: known[ref.step][ref.output] for port, ref in step.inputs}
+        known[step.name] = {p: digest_of(f"{step.name}.{p}".encode()) for p in step.outputs}
+        found[step.name] = action_preimage(lock, step, needs[step.name], inputs, Map())
+    return found
 
 
 def kinds(found: dict[str, Effect]) -> dict[str, str]:
@@ -86,7 +110,7 @@ def test_a_changed_seed_version_and_source_are_named() -> None:
     assert seeded["split"].reason == "seed 0 -> 1"
     upgraded = told(lock_of(BASE, version="2.0"), made_by(LOCK), LOCK)
     assert upgraded["acquire"].effect == "run"
-    assert '"1.0" -> "2.0"' in upgraded["acquire"].reason and "more" in upgraded["acquire"].reason
+    assert "1.0 -> 2.0" in upgraded["acquire"].reason and "more" in upgraded["acquire"].reason
 
 
 @pytest.mark.parametrize("name", ORDER)
@@ -117,11 +141,57 @@ def test_keys_are_plan_keys() -> None:
     }
 
 
+def test_equal_steps_of_a_plan_run_once() -> None:
+    train = LOCK.plan["train"]
+    twin = replace(train, name="twin")
+    lock = replace(LOCK, plan=Plan(steps=(*LOCK.plan.steps, twin)))
+    found = told(lock, made_by(LOCK, ["acquire", "validate", "split", "prepare"]))
+    assert (found["train"].effect, found["twin"].effect) == ("run", "maybe")
+    assert found["twin"].reason == "the same as train"
+
+
+def with_source(lock: Lock, text: bytes, rows: int, **types: str) -> Lock:
+    source = lock.source("data")
+    columns = tuple(
+        replace(column, type=types.get(column.name, column.type)) for column in source.columns
+    )
+    now = replace(source, digest=digest_of(text), rows=rows, columns=columns)
+    return replace(lock, sources=(("data", now),))
+
+
+def test_other_data_is_said_as_rows_and_columns() -> None:
+    old = with_source(LOCK, b"old", 100)
+    about = freeze({"rows": 100})
+    assert isinstance(about, Map)
+
+    def reason(lock: Lock) -> str:
+        return told(lock, made_by(old), old, about)["acquire"].reason
+
+    assert reason(with_source(LOCK, b"new", 220)) == "data: 120 rows more"
+    assert reason(with_source(LOCK, b"new", 99)) == "data: 1 row fewer"
+    assert reason(with_source(LOCK, b"new", 100)) == "data: other content in as many rows"
+    name, kind = LOCK.source("data").columns[0].name, LOCK.source("data").columns[0].type
+    other = with_source(LOCK, b"old", 100, **{name: "string"})
+    assert reason(other) == f"data: column {name} {kind} -> string"
+
+
+def test_the_nearest_of_earlier_results_explains() -> None:
+    step = LOCK.plan["train"]
+    preimage = actions_of(LOCK)["train"]
+
+    def result(**params: Any) -> Result:
+        return Result(actions_of(lock_of(tweak(BASE, model__params=params)))["train"])
+
+    far = result(num_iterations=9, num_leaves=3, max_depth=2)
+    near = result(num_iterations=7)
+    same = causes(LOCK, step, preimage, (far, near), inputs=True)
+    assert explained(same) == ["model.params.num_iterations 7 -> 5"]
+    assert causes(LOCK, step, preimage, (far, Result(preimage)), inputs=True) == ()
+
+
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        (None, {"params": {"a": 1}}, []),
-        ("broken", {"params": {"a": 1}}, []),
         ({"params": {"a": 1}}, {"params": {"a": 1}}, []),
         ({"params": {"a": 1}}, {"params": {"a": 1.0}}, ["a 1 -> 1.0"]),
         ({"params": {"a": 1}}, {"params": {"a": True}}, ["a 1 -> true"]),
@@ -132,7 +202,17 @@ def test_keys_are_plan_keys() -> None:
         ),
         ({"params": {}}, {"params": {"a": "x"}}, ['a "x" added']),
         ({"inputs": {"a": "1"}}, {"inputs": {"a": "2"}}, []),
-        ({"version": 1}, {"version": 2}, ["version 1 -> 2"]),
+        ({"version": 1}, {"version": 2}, ["version of the step kind 1 -> 2"]),
+        (
+            {"environment": {"lightgbm": "4.6.0"}},
+            {"environment": {"lightgbm": "4.7.0"}},
+            ["lightgbm 4.6.0 -> 4.7.0"],
+        ),
+        (
+            {"code": {"features.ratio": "a"}},
+            {"code": {"features.ratio": "b"}},
+            ["code of features.ratio changed"],
+        ),
         (
             {"params": {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}},
             {"params": {"a": 2, "b": 2, "c": 2, "d": 2, "e": 2}},
@@ -142,6 +222,7 @@ def test_keys_are_plan_keys() -> None:
     ids=str,
 )
 def test_changes_are_said_briefly(before: Any, after: Any, expected: list[str]) -> None:
-    frozen = freeze(after)
-    assert isinstance(frozen, Map)
-    assert changes(freeze(before), frozen) == expected
+    old, new = freeze(before), freeze(after)
+    assert isinstance(old, Map) and isinstance(new, Map)
+    found = causes(LOCK, LOCK.plan["train"], new, (Result(old),), inputs=False)
+    assert explained(found) == expected

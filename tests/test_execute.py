@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from mlops_compile.api.compiling import effects_of
 from mlops_compile.api.running import execute_lock
 from mlops_compile.api.state import State
 from mlops_compile.execute.observer import Silent
+from mlops_compile.execute.pool import Workers
+from mlops_compile.execute.resources import Resources
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Plan, Step
 from mlops_compile.ir.problem import CompileError
@@ -53,9 +56,11 @@ class Heard(Silent):
 class Project:
     """A project directory with a file to learn from, and what its runs did."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, workers: Workers) -> None:
         self.root = root
+        self.workers = workers
         self.state = State(root=root / ".mlops")
+        self.heard = Heard()
         self.file = root / "rows.csv"
         self.file.write_text(
             "color,size,cost,answer\n" + "".join(f"{a},{b},{c},{d}\n" for a, b, c, d in ROWS)
@@ -75,14 +80,21 @@ class Project:
         """Execute, and hold the run to what was said of it before."""
         said = {effect.step.name: effect.effect for effect in effects_of(lock, self.state)}
         self.heard = Heard()
-        record = execute_lock(lock, self.state, self.root, self.heard, threads)
+        record = self.execute(lock, threads)
         for result in record.results:
             assert not (said[result.step] == "hit" and result.status != "hit")
             assert not (said[result.step] == "run" and result.status == "hit")
         ran = [r.step for r in record.results if r.status in ("ran", "failed")]
-        assert self.heard.started_steps == ran
-        assert not list((self.root / ".mlops" / "store" / "scratch").iterdir())
+        assert sorted(self.heard.started_steps) == sorted(ran)
+        assert not list((self.root / ".mlops" / "store" / "scratch").glob("*"))
         return record
+
+    def execute(self, lock: Lock, threads: int = 1) -> RunRecord:
+        limits = Resources(cores=2, workers=2, threads=threads)
+        logs, workers = self.root / "logs", self.workers
+        return execute_lock(
+            lock, self.state, self.root, self.heard, limits, logs=logs, workers=workers
+        )
 
     def ran(self, lock: Lock) -> list[str]:
         record = self.run(lock)
@@ -90,9 +102,15 @@ class Project:
         return [result.step for result in record.results if result.status == "ran"]
 
 
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with Workers(2) as found:
+        yield found
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path)
+def project(tmp_path: Path, workers: Workers) -> Project:
+    return Project(tmp_path, workers)
 
 
 def blob(project: Project, result: StepResult, port: str) -> Path:
@@ -117,11 +135,11 @@ def test_what_is_made_is_not_made_again(project: Project) -> None:
     assert [e.effect for e in effects_of(lock, project.state)] == ["hit"] * 6
 
 
-def test_two_stores_are_given_the_same_bytes(tmp_path: Path) -> None:
+def test_two_stores_are_given_the_same_bytes(tmp_path: Path, workers: Workers) -> None:
     records = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        project = Project(tmp_path / name)
+        project = Project(tmp_path / name, workers)
         records.append(project.run(project.csv(), threads=1 if name == "one" else 3))
     assert records[0] == records[1]
 
@@ -181,10 +199,10 @@ def test_a_damaged_blob_is_made_again(project: Project, step: str, port: str) ->
     first = project.run(lock)
     spoil(blob(project, first[step], port))
     behind = project.lock("evaluate.metrics=[accuracy]")
-    assert execute_lock(behind, project.state, project.root, Silent(), 1).ok
+    assert project.execute(behind).ok
     # whatever a run does with it, wrong bytes are never an input
     shutil.rmtree(project.state.root / "store" / "actions")
-    again = execute_lock(lock, project.state, project.root, Silent(), 1)
+    again = project.execute(lock)
     assert again == first
     assert project.state.store.blobs.read(first[step].output(port))
 
@@ -202,7 +220,7 @@ def test_a_blob_found_damaged_while_running_is_made_again_from_its_causes(projec
     spoil(blob(project, first["prepare"], "features"))
     project.heard = Heard()
     lock = project.lock("model.params.num_leaves=3")
-    record = execute_lock(lock, project.state, project.root, project.heard, 1)
+    record = project.execute(lock)
     ran = {result.step for result in record.results if result.status == "ran"}
     assert ran == {"prepare", "train", "evaluate"}  # corruption came between: what was a hit ran
     assert any("damaged" in note for note in project.heard.notes)
@@ -293,7 +311,7 @@ def test_a_store_may_be_moved(project: Project, tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere"
     shutil.move(project.state.root, moved)
     project.state = State(root=moved)
-    record = execute_lock(lock, project.state, project.root, Silent(), 1)
+    record = project.execute(lock)
     assert record == first and {result.status for result in record.results} == {"hit"}
 
 

@@ -107,11 +107,5 @@ def needed_version(name: str) -> str:
 
 def effects_of(lock: Lock, state: State) -> tuple[Effect, ...]:
     """What running a lock would do with each step, and why."""
-    cache, store = state.cache, state.store
-    return effects(
-        lock,
-        needs_of(lock),
-        this_platform(),
-        store.outputs,
-        lambda name: cache.get(f"latest-{name}"),
-    )
+    store = state.store
+    return effects(lock, needs_of(lock), this_platform(), store.outputs, store.nearest)

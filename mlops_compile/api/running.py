@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,21 +11,24 @@ from mlops_compile.api.locks import read_lock
 from mlops_compile.api.state import State, state_of
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.config import compose
+from mlops_compile.compiler.spec import Execution
 from mlops_compile.execute.environment import installed_version
 from mlops_compile.execute.local import execute
 from mlops_compile.execute.observer import Observer, Silent
+from mlops_compile.execute.pool import Workers
+from mlops_compile.execute.resources import Resources, cores_here
 from mlops_compile.ir.config import LOCK_FILE
-from mlops_compile.ir.key import plan_preimages
 from mlops_compile.ir.lock import Lock, encode
 from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, StoreError, problem
 from mlops_compile.ir.record import RunRecord, decode_record, encode_record
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import pretty
-from mlops_compile.steps.kinds import needs_of
 from mlops_compile.store.blobs import MissingBlob
 from mlops_compile.store.files import write_atomic
 
 BUNDLE_DIRECTORY = "bundle"
+LOGS = "logs"
+_GIB = 1 << 30
 
 
 def run(
@@ -33,22 +36,37 @@ def run(
     *,
     project: str | Path = ".",
     observer: Observer | None = None,
-    threads: int | None = None,
+    workers: Workers | None = None,
 ) -> RunRecord:
     """Execute a lock (or overrides, compiled first); what is made already is not made again.
 
-    Raises StepError (its `record` holds what was made) when a step fails.
+    `workers` are processes that are kept warm from run to run (`with mc.Workers(2) as workers`);
+    else the run has its own. The logs of steps are kept in `.mlops/logs`. Raises StepError (its
+    `record` holds what was made) when a step fails.
     """
     place = Path(project)
     config = compose(() if isinstance(lock, Lock) else tuple(lock), place)
     state, execution = state_of(config, place), check_places(config)[1]
     if not isinstance(lock, Lock):
         lock = compile_config(config, place).lock
-    cores = threads or execution.threads
-    record = execute_lock(lock, state, place, observer or Silent(), cores)
+    resources = resources_of(execution)
+    logs = state.root / LOGS / lock.digest[:12]
+    told = observer or Silent()
+    record = execute_lock(lock, state, place, told, resources, logs=logs, workers=workers)
     if not record.ok:
         raise failure(record)
     return record
+
+
+def resources_of(execution: Execution, jobs: int | None = None) -> Resources:
+    """What the config lets a run use; `jobs` steps side by side, where the caller says so."""
+    cores = cores_here()
+    return Resources(
+        cores=cores,
+        workers=jobs or execution.workers or cores,
+        threads=execution.threads,
+        memory=int(execution.memory * _GIB) if execution.memory else None,
+    )
 
 
 def failure(record: RunRecord) -> ProblemsError:
@@ -67,7 +85,14 @@ class RunFailed(StepError):
 
 
 def execute_lock(
-    lock: Lock, state: State, project: Path, observer: Observer, threads: int | None = None
+    lock: Lock,
+    state: State,
+    project: Path,
+    observer: Observer,
+    resources: Resources,
+    *,
+    logs: Path,
+    workers: Workers | None = None,
 ) -> RunRecord:
     """Execute exactly a lock. CompileError where what is installed is not what it names."""
     _check_environment(lock)
@@ -75,12 +100,14 @@ def execute_lock(
     def locate(source: Source) -> Path:
         return project / source.location
 
-    cores = threads or _cores()
-    record = execute(lock, state.store, locate, observer, cores)
-    for name, preimage in plan_preimages(lock, needs_of(lock)).items():
-        if record[name].status in ("ran", "hit"):
-            state.cache.put(f"latest-{name}", preimage)
-    return record
+    own = Workers(resources.workers) if workers is None else None
+    try:
+        pool = workers or own
+        assert pool is not None
+        return execute(lock, state.store, locate, observer, pool, resources, logs, time.time)
+    finally:
+        if own is not None:
+            own.close()
 
 
 def _check_environment(lock: Lock) -> None:
@@ -93,13 +120,6 @@ def _check_environment(lock: Lock) -> None:
             found.append(problem("environment", message, ("environment", name), hint))
     if found:
         raise CompileError(found)
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def write_run(record: RunRecord, state: State, directory: Path) -> Path | None:
@@ -135,14 +155,15 @@ def run_and_write(
     project: Path,
     directory: Path,
     observer: Observer,
-    threads: int | None = None,
+    resources: Resources,
 ) -> tuple[RunRecord, Path | None]:
     """Execute a lock into a run directory; a damaged result is made anew once."""
-    record = execute_lock(lock, state, project, observer, threads)
+    logs = directory / LOGS
+    record = execute_lock(lock, state, project, observer, resources, logs=logs)
     try:
         return record, write_run(record, state, directory)
     except MissingBlob:
-        record = execute_lock(lock, state, project, observer, threads)
+        record = execute_lock(lock, state, project, observer, resources, logs=logs)
         return record, write_run(record, state, directory)
 
 

@@ -56,7 +56,8 @@ def run(arguments: Sequence[str]) -> int:
             print(problems_document(error.problems), end="")
         return error.exit_code
     except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+        kept = "; what is made is kept, and the same command goes on from there"
+        print(f"\ninterrupted{kept if words[:1] == ['run'] else ''}", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_compile.api.compiling import compile_config
 from mlops_compile.api.locks import read_lock
-from mlops_compile.api.running import failure, run_and_write
+from mlops_compile.api.running import failure, resources_of, run_and_write
 from mlops_compile.api.state import State, state_of
 from mlops_compile.cli.compile import check_current, committed_lock
 from mlops_compile.cli.documents import points_document, run_value
@@ -43,6 +44,7 @@ def run(call: Call) -> int:
     """Run every job; a multirun goes on after one that fails."""
     options = call.options
     _check_usage(call)
+    signal.signal(signal.SIGTERM, _interrupt)
 
     def task(job: Job) -> Done:
         try:
@@ -57,6 +59,11 @@ def run(call: Call) -> int:
     if options.json and done:
         print(_document(done), end="", file=call.out)
     return max((_exit_code(item) for item in done), default=0)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """What ends a run from outside ends it as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def _check_usage(call: Call) -> None:
@@ -83,7 +90,9 @@ def _run(job: Job, options: Namespace, call: Call) -> Done:
     progress = observer(call.err, options.quiet)
     if not options.quiet:
         print(f"plan {lock.digest[:12]} -> {_shown(job.directory)}", file=call.err)
-    record, bundle = run_and_write(lock, state, Path(), job.directory, progress, execution.threads)
+    resources = resources_of(execution, options.jobs)
+    with progress:
+        record, bundle = run_and_write(lock, state, Path(), job.directory, progress, resources)
     if not record.ok:
         problems = failure(record).problems
         config = job.config if options.plan is None else None
@@ -111,8 +120,10 @@ def _summary(record: RunRecord, directory: Path, bundle: Path | None) -> str:
     hits = sum(result.status == "hit" for result in record.results)
     lines = [metrics_table(record.metrics)] if record.metrics else []
     if not record.ok:
-        failed = ", ".join(r.step for r in record.results if r.status == "failed")
-        return "\n".join([*lines, f"failed: {failed}; see {_shown(directory)}"])
+        failed = [result for result in record.results if result.status == "failed"]
+        lines.append(f"failed: {', '.join(r.step for r in failed)}; see {_shown(directory)}")
+        lines += [f"log of {r.step}: {_shown(Path(r.log))}" for r in failed if r.log]
+        return "\n".join(lines)
     lines.append(f"{ran} ran, {hits} unchanged; model {str(record.model)[:12]}")
     if bundle is not None:
         lines.append(f"serve it: mlops-compile serve {_shown(directory)}")

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 from mlops_compile.ir.value import Map, Value
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from mlops_compile.ir.plan import Step
     from mlops_compile.ir.record import StepResult
 
@@ -52,29 +53,44 @@ def metrics_table(metrics: Map) -> str:
 
 
 class Lines:
-    """Progress in plain lines: one a step that ran, and in the run's log one for every step."""
+    """Progress in plain lines: one a step, as it ends."""
 
     def __init__(self, err: TextIO, quiet: bool = False) -> None:
         self._err = err
         self._quiet = quiet
 
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to put back."""
+
     def started(self, step: Step) -> None:
         """Nothing to say yet."""
 
+    def waiting(self, step: Step) -> None:
+        self._say(f"{step.name}: another run makes it; waiting for that")
+
     def noted(self, step: Step, message: str) -> None:
         _LOG.warning("%s: %s", step.name, message)
-        if not self._quiet and "\n" not in message:
-            print(f"  {step.name}: {message}", file=self._err)
+        if "\n" not in message:
+            self._say(f"{step.name}: {message}")
 
     def finished(self, result: StepResult) -> None:
         line = _line(result)
         _LOG.info(line)
+        self._say(line)
+
+    def expected(self, steps: int, seconds: float | None) -> None:
+        """Plain lines say what has happened."""
+
+    def _say(self, text: str) -> None:
         if not self._quiet:
-            print(f"  {line}", file=self._err, flush=True)
+            print(f"  {text}", file=self._err, flush=True)
 
 
 class Live:
-    """Progress on a terminal: the step that runs has a moving line with its time."""
+    """Progress on a terminal: a moving line for each step that runs, and how much is left."""
 
     def __init__(self, err: TextIO) -> None:
         from rich.console import Console
@@ -82,13 +98,24 @@ class Live:
 
         self._console = Console(file=err, highlight=False)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        self._new = partial(Progress, *columns, console=self._console, transient=True)
-        self._moving: Progress | None = None
+        self._progress = Progress(*columns, console=self._console, transient=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._left = ""
+
+    def __enter__(self) -> Live:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
 
     def started(self, step: Step) -> None:
-        self._moving = self._new()
-        self._moving.add_task(step.name, total=None)
-        self._moving.start()
+        self._end(step.name)
+        self._tasks[step.name] = self._progress.add_task(step.name + self._left, total=None)
+
+    def waiting(self, step: Step) -> None:
+        text = f"{step.name}: another run makes it"
+        self._tasks[step.name] = self._progress.add_task(text, total=None)
 
     def noted(self, step: Step, message: str) -> None:
         _LOG.warning("%s: %s", step.name, message)
@@ -96,17 +123,36 @@ class Live:
             self._console.print(f"  {step.name}: {message}", style="yellow", markup=False)
 
     def finished(self, result: StepResult) -> None:
-        _LOG.info(_line(result))
-        if self._moving is not None:
-            self._moving.stop()
-            self._moving = None
+        self._end(result.step)
+        line = _line(result)
+        _LOG.info(line)
         style = {"ran": "green", "hit": "dim", "failed": "bold red", "skipped": "yellow"}
-        self._console.print(f"  {_line(result)}", style=style[result.status], markup=False)
+        self._console.print(f"  {line}", style=style[result.status], markup=False)
+
+    def expected(self, steps: int, seconds: float | None) -> None:
+        about = "" if seconds is None else f", about {duration(seconds)}"
+        self._left = f"  ({steps} {'step' if steps == 1 else 'steps'} left{about})" if steps else ""
+
+    def _end(self, name: str) -> None:
+        if name in self._tasks:
+            self._progress.remove_task(self._tasks.pop(name))
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `2 min 5 s`, `3 h 20 min`."""
+    whole = max(1, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _line(result: StepResult) -> str:
-    seconds = f"{result.seconds:7.2f} s" if result.status in ("ran", "failed") else " " * 9
-    text = f"{result.step:<10} {result.status:<8} {seconds}"
+    worked = result.status in ("ran", "failed")
+    seconds = f"{result.seconds:7.2f} s" if worked else ""
+    memory = f"{result.memory / 2**20:6,.0f} MiB" if worked and result.memory else ""
+    text = f"{result.step:<10} {result.status:<8} {seconds}  {memory}"
     return f"{text}  {result.error}".rstrip() if result.status == "skipped" else text.rstrip()
 
 

@@ -48,6 +48,12 @@ def _compile(parser: ArgumentParser) -> None:
     )
 
 
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise ArgumentTypeError(f"a whole number from 1 is needed, not {text!r}")
+    return int(text)
+
+
 def _run(parser: ArgumentParser) -> None:
     parser.add_argument("--plan", type=Path, metavar="FILE", help="execute exactly that lock")
     parser.add_argument(
@@ -55,6 +61,13 @@ def _run(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument(
+        "-j",
+        dest="jobs",
+        type=_count,
+        metavar="N",
+        help="steps side by side (execution.workers; else one a core)",
+    )
 
 
 def _bundle(parser: ArgumentParser) -> None:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
+from mlops_compile.compiler.explain import Change, causes, explained
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.key import Needs, action_preimage, key_of, plan_preimages
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
-from mlops_compile.ir.value import Map, Value, canonical, dotted, leaves, same
+from mlops_compile.ir.value import Map
 
-_MOST_CAUSES = 3
+
+class Earlier(Protocol):
+    """An earlier result as the store keeps it: what its key was made of, and facts for people."""
+
+    @property
+    def preimage(self) -> Map: ...
+
+    @property
+    def about(self) -> Map: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,77 +42,46 @@ def effects(
     needs: Mapping[str, Needs],
     platform: Map,
     made: Callable[[str], Mapping[str, Digest] | None],
-    earlier: Callable[[str], Value],
+    nearest: Callable[[str, str], Sequence[Earlier]],
 ) -> tuple[Effect, ...]:
     """The effect of every step of a lock.
 
-    `made(action key)` gives the outputs that are in the store; `earlier(step name)` what the step's
-    plan key was made of when it last ran or hit, or None.
+    `made(action key)` gives the outputs that are in the store; `nearest(kind, step name)` earlier
+    results to explain against, those of that name first, the latest first.
     """
     known: dict[str, Mapping[str, Digest]] = {}
+    to_run: dict[str, str] = {}  # action key -> the first step that would make it
     found = []
     for name, preimage in plan_preimages(lock, needs).items():
         step = lock.plan[name]
         waits = sorted({ref.step for _, ref in step.inputs if ref.step not in known})
-        causes = changes(earlier(name), preimage)
-        effect: Literal["run", "hit", "maybe"]
+        earlier = nearest(step.kind, name)
+        effect: Literal["run", "hit", "maybe"] = "maybe"
         if waits:
-            effect, reason = "maybe", "; ".join([*causes, f"waits for {', '.join(waits)}"])
+            own = causes(lock, step, preimage, earlier, inputs=False)
+            reason = "; ".join([*explained(own), f"waits for {', '.join(waits)}"])
         else:
             inputs = {port: known[ref.step][ref.output] for port, ref in step.inputs}
-            outputs = made(key_of(action_preimage(lock, step, needs[name], inputs, platform)))
-            if outputs is None:
-                effect, reason = "run", "; ".join(causes) or _without_cause(step, earlier(name))
+            action = action_preimage(lock, step, needs[name], inputs, platform)
+            key = key_of(action)
+            outputs = made(key)
+            if outputs is not None:
+                effect, known[name] = "hit", outputs
+                reason = "unchanged" if _is_latest(key, earlier) else "made before"
+            elif key in to_run:
+                reason = f"the same as {to_run[key]}"
             else:
-                effect, reason = "hit", "unchanged" if not causes else "made before"
-                known[name] = outputs
+                effect, to_run[key] = "run", name
+                reason = _why(causes(lock, step, action, earlier, inputs=True), earlier)
         found.append(Effect(step=step, key=key_of(preimage), effect=effect, reason=reason))
     return tuple(found)
 
 
-def _without_cause(step: Step, before: Value) -> str:
-    if before is None:
+def _is_latest(key: str, earlier: Sequence[Earlier]) -> bool:
+    return not earlier or key_of(earlier[0].preimage) == key
+
+
+def _why(found: tuple[Change, ...], earlier: Sequence[Earlier]) -> str:
+    if not earlier:
         return "new"
-    return "an input is another" if step.inputs else "its result is no longer in the store"
-
-
-def changes(before: Value, after: Map) -> list[str]:
-    """What of a step's own causes differs from before: `model.params.num_leaves 31 -> 63`."""
-    if not isinstance(before, Map):
-        return []
-    old, new = _causes(before), _causes(after)
-    found = []
-    for path in sorted({*old, *new}):
-        if path not in new:
-            found.append(f"{dotted(path)} {_shown(old[path])} left out")
-        elif path not in old:
-            found.append(f"{dotted(path)} {_shown(new[path])} added")
-        elif not same(old[path], new[path]):
-            found.append(f"{dotted(path)} {_shown(old[path])} -> {_shown(new[path])}")
-    more = len(found) - _MOST_CAUSES
-    return [*found[:_MOST_CAUSES], f"and {more} more"] if more > 0 else found
-
-
-def _causes(preimage: Map) -> dict[tuple[str, ...], Value]:
-    """Leaves of a preimage under the names that people know; other steps' keys left out."""
-    found: dict[tuple[str, ...], Value] = {}
-    for path, value in leaves(preimage):
-        head = path[0]
-        if head in ("inputs", "level", "outputs"):
-            continue
-        if head == "params":
-            if path[1:]:
-                found[path[1:]] = value
-        elif head == "source":
-            found[("data", "content") if path[1] == "digest" else ("data", *path[1:])] = value
-        elif head == "environment":
-            if path[1:]:
-                found[path[1:]] = value
-        else:
-            found[path] = value
-    return found
-
-
-def _shown(value: Value) -> str:
-    text = canonical(value).decode("utf-8")
-    return text if len(text) <= 24 else f"{text[:12]}..."
+    return "; ".join(explained(found)) or "its result is no longer in the store"

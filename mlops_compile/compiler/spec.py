@@ -76,8 +76,18 @@ class Execution:
     """`execution`: how a plan is run; never what comes out."""
 
     kind: str = key("local", default="local", choices=("local",), place=True)
+    workers: int | None = key(
+        "steps that run side by side; else one a core", default=None, low=1, place=True
+    )
     threads: int | None = key(
-        "threads of one step; else every core", default=None, low=1, place=True
+        "threads of one step; else its share of the cores", default=None, low=1, place=True
+    )
+    memory: float | None = key(
+        "GiB of memory that one step may take; else no limit",
+        default=None,
+        low=0,
+        low_open=True,
+        place=True,
     )
 
 

@@ -1,29 +1,37 @@
-"""Runs a lock's steps one after another in this process."""
+"""Runs a lock's steps on worker processes: what is made is taken, what can run side by side does."""
 
 from __future__ import annotations
 
-import time
-import traceback
-import warnings
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+from mlops_compile.execute.expected import Expectation
+from mlops_compile.execute.inputs import Inputs, LostInputs
+from mlops_compile.execute.making import Ended, Making, Wanted
+from mlops_compile.execute.messages import Job, Outcome
 from mlops_compile.execute.observer import Observer
 from mlops_compile.execute.platform import machine, this_platform
-from mlops_compile.execute.sources import snapshot, source_problems
-from mlops_compile.ir.digest import Digest
-from mlops_compile.ir.key import Needs, action_preimage, key_of
-from mlops_compile.ir.lock import Lock
+from mlops_compile.execute.pool import Worker, Workers
+from mlops_compile.execute.resources import Resources
+from mlops_compile.execute.results import failed, hit, ran, skipped
+from mlops_compile.execute.schedule import Schedule
+from mlops_compile.execute.sources import source_problems
+from mlops_compile.ir.key import Needs, action_preimage, key_of, plan_preimages
+from mlops_compile.ir.lock import Lock, encode
 from mlops_compile.ir.plan import Step
-from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, StoreError, problem
+from mlops_compile.ir.problem import CompileError, ProblemsError, StoreError, problem
 from mlops_compile.ir.record import RunRecord, StepResult
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map, parse
-from mlops_compile.steps.kind import Work
-from mlops_compile.steps.kinds import KINDS, needs_of
-from mlops_compile.store.actions import Action
+from mlops_compile.steps.kinds import kind_of, needs_of
 from mlops_compile.store.blobs import MissingBlob
+from mlops_compile.store.claims import Claim
 from mlops_compile.store.store import Store
+
+_LOOK = 0.05  # seconds between two looks at what other runs make
 
 
 def execute(
@@ -31,16 +39,36 @@ def execute(
     store: Store,
     locate: Callable[[Source], Path],
     observer: Observer,
-    threads: int,
+    workers: Workers,
+    resources: Resources,
+    logs: Path,
+    clock: Callable[[], float],
 ) -> RunRecord:
     """Run what is not in the store yet; the record says what each step made.
 
-    `locate` gives the file of a source. Steps behind a failed one are skipped. Raises CompileError
-    before anything runs where a source is neither as locked nor in the store.
+    `locate` gives the file of a source; `logs` is where the logs of steps are kept, one a step
+    that printed something or failed; `clock` is the time of day that records name. Steps behind a
+    failed one are skipped. Raises CompileError before anything runs where a source is neither as
+    locked nor in the store. On an interrupt the workers at work are killed, and what is made stays.
     """
     needs = needs_of(lock)
-    with store.scratch() as scratch:
-        return _Run(lock, needs, store, locate, observer, threads, scratch).record()
+    for _ in range(2):
+        run = _Run(lock, needs, store, locate, observer, workers, resources, logs, clock)
+        record = run.record()
+        try:
+            return replace(record, metrics=_metrics(record, store))
+        except MissingBlob:  # it is set aside now, so that a second round makes it anew
+            continue
+    raise StoreError([problem("blob", "the metrics are damaged as soon as they are written")])
+
+
+def _metrics(record: RunRecord, store: Store) -> Map:
+    for result in record.results:
+        if result.kind == "evaluate" and result.outputs:
+            value = parse(store.blobs.read(result.output("metrics")).read_bytes())
+            assert isinstance(value, Map)
+            return value
+    return Map()
 
 
 class _Run:
@@ -53,217 +81,262 @@ class _Run:
         store: Store,
         locate: Callable[[Source], Path],
         observer: Observer,
-        threads: int,
-        scratch: Path,
+        workers: Workers,
+        resources: Resources,
+        logs: Path,
+        clock: Callable[[], float],
     ) -> None:
         self._lock = lock
         self._needs = needs
         self._store = store
         self._locate = locate
         self._observer = observer
-        self._threads = threads
-        self._scratch = scratch
+        self._workers = workers
+        self._resources = resources
         self._platform = this_platform()
+        preimages = plan_preimages(lock, needs)
+        self._plan_keys = {name: key_of(preimage) for name, preimage in preimages.items()}
+        self._expectation = Expectation(lock.plan, store.durations())
+        self._schedule = Schedule(lock.plan, self._expectation.seconds)
+        self._inputs = Inputs(lock, store, locate)
+        self._making = Making(lock, store, workers, resources.memory, logs, clock, self._plan_keys)
         self._results: dict[str, StepResult] = {}
+        self._wanted: dict[str, Wanted] = {}
+        self._imports = {s.name: kind_of(s.kind).imports(s.params) for s in lock.plan.steps}
+        self._is_ahead = False
+        self._elsewhere: set[str] = set()
+        self._tries: dict[str, int] = {}
+        self._held = ExitStack()
+        self._scratch: Path | StoreError = self._entered()
         self._rooms = 0
 
     def record(self) -> RunRecord:
-        self._check_sources()
-        for step in self._lock.plan.steps:
-            result = self._take(step)
-            self._results[step.name] = result
-            self._observer.finished(result)
-        return RunRecord(
-            lock=self._lock,
-            results=tuple(self._results.values()),
-            platform=machine(),
-            metrics=self._metrics(),
-        )
-
-    def _take(self, step: Step) -> StepResult:
-        """The result of a step whose inputs are settled: a hit, a run, or why there is none."""
-        behind = sorted({ref.step for _, ref in step.inputs if not self._done(ref.step)})
-        if behind:
-            why = f"{', '.join(behind)} has no result"
-            return StepResult(step=step.name, kind=step.kind, status="skipped", error=why)
-        preimage = self._preimage(step)
-        key = key_of(preimage)
-        action = self._store.find(key)
-        if action is not None:
-            return StepResult(
-                step=step.name,
-                kind=step.kind,
-                status="hit",
-                action=key,
-                outputs=action.outputs,
-                seconds=action.seconds,
-            )
-        self._observer.started(step)
-        start = time.monotonic()
+        """Run to the end; the metrics are read by whoever has the record."""
         try:
-            action = self._make(step, preimage)
-        except ProblemsError as error:
-            return self._failed(step, key, error, time.monotonic() - start)
-        except OSError as error:
-            message = f"{step.name} cannot write its results: {error.strerror or error}"
-            hint = "make room, or set store.uri to another disk; what is stored stays whole"
-            full = StoreError([problem("disk", message, hint=hint)])
-            return self._failed(step, key, full, time.monotonic() - start)
-        return self._ran(step, key, action)
+            self._check_sources()
+            self._settle()
+            while self._schedule.left:
+                self._dispatch()
+                if self._making.steps or self._elsewhere:
+                    self._hear()
+                self._settle()
+        finally:
+            self._end()
+        results = tuple(self._results[step.name] for step in self._lock.plan.steps)
+        return RunRecord(lock=self._lock, results=results, platform=machine())
 
-    def _ran(self, step: Step, key: str, action: Action) -> StepResult:
-        return StepResult(
-            step=step.name,
-            kind=step.kind,
-            status="ran",
-            action=key,
-            outputs=action.outputs,
-            seconds=action.seconds,
-        )
+    def _end(self) -> None:
+        """Nothing of this run goes on: what is under way is killed, what is made is stored."""
+        self._making.close()
+        self._held.close()
+        self._store.flush()
 
-    def _failed(self, step: Step, key: str, error: ProblemsError, seconds: float) -> StepResult:
-        code = StepError.exit_code if isinstance(error, CompileError) else error.exit_code
-        return StepResult(
-            step=step.name,
-            kind=step.kind,
-            status="failed",
-            action=key,
-            seconds=seconds,
-            error=str(error),
-            problems=error.problems,
-            exit_code=code,
-        )
+    # What is made already
 
-    def _done(self, name: str) -> bool:
-        return self._results[name].status in ("ran", "hit")
+    def _settle(self) -> None:
+        """Take every step that the store has, until those that are left must be made."""
+        while fresh := self._schedule.fresh():
+            for step in fresh:
+                wanted = self._wish(step)
+                action = self._store.find(wanted.key, self._plan_keys[step.name])
+                if action is None:
+                    self._wanted[step.name] = wanted
+                else:
+                    self._finish(hit(step, wanted.key, action))
 
-    def _preimage(self, step: Step) -> Map:
+    def _wish(self, step: Step) -> Wanted:
         inputs = {port: self._results[ref.step].output(ref.output) for port, ref in step.inputs}
-        return action_preimage(self._lock, step, self._needs[step.name], inputs, self._platform)
+        needs = self._needs[step.name]
+        preimage = action_preimage(self._lock, step, needs, inputs, self._platform)
+        return Wanted(step=step, key=key_of(preimage), preimage=preimage, inputs=inputs)
 
-    def _make(self, step: Step, preimage: Map) -> Action:
-        """Run a step and record what it made; its outputs are in the store before its record is."""
-        start = time.monotonic()
-        kind = KINDS[step.kind]
-        room = self._room()
-        outputs = {port: room / "out" / port for port in step.outputs}
-        for port in step.outputs:
-            place = outputs[port] if port in kind.trees else outputs[port].parent
-            place.mkdir(parents=True, exist_ok=True)
-        inputs = {
-            port: self._input(ref.step, ref.output, room / "in" / port) for port, ref in step.inputs
-        }
-        work = Work(
+    # What must be made
+
+    def _dispatch(self) -> None:
+        """Give ready steps to idle workers, the most urgent first."""
+        for step in self._schedule.ready():
+            worker = self._workers.idle(self._imports[step.name])
+            if worker is None and not self._elsewhere:
+                break
+            if worker is not None or step.name in self._elsewhere:
+                self._try(self._wanted[step.name], worker)
+        self._import_ahead()
+
+    def _try(self, wanted: Wanted, worker: Worker | None) -> None:
+        """Start a step, unless another run makes it or, since this one looked, has made it."""
+        step = wanted.step
+        try:
+            claim = self._store.claim(wanted.key)
+        except StoreError as error:
+            self._fail(failed(step, wanted.key, error))
+            return
+        if claim is None:
+            if step.name not in self._elsewhere:
+                self._elsewhere.add(step.name)
+                self._observer.waiting(step)
+            return
+        action = self._store.find(wanted.key, self._plan_keys[step.name])
+        if action is not None:
+            claim.release()
+            self._elsewhere.discard(step.name)
+            self._finish(hit(step, wanted.key, action))
+        elif worker is None:
+            claim.release()
+        else:
+            self._elsewhere.discard(step.name)
+            self._start(wanted, worker, claim)
+
+    def _start(self, wanted: Wanted, worker: Worker, claim: Claim) -> None:
+        step = wanted.step
+        try:
+            room = self._room()
+            inputs = self._inputs.bring(step, wanted.inputs, room.parent)
+            snapshot = self._inputs.snapshot(step, room)
+        except LostInputs as lost:
+            claim.release()
+            self._make_again(step, lost.ports)
+            return
+        except (ProblemsError, OSError) as error:
+            claim.release()
+            self._observer.started(step)
+            self._fail(failed(step, wanted.key, error))
+            return
+        self._schedule.started(step.name)
+        threads = self._resources.threads_for(self._side_by_side())
+        job = Job(
             step=step.name,
+            kind=step.kind,
             params=step.params,
             inputs=inputs,
-            digests={p: self._results[r.step].output(r.output) for p, r in step.inputs},
-            outputs=outputs,
-            threads=self._threads,
+            digests=wanted.inputs,
+            outputs=step.outputs,
+            room=room,
+            threads=threads if kind_of(step.kind).threaded else 1,
             seed=step.seed,
             source=self._lock.source(step.source) if step.source else None,
-            snapshot=self._snapshot(step),
+            snapshot=snapshot,
             contract=self._lock.contract if self._needs[step.name].contract else None,
         )
-        self._work(step, work)
-        made: list[tuple[str, Digest]] = []
-        blobs: list[Digest] = []
-        for port, path in sorted(outputs.items()):
-            digest, parts = self._adopt(step, port, path, port in kind.trees)
-            made.append((port, digest))
-            blobs += [digest, *parts]
-        action = Action(
-            step=step.name,
-            kind=step.kind,
-            preimage=preimage,
-            outputs=tuple(made),
-            blobs=tuple(sorted(set(blobs))),
-            seconds=time.monotonic() - start,
+        self._observer.started(step)
+        worker.imported |= set(self._imports[step.name])
+        self._making.start(wanted, claim, worker, job)
+
+    def _side_by_side(self) -> int:
+        """How many steps run or could run beside the one that starts now, itself counted."""
+        ready = (step for step in self._schedule.ready() if kind_of(step.kind).threaded)
+        return 1 + len(self._making.steps) + len(list(islice(ready, self._resources.workers)))
+
+    def _import_ahead(self) -> None:
+        """Let a worker that has nothing to do import what later steps will need."""
+        if self._is_ahead or not self._making.steps:
+            return
+        modules = tuple(
+            dict.fromkeys(
+                module
+                for step in self._lock.plan.steps
+                if self._schedule.is_left(step.name) and step.name not in self._making.steps
+                for module in self._imports[step.name]
+            )
         )
-        self._store.actions.put(key_of(preimage), action)
-        return action
+        worker = self._workers.idle(modules)
+        if worker is not None:
+            worker.import_ahead(modules)
+            self._is_ahead = True
 
-    def _work(self, step: Step, work: Work) -> None:
-        """Call the kind's function; a library's warnings become notes, its errors a sentence."""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("default")
-            try:
-                KINDS[step.kind].load()(work)
-            except (ProblemsError, OSError):
-                raise
-            except Exception as error:
-                message = f"{step.name} failed: {type(error).__name__}: {error}"
-                hint = "the traceback is in the run's log; this is a bug of mlops_compile"
-                self._observer.noted(step, traceback.format_exc())
-                raise StepError([problem("bug", message, hint=hint)]) from error
-        for text in dict.fromkeys(str(warning.message) for warning in caught):
-            self._observer.noted(step, text)
+    def _make_again(self, step: Step, ports: tuple[str, ...]) -> None:
+        """Inputs that were lost or damaged are made again first."""
+        makers = {ref.step for port, ref in step.inputs if port in ports}
+        for port, ref in step.inputs:
+            if port in ports:
+                message = f"{ref.step}.{ref.output} is damaged in the store; making it again"
+                self._observer.noted(step, message)
+        for name in {step.name, *makers}:
+            self._wanted.pop(name, None)
+        self._schedule.again(step.name, makers)
 
-    def _adopt(
-        self, step: Step, port: str, path: Path, tree: bool
-    ) -> tuple[Digest, tuple[Digest, ...]]:
-        if not path.exists():
-            message = f"{step.name} did not write its output {port!r}"
-            raise StepError([problem("bug", message, hint="this is a bug of mlops_compile")])
-        if tree:
-            return self._store.blobs.adopt_tree(path)
-        return self._store.blobs.adopt(path), ()
+    # What has ended
 
-    def _input(self, maker: str, port: str, place: Path) -> Path:
-        """A verified input; one that was lost or damaged is made again first."""
-        digest = self._results[maker].output(port)
-        tree = port in KINDS[self._lock.plan[maker].kind].trees
-        try:
-            return self._read(digest, tree, place)
-        except MissingBlob:
-            step = self._lock.plan[maker]
-            self._observer.noted(step, f"{maker}.{port} is damaged in the store; making it again")
-            self._observer.started(step)
-            preimage = self._preimage(step)
-            action = self._make(step, preimage)
-            self._results[maker] = self._ran(step, key_of(preimage), action)
-            self._observer.finished(self._results[maker])
-            if dict(action.outputs)[port] != digest:
-                message = f"{maker} gave another {port} than before from equal causes"
-                hint = "the step is not reproducible on this machine; see docs/determinism.md"
-                raise StoreError([problem("differs", message, hint=hint)]) from None
-            return self._read(digest, tree, place)
+    def _hear(self) -> None:
+        """Wait until something has happened, and take it in."""
+        for ended in self._making.ended(_LOOK if self._elsewhere else None):
+            step, key, outcome = ended.wanted.step, ended.wanted.key, ended.outcome
+            for note in outcome.notes:
+                self._observer.noted(step, note)
+            error = ended.error or (outcome if outcome.problems else self._differs(ended))
+            if error is None:
+                self._finish(ran(step, key, outcome))
+            elif not self._tries_again(step, error):
+                self._fail(failed(step, key, error, outcome.seconds, ended.log))
 
-    def _read(self, digest: Digest, tree: bool, place: Path) -> Path:
-        if not tree:
-            return self._store.blobs.read(digest)
-        place.mkdir(parents=True, exist_ok=True)
-        self._store.blobs.checkout(digest, place)
-        return place
+    def _differs(self, ended: Ended) -> StoreError | None:
+        """A step that is made again gives what it gave before."""
+        step, before = ended.wanted.step, self._results.get(ended.wanted.step.name)
+        if before is None or before.outputs == ended.outcome.outputs:
+            return None
+        message = f"{step.name} gave other bytes than before from equal causes"
+        hint = "the step is not reproducible on this machine; see docs/determinism.md"
+        return StoreError([problem("differs", message, hint=hint)])
+
+    def _tries_again(self, step: Step, error: Outcome | ProblemsError | OSError) -> bool:
+        """Whether a kind that may fail by chance has tries left."""
+        tried = self._tries[step.name] = self._tries.get(step.name, 0) + 1
+        if not isinstance(error, Outcome) or tried > kind_of(step.kind).retries:
+            return False
+        self._observer.noted(step, f"failed, and is tried again: {error.problems[0].message}")
+        self._schedule.again(step.name)
+        return True
+
+    def _fail(self, result: StepResult) -> None:
+        self._wanted.pop(result.step, None)
+        self._told(result)
+        for step in self._schedule.failed(result.step):
+            behind = [ref.step for _, ref in step.inputs]
+            self._told(skipped(step, behind, self._results))
+        self._tell_expected()
+
+    def _finish(self, result: StepResult) -> None:
+        self._wanted.pop(result.step, None)
+        self._schedule.done(result.step)
+        self._told(result)
+        self._tell_expected()
+
+    def _told(self, result: StepResult) -> None:
+        """A step has its result: say so, and what is left."""
+        self._results[result.step] = result
+        self._observer.finished(result)
+        self._expectation.ended(result.step)
+
+    def _tell_expected(self) -> None:
+        longest, workers = self._schedule.longest(), self._resources.workers
+        seconds = self._expectation.left(longest, workers)
+        self._observer.expected(self._schedule.left, seconds)
+
+    # Places
 
     def _check_sources(self) -> None:
         """Refuse a lock whose source has changed and has no snapshot, before anything runs."""
         found = []
         for step in self._lock.plan.steps:
-            if step.source is None or self._store.find(key_of(self._preimage(step))):
+            if step.source is None or self._store.find(self._wish(step).key):
                 continue
             source = self._lock.source(step.source)
             found += source_problems(step, source, self._store, self._locate)
         if found:
             raise CompileError(found)
 
-    def _snapshot(self, step: Step) -> Path | None:
-        if step.source is None:
-            return None
-        copy = self._room() / "snapshot"
-        source = self._lock.source(step.source)
-        return snapshot(step, source, self._store, self._locate, copy)
+    def _entered(self) -> Path | StoreError:
+        """The run's own directory, by which a collection knows that it goes on; or why there can
+        be none: where the store has everything, it need not be written."""
+        try:
+            return self._held.enter_context(self._store.scratch(encode(self._lock)))
+        except StoreError as error:
+            return error
 
     def _room(self) -> Path:
+        """A directory of a step's own, on the store's file system."""
+        if isinstance(self._scratch, StoreError):
+            raise self._scratch
         self._rooms += 1
         room = self._scratch / str(self._rooms)
         room.mkdir()
         return room
-
-    def _metrics(self) -> Map:
-        for result in self._results.values():
-            if result.kind == "evaluate" and result.outputs:
-                value = parse(self._input(result.step, "metrics", self._room()).read_bytes())
-                assert isinstance(value, Map)
-                return value
-        return Map()

@@ -14,11 +14,17 @@ class Observer(Protocol):
     def started(self, step: Step) -> None:
         """Work on a step begins."""
 
+    def waiting(self, step: Step) -> None:
+        """Another run makes the step right now; this one waits for it."""
+
     def noted(self, step: Step, message: str) -> None:
         """A step says something that a person should know, such as a library's warning."""
 
     def finished(self, result: StepResult) -> None:
         """A step has ended, or needed no work."""
+
+    def expected(self, steps: int, seconds: float | None) -> None:
+        """So many steps are left, and about so many seconds; None: no earlier run tells."""
 
 
 class Silent:
@@ -27,8 +33,14 @@ class Silent:
     def started(self, step: Step) -> None:
         pass
 
+    def waiting(self, step: Step) -> None:
+        pass
+
     def noted(self, step: Step, message: str) -> None:
         pass
 
     def finished(self, result: StepResult) -> None:
+        pass
+
+    def expected(self, steps: int, seconds: float | None) -> None:
         pass

@@ -237,6 +237,19 @@ CODES: Mapping[str, Code] = _table(
     _code(82, "failed", "A step failed."),
     _code(83, "bug", "Something in mlops_compile broke. `--debug` shows where; please report it."),
     _code(84, "differs", "A step gave other bytes than before from equal causes."),
+    _code(
+        85,
+        "killed",
+        "The process that ran a step ended before the step did: the machine ran out of memory, or"
+        " somebody ended it. Nothing of the step is kept; the next run tries it again.",
+    ),
+    _code(
+        86,
+        "memory",
+        "A step took more memory than `execution.memory` allows, and was stopped."
+        " Allow more, or give the step less to do.",
+        "key",
+    ),
     # Store and disk.
     _code(
         90,

@@ -59,7 +59,7 @@ def to_value(lock: Lock) -> Map:
             "format": FORMAT,
             "contract": lock.contract.to_dict(),
             "environment": Map(lock.environment),
-            "sources": Map({name: _source_value(source) for name, source in lock.sources}),
+            "sources": Map({name: source.to_dict() for name, source in lock.sources}),
             "steps": plan_value(lock.plan),
         }
     )
@@ -68,19 +68,6 @@ def to_value(lock: Lock) -> Map:
 def plan_value(plan: Plan) -> Map:
     """A plan's steps as a frozen value, by name."""
     return Map({step.name: _step_value(step) for step in plan.steps})
-
-
-def _source_value(source: Source) -> Map:
-    return Map(
-        {
-            "kind": source.kind,
-            "location": source.location,
-            "digest": source.digest.sha256,
-            "size": source.digest.size,
-            "rows": source.rows,
-            "columns": Map({column.name: column.text for column in source.columns}),
-        }
-    )
 
 
 def _step_value(step: Step) -> Map:

@@ -17,8 +17,9 @@ Status: TypeAlias = Literal["ran", "hit", "failed", "skipped"]
 class StepResult:
     """How a step ended. `action` is its action key, empty where it was never known.
 
-    `seconds` is the wall time of the work (of the earlier run, for a hit) and is not compared.
-    A failed step has its `problems`, and the `exit_code` that they call for.
+    `seconds` is the wall time of the work, `memory` its peak in bytes (both of the earlier run, for
+    a hit; 0: not known); neither is compared. A failed step has its `problems`, the `exit_code`
+    that they call for, and the file of its `log` if there is one.
     """
 
     step: str
@@ -27,9 +28,11 @@ class StepResult:
     action: str = ""
     outputs: tuple[tuple[str, Digest], ...] = ()
     seconds: float = field(default=0.0, compare=False)
+    memory: int = field(default=0, compare=False)
     error: str = field(default="", compare=False)
     problems: tuple[Problem, ...] = field(default=(), compare=False)
     exit_code: int = field(default=0, compare=False)
+    log: str = field(default="", compare=False)
 
     def output(self, port: str) -> Digest:
         return dict(self.outputs)[port]
@@ -92,10 +95,13 @@ def results_value(record: RunRecord) -> tuple[Value, ...]:
             "key": result.action,
             "status": result.status,
             "seconds": round(result.seconds, 3),
+            "memory": result.memory,
             "outputs": Map({port: digest.to_dict() for port, digest in result.outputs}),
         }
         if result.error:
             row["error"] = result.error
+        if result.log:
+            row["log"] = result.log
         rows.append(Map(row))
     return tuple(rows)
 
@@ -149,6 +155,9 @@ def _result(row: Value) -> StepResult:
     seconds = row["seconds"]
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         raise ValueError("`seconds` is a number")
+    memory = row["memory"]
+    if not isinstance(memory, int) or isinstance(memory, bool):
+        raise ValueError("`memory` is a whole number")
     return StepResult(
         step=_text(row, "name"),
         kind=_text(row, "kind"),
@@ -156,7 +165,9 @@ def _result(row: Value) -> StepResult:
         action=_text(row, "key"),
         outputs=tuple((port, Digest.from_dict(digest)) for port, digest in outputs.items()),
         seconds=float(seconds),
+        memory=memory,
         error=_text(row, "error") if "error" in row else "",
+        log=_text(row, "log") if "log" in row else "",
     )
 
 

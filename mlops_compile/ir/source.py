@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlops_compile.ir.digest import Digest
-from mlops_compile.ir.value import Map
+from mlops_compile.ir.value import Map, Value
 
 STORAGE_TYPES = ("bool", "int64", "float64", "timestamp", "timestamp_utc", "string")
 
@@ -57,6 +57,40 @@ class Source:
                 "columns": Map({column.name: column.type for column in self.columns}),
             }
         )
+
+
+    def to_dict(self) -> Map:
+        """The source as a lock writes it."""
+        return Map(
+            {
+                "kind": self.kind,
+                "location": self.location,
+                "digest": self.digest.sha256,
+                "size": self.digest.size,
+                "rows": self.rows,
+                "columns": Map({column.name: column.text for column in self.columns}),
+            }
+        )
+
+    @classmethod
+    def from_dict(cls, value: Map) -> Source:
+        """The source that `to_dict` wrote. ValueError or KeyError for anything else."""
+        columns, size, rows = value["columns"], value["size"], value["rows"]
+        if not (isinstance(columns, Map) and isinstance(size, int) and isinstance(rows, int)):
+            raise ValueError("a source holds an object `columns` and whole numbers `size`, `rows`")
+        return cls(
+            kind=_text(value["kind"]),
+            location=_text(value["location"]),
+            digest=Digest(sha256=_text(value["digest"]), size=size),
+            rows=rows,
+            columns=tuple(ColumnFact.parse(name, _text(fact)) for name, fact in columns.items()),
+        )
+
+
+def _text(value: Value) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not text")
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

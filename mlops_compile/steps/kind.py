@@ -21,8 +21,10 @@ class StepKind:
     `version` rises when the same causes give other bytes than before. `run` names the function
     that does the work (`module:function`). `reads` are the parts of the config that it may see, as
     key paths in which `*` stands for any key: its params are exactly those parts, so nothing else
-    can touch its key. `trees` are the outputs that are directories. `needs` and `seeded` follow
-    from the params (another family needs other libraries).
+    can touch its key. `trees` are the outputs that are directories. `needs`, `seeded` and `imports`
+    (the modules that a run of it will import, for a worker to import ahead) follow from the params
+    (another family needs other libraries). `threaded`: more threads make it faster. `retries`: how
+    often it is tried again after it failed, for what can fail by chance.
     """
 
     name: str
@@ -34,6 +36,9 @@ class StepKind:
     reads: tuple[KeyPath, ...]
     needs: Callable[[Map], Needs]
     seeded: Callable[[Map], bool] = lambda params: False
+    imports: Callable[[Map], tuple[str, ...]] = lambda params: ()
+    threaded: bool = False
+    retries: int = 0
 
     def load(self) -> Callable[[Work], None]:
         """The function that runs a step of this kind; imports what it needs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mlops_compile.ir.key import Needs
 from mlops_compile.ir.lock import Lock
@@ -29,9 +29,29 @@ _METRICS = (
 )
 
 
+def kind_of(name: str) -> StepKind:
+    """The kind of a name: one of ours, or one that an installed distribution offers under the
+    entry point group `mlops_compile.steps`. KeyError where there is none."""
+    if name in KINDS:
+        return KINDS[name]
+    from importlib.metadata import entry_points  # slow to import, and for plugins only
+
+    for found in entry_points(group="mlops_compile.steps", name=name):
+        kind = found.load()
+        if not isinstance(kind, StepKind) or kind.name != name:
+            raise ValueError(f"{found.value} is no step kind that is called {name!r}")
+        return kind
+    raise KeyError(name)
+
+
 def family_of(params: Map) -> Family:
     """The family that a step's params name."""
     return FAMILIES[str(pick(params, ("model", "family")))]
+
+
+def _family_imports(*modules: str) -> Callable[[Map], tuple[str, ...]]:
+    """These modules, then those of the family that params name."""
+    return lambda params: (*modules, *family_of(params).imports)
 
 
 def _acquire_needs(params: Map) -> Needs:
@@ -63,6 +83,7 @@ KINDS: Mapping[str, StepKind] = table(
         outputs=("table",),
         reads=(("data", "source", "kind"), ("data", "source", "options")),
         needs=_acquire_needs,
+        imports=lambda params: ("mlops_compile.steps.acquire", "pyarrow.compute"),
     ),
     StepKind(
         name="validate",
@@ -78,6 +99,7 @@ KINDS: Mapping[str, StepKind] = table(
             ("data", "positive"),
         ),
         needs=lambda params: Needs(distributions=_TABLES),
+        imports=lambda params: ("mlops_compile.steps.validate", "pyarrow.compute"),
     ),
     StepKind(
         name="split",
@@ -88,6 +110,7 @@ KINDS: Mapping[str, StepKind] = table(
         reads=(("data", "split"),),
         needs=lambda params: Needs(distributions=("numpy", "pyarrow")),
         seeded=lambda params: pick(params, ("data", "split", "kind")) != "time",
+        imports=lambda params: ("mlops_compile.steps.split", "pyarrow.compute"),
     ),
     StepKind(
         name="prepare",
@@ -97,6 +120,7 @@ KINDS: Mapping[str, StepKind] = table(
         outputs=("features", "preparation"),
         reads=(("prepare",),),
         needs=lambda params: Needs(distributions=_TABLES),
+        imports=lambda params: ("mlops_compile.steps.prepare", "pandas"),
     ),
     StepKind(
         name="train",
@@ -108,6 +132,8 @@ KINDS: Mapping[str, StepKind] = table(
         reads=(("model",),),
         needs=_train_needs,
         seeded=lambda params: family_of(params).seeded,
+        imports=_family_imports("mlops_compile.steps.train"),
+        threaded=True,
     ),
     StepKind(
         name="evaluate",
@@ -117,6 +143,8 @@ KINDS: Mapping[str, StepKind] = table(
         outputs=("metrics", "predictions"),
         reads=(("model", "family"), ("evaluate", "metrics")),
         needs=_evaluate_needs,
+        imports=_family_imports("mlops_compile.steps.evaluate", "sklearn.metrics"),
+        threaded=True,
     ),
     StepKind(
         name="package",
@@ -127,6 +155,7 @@ KINDS: Mapping[str, StepKind] = table(
         trees=("bundle",),
         reads=(("model", "family"), ("deploy",), ("evaluate", "gates")),
         needs=_package_needs,
+        imports=_family_imports("mlops_compile.emit.package"),
     ),
 )
 
@@ -153,7 +182,7 @@ def needs_of(lock: Lock) -> dict[str, Needs]:
     found = []
     for step in lock.plan.steps:
         where = ("steps", step.name, "kind")
-        kind = KINDS.get(step.kind)
+        kind = _kind_or_none(step.kind)
         if kind is None:
             hint = f"this version knows {', '.join(sorted(KINDS))}"
             found.append(problem("step-kind", f"there is no step kind {step.kind!r}", where, hint))
@@ -182,8 +211,15 @@ def needs_of(lock: Lock) -> dict[str, Needs]:
         raise CompileError([problem("lock", message, ("steps",), hint)]) from None
 
 
+def _kind_or_none(name: str) -> StepKind | None:
+    try:
+        return kind_of(name)
+    except KeyError:
+        return None
+
+
 def _needs(step: Step, lock: Lock) -> Needs:
-    kind = KINDS[step.kind]
+    kind = kind_of(step.kind)
     needs = kind.needs(step.params)
     versions = dict(lock.environment)
     if kind.seeded(step.params) != (step.seed is not None):

@@ -75,7 +75,8 @@ class Family:
     the files of a fitted model, by name: text that is equal wherever it is fitted on an equal
     platform, never a pickle. `predict(directory, features, classes)` reads them back:
     probabilities (rows x classes), or numbers (rows). `scorer` is the template of its serving
-    code, `serving` the distributions that code needs.
+    code, `serving` the distributions that code needs. `imports` are the modules that `fit` and
+    `predict` import.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Family:
     misfits: Callable[[Map, tuple[Sort, ...] | None, int | None], tuple[Complaint, ...]] = fits_any
     scorer: str
     serving: tuple[str, ...]
+    imports: tuple[str, ...]
 
 
 def chains(**by_type: list[Any]) -> Mapping[str, Value]:

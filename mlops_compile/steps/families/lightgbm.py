@@ -140,4 +140,5 @@ FAMILY = Family(
     predict=predict,
     scorer="scorers/lightgbm.py.jinja",
     serving=("lightgbm", "narwhals", "numpy", "scipy"),
+    imports=("lightgbm",),
 )

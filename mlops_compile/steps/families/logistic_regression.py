@@ -98,4 +98,5 @@ FAMILY = Family(
     predict=predict,
     scorer="scorers/linear.py.jinja",
     serving=(),
+    imports=("sklearn.linear_model", "threadpoolctl"),
 )

@@ -1,0 +1,171 @@
+"""What a run and its workers say to each other: one line of JSON a message, no pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlops_compile.ir.contract import Contract
+from mlops_compile.ir.digest import Digest
+from mlops_compile.ir.problem import Problem
+from mlops_compile.ir.source import Source
+from mlops_compile.ir.value import Map, freeze, thaw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A step for a worker to run: verified inputs, and a room of its own for what it writes.
+
+    The room holds `out/PORT` for each output, and `log`: what the step's libraries print.
+    """
+
+    step: str
+    kind: str
+    params: Map
+    inputs: Mapping[str, Path]
+    digests: Mapping[str, Digest]
+    outputs: tuple[str, ...]
+    room: Path
+    threads: int
+    seed: int | None = None
+    source: Source | None = None
+    snapshot: Path | None = None
+    contract: Contract | None = None
+
+    def output(self, port: str) -> Path:
+        """Where an output is to be written."""
+        return self.room / "out" / port
+
+    @property
+    def log(self) -> Path:
+        return self.room / "log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a step ended in its worker.
+
+    `files` are the files in the job's room that become blobs, with their digests. Without
+    `problems` it went well. `by_chance`: it may go well if it is tried again. `seconds` is the wall
+    time of the work, `memory` the peak of the worker's memory in bytes (0: not known).
+    """
+
+    outputs: tuple[tuple[str, Digest], ...] = ()
+    files: tuple[tuple[Path, Digest], ...] = ()
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    exit_code: int = 0
+    seconds: float = 0.0
+    memory: int = 0
+
+
+def encode_job(job: Job) -> bytes:
+    """The line of a job."""
+    return _line(
+        {
+            "step": job.step,
+            "kind": job.kind,
+            "params": thaw(job.params),
+            "inputs": {port: str(path) for port, path in job.inputs.items()},
+            "digests": {port: thaw(digest.to_dict()) for port, digest in job.digests.items()},
+            "outputs": job.outputs,
+            "room": str(job.room),
+            "threads": job.threads,
+            "seed": job.seed,
+            "source": thaw(job.source.to_dict()) if job.source else None,
+            "snapshot": str(job.snapshot) if job.snapshot else None,
+            "contract": thaw(job.contract.to_dict()) if job.contract else None,
+        }
+    )
+
+
+def decode_job(line: bytes) -> Job:
+    """The job of a line that `encode_job` wrote."""
+    value = json.loads(line)
+    return Job(
+        step=value["step"],
+        kind=value["kind"],
+        params=_map(value["params"]),
+        inputs={port: Path(path) for port, path in value["inputs"].items()},
+        digests={port: _digest(digest) for port, digest in value["digests"].items()},
+        outputs=tuple(value["outputs"]),
+        room=Path(value["room"]),
+        threads=value["threads"],
+        seed=value["seed"],
+        source=Source.from_dict(_map(value["source"])) if value["source"] else None,
+        snapshot=Path(value["snapshot"]) if value["snapshot"] else None,
+        contract=Contract.from_dict(_map(value["contract"])) if value["contract"] else None,
+    )
+
+
+def encode_outcome(outcome: Outcome) -> bytes:
+    """The line of an outcome."""
+    return _line(
+        {
+            "outputs": {port: thaw(digest.to_dict()) for port, digest in outcome.outputs},
+            "files": [(str(path), thaw(digest.to_dict())) for path, digest in outcome.files],
+            "notes": outcome.notes,
+            "problems": [_problem_value(found) for found in outcome.problems],
+            "exit_code": outcome.exit_code,
+            "seconds": outcome.seconds,
+            "memory": outcome.memory,
+        }
+    )
+
+
+def decode_outcome(line: bytes) -> Outcome:
+    """The outcome of a line that `encode_outcome` wrote."""
+    value = json.loads(line)
+    return Outcome(
+        outputs=tuple((port, _digest(digest)) for port, digest in value["outputs"].items()),
+        files=tuple((Path(path), _digest(digest)) for path, digest in value["files"]),
+        notes=tuple(value["notes"]),
+        problems=tuple(
+            Problem(**{**found, "where": tuple(found["where"])}) for found in value["problems"]
+        ),
+        exit_code=value["exit_code"],
+        seconds=value["seconds"],
+        memory=value["memory"],
+    )
+
+
+def encode_ahead(modules: tuple[str, ...]) -> bytes:
+    """The line that asks a worker to import modules before a job needs them."""
+    return _line({"ahead": modules})
+
+
+def decode_ahead(line: bytes) -> tuple[str, ...] | None:
+    """The modules of such a line; None for a job."""
+    if not line.startswith(b'{"ahead"'):
+        return None
+    return tuple(json.loads(line)["ahead"])
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    """ASCII: a path whose bytes are no text passes as it is. Not canonical: a path is kept in the
+    form that the file system gave it."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _problem_value(found: Problem) -> dict[str, Any]:
+    return {
+        "code": found.code,
+        "where": found.where,
+        "message": found.message,
+        "hint": found.hint,
+        "by_key": found.by_key,
+        "note": found.note,
+    }
+
+
+def _digest(value: dict[str, Any]) -> Digest:
+    return Digest(sha256=value["digest"], size=value["size"])
+
+
+def _map(value: Any) -> Map:
+    frozen = freeze(value)
+    assert isinstance(frozen, Map)
+    return frozen

@@ -1,0 +1,98 @@
+"""The schedule: no step before its inputs, the longest way first, nothing forgotten."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlops_compile.execute.schedule import Schedule
+from mlops_compile.ir.plan import Plan
+from tests.strategies import plans
+
+
+
+def seconds_of(plan: Plan, draw: st.DataObject) -> dict[str, float]:
+    return {step.name: draw.draw(st.floats(0.01, 100)) for step in plan.steps}
+
+
+def way(plan: Plan, seconds: dict[str, float], name: str) -> float:
+    """By the definition: the step and the longest way behind it."""
+    behind = [s.name for s in plan.steps if name in {ref.step for _, ref in s.inputs}]
+    return seconds[name] + max((way(plan, seconds, other) for other in behind), default=0.0)
+
+
+@given(plan=plans(), data=st.data())
+def test_every_step_runs_once_after_its_inputs_the_longest_way_first(
+    plan: Plan, data: st.DataObject
+) -> None:
+    seconds = seconds_of(plan, data)
+    schedule = Schedule(plan, lambda step: seconds[step.name])
+    done: list[str] = []
+    while schedule.left:
+        ready = [step.name for step in schedule.ready()]
+        assert ready, "steps are left, and none is ready"
+        ways = [way(plan, seconds, name) for name in ready]
+        assert ways == sorted(ways, reverse=True)
+        assert schedule.longest() >= max(ways) - 1e-9
+        name = data.draw(st.sampled_from(ready))
+        assert all(ref.step in done for _, ref in plan[name].inputs)
+        schedule.started(name)
+        assert name not in [step.name for step in schedule.ready()]
+        schedule.done(name)
+        done.append(name)
+    assert sorted(done) == sorted(step.name for step in plan.steps)
+
+
+@given(plan=plans(), data=st.data())
+def test_behind_a_failed_step_nothing_runs_and_the_rest_does(
+    plan: Plan, data: st.DataObject
+) -> None:
+    schedule = Schedule(plan, lambda step: 1.0)
+    broken = data.draw(st.sampled_from([step.name for step in plan.steps]))
+    behind = {broken}
+    for step in plan.steps:
+        if behind & {ref.step for _, ref in step.inputs}:
+            behind.add(step.name)
+    done, lost = [], []
+    while schedule.left:
+        name = next(schedule.ready()).name
+        schedule.started(name)
+        if name == broken:
+            lost += [step.name for step in schedule.failed(name)]
+        else:
+            schedule.done(name)
+            done.append(name)
+    assert set(lost) == behind - {broken}
+    assert set(done) == {step.name for step in plan.steps} - behind
+
+
+@given(plan=plans(), data=st.data())
+def test_what_was_lost_is_made_again_before_it_is_needed(plan: Plan, data: st.DataObject) -> None:
+    schedule = Schedule(plan, lambda step: 1.0)
+    made: list[str] = []
+    losses = data.draw(st.integers(0, 3))
+    while schedule.left:
+        name = data.draw(st.sampled_from([step.name for step in schedule.ready()]))
+        makers = sorted({ref.step for _, ref in plan[name].inputs})
+        if makers and losses:
+            losses -= 1
+            schedule.again(name, makers[:1])
+            assert name not in [step.name for step in schedule.ready()]
+            assert schedule.is_left(makers[0])
+            continue
+        schedule.started(name)
+        schedule.done(name)
+        made.append(name)
+    assert {step.name for step in plan.steps} == set(made)
+
+
+@given(plan=plans())
+def test_each_step_is_fresh_once(plan: Plan) -> None:
+    schedule = Schedule(plan, lambda step: 1.0)
+    seen: list[str] = []
+    while fresh := schedule.fresh():
+        for step in fresh:
+            seen.append(step.name)
+            schedule.done(step.name)
+    assert sorted(seen) == sorted(step.name for step in plan.steps)
+    assert not schedule.left
