@@ -22,7 +22,8 @@ from mlops_compile.ir.value import Map, parse
 from mlops_compile.steps.kind import Work
 from mlops_compile.steps.kinds import KINDS, needs_of
 from mlops_compile.store.actions import Action
-from mlops_compile.store.blobs import MissingBlob
+from mlops_compile.store.blobs import MissingBlob, stage
+from mlops_compile.store.commit import Staged
 from mlops_compile.store.store import Store
 
 
@@ -167,20 +168,26 @@ class _Run:
         )
         self._work(step, work)
         made: list[tuple[str, Digest]] = []
-        blobs: list[Digest] = []
+        files: list[tuple[Path, Digest]] = []
         for port, path in sorted(outputs.items()):
-            digest, parts = self._adopt(step, port, path, port in kind.trees)
+            if not path.exists():
+                message = f"{step.name} did not write its output {port!r}"
+                raise StepError([problem("bug", message, hint="this is a bug of mlops_compile")])
+            digest, parts = stage(path, port in kind.trees, room / f"{port}.tree")
             made.append((port, digest))
-            blobs += [digest, *parts]
+            files += parts
         action = Action(
             step=step.name,
             kind=step.kind,
             preimage=preimage,
             outputs=tuple(made),
-            blobs=tuple(sorted(set(blobs))),
+            blobs=tuple(sorted({digest for _, digest in files})),
             seconds=time.monotonic() - start,
+            made=time.time(),
         )
-        self._store.actions.put(key_of(preimage), action)
+        self._store.commit(
+            [Staged(key=key_of(preimage), action=action, files=tuple(files))],
+        )
         return action
 
     def _work(self, step: Step, work: Work) -> None:
@@ -198,16 +205,6 @@ class _Run:
                 raise StepError([problem("bug", message, hint=hint)]) from error
         for text in dict.fromkeys(str(warning.message) for warning in caught):
             self._observer.noted(step, text)
-
-    def _adopt(
-        self, step: Step, port: str, path: Path, tree: bool
-    ) -> tuple[Digest, tuple[Digest, ...]]:
-        if not path.exists():
-            message = f"{step.name} did not write its output {port!r}"
-            raise StepError([problem("bug", message, hint="this is a bug of mlops_compile")])
-        if tree:
-            return self._store.blobs.adopt_tree(path)
-        return self._store.blobs.adopt(path), ()
 
     def _input(self, maker: str, port: str, place: Path) -> Path:
         """A verified input; one that was lost or damaged is made again first."""
