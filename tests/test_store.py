@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import resource
 import shutil
@@ -19,18 +18,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_compile.ir.digest import Digest, digest_of
+from mlops_compile.ir.key import key_of
 from mlops_compile.ir.problem import StoreError
 from mlops_compile.ir.value import Map, freeze, pretty
 from mlops_compile.store.actions import Action
-from mlops_compile.store.blobs import MissingBlob, tree_digest
+from mlops_compile.store.blobs import MissingBlob, stage, tree_digest
 from mlops_compile.store.cache import FileCache
+from mlops_compile.store.commit import Staged
 from mlops_compile.store.files import copy_file, write_atomic
 from mlops_compile.store.store import Store
-from tests.strategies import digests, maps, values
+from tests.strategies import digests, maps, names, values
 
 Start = Callable[..., "subprocess.Popen[str]"]
 DATA = b"some bytes\n" * 100
-KEY = "ab" * 32
+CAUSES = Map({"a": 1})
+KEY = key_of(CAUSES)
 
 
 @pytest.fixture
@@ -46,6 +48,22 @@ def again(store: Store) -> Store:
 def blob_files(root: Path) -> Iterator[Path]:
     """Every file that a reader could find by its name."""
     return (path for path in (root / "blobs").glob("*/*") if len(path.name) == 64)
+
+
+def staged(action: Action, *files: tuple[Path, Digest]) -> Staged:
+    return Staged(key=key_of(action.preimage), action=action, files=files)
+
+
+def made(store: Store, data: bytes, **fields: Any) -> Staged:
+    """A step's result of one output, in scratch space, ready to be committed."""
+    place = store.root.parent / f"{digest_of(data).sha256}.out"
+    place.write_bytes(data)
+    digest, files = stage(place, False, place)
+    return staged(action(digest, **fields), *files)
+
+
+def record_of(store: Store, key: str) -> Path:
+    return store.root / "actions" / key[:2] / f"{key}.json"
 
 
 def sound(root: Path) -> None:
@@ -72,20 +90,33 @@ def test_bytes_come_back(tmp_path_factory: Any, data: bytes) -> None:
     assert store.blobs.put(data) == digest
 
 
-def test_a_file_is_moved_into_the_store(store: Store, tmp_path: Path) -> None:
+def test_a_file_is_moved_into_the_store(store: Store) -> None:
     for _ in range(2):
-        file = tmp_path / "file"
-        file.write_bytes(DATA)
-        assert store.blobs.adopt(file) == digest_of(DATA)
-        assert not file.exists()
+        one = made(store, DATA)
+        store.commit([one])
+        assert not one.files[0][0].exists()
     assert store.blobs.read(digest_of(DATA)).read_bytes() == DATA
+
+
+def test_a_source_is_copied_into_the_store(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "source").write_bytes(DATA)
+    store.root.mkdir()
+    via = store.root / "via"
+    other = digest_of(b"other")
+    assert not store.blobs.import_file(tmp_path / "source", via, other)
+    assert not store.blobs.has(digest_of(DATA)) and not store.blobs.has(other)
+    assert store.blobs.import_file(tmp_path / "source", via, digest_of(DATA))
+    assert not via.exists()
+    (tmp_path / "source").write_bytes(b"edited")
+    assert again(store).blobs.read(digest_of(DATA)).read_bytes() == DATA
 
 
 def test_blobs_are_named_by_sha256_and_read_only(store: Store, tmp_path: Path) -> None:
     old = os.umask(0o077)
     try:
-        (tmp_path / "file").write_bytes(b"file")
-        digests = [store.blobs.put(DATA), store.blobs.adopt(tmp_path / "file")]
+        one = made(store, b"file")
+        store.commit([one])
+        digests = [store.blobs.put(DATA), *one.action.blobs]
     finally:
         os.umask(old)
     for digest in digests:
@@ -130,16 +161,19 @@ def test_wrong_bytes_are_never_returned(store: Store, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("way", ["put", "adopt"])
+@pytest.mark.parametrize("way", ["put", "commit", "import"])
 def test_writing_again_mends(store: Store, tmp_path: Path, how: str, way: str) -> None:
     digest = store.blobs.put(DATA)
     damage(store, digest, how)
     fresh = again(store)
-    if way == "put":
-        fresh.blobs.put(DATA)
-    else:
-        (tmp_path / "file").write_bytes(DATA)
-        fresh.blobs.adopt(tmp_path / "file")
+    match way:
+        case "put":
+            fresh.blobs.put(DATA)
+        case "commit":
+            fresh.commit([made(store, DATA)])
+        case _:
+            (tmp_path / "file").write_bytes(DATA)
+            assert fresh.blobs.import_file(tmp_path / "file", store.root / "via", digest)
     assert again(store).blobs.read(digest).read_bytes() == DATA
 
 
@@ -151,9 +185,11 @@ def test_trees_come_back(tmp_path_factory: Any, files: dict[str, bytes]) -> None
         (folder / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "in" / name).write_bytes(data)
     expected = tree_digest(folder / "in")
-    digest, parts = store.blobs.adopt_tree(folder / "in")
+    digest, parts = stage(folder / "in", True, folder / "listing")
     assert digest == expected
-    assert sorted(set(parts)) == sorted({digest_of(data) for data in files.values()})
+    found = {digest for _, digest in parts}
+    assert found == {digest, *(digest_of(data) for data in files.values())}
+    store.commit([staged(action(*found), *parts)])
     for _ in range(2):  # over itself, too
         again(store).blobs.checkout(digest, folder / "out")
     assert {
@@ -185,8 +221,9 @@ def test_what_is_no_tree_is_refused(store: Store, tmp_path: Path, text: str) -> 
 def test_a_damaged_file_of_a_tree_is_missed(store: Store, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a").write_bytes(DATA)
-    digest, (part,) = store.blobs.adopt_tree(tmp_path / "in")
-    damage(store, part, "flipped")
+    digest, parts = stage(tmp_path / "in", True, tmp_path / "listing")
+    store.commit([staged(action(*(part for _, part in parts)), *parts)])
+    damage(store, digest_of(DATA), "flipped")
     with pytest.raises(MissingBlob):
         again(store).blobs.checkout(digest, tmp_path / "out")
 
@@ -205,69 +242,118 @@ def action(*blobs: Digest, **fields: Any) -> Action:
     given = {
         "step": "s",
         "kind": "k",
-        "preimage": Map({"a": 1}),
+        "preimage": CAUSES,
         "seconds": 0.5,
+        "blobs": blobs,
         "outputs": tuple((f"out{n}", digest) for n, digest in enumerate(blobs)),
         **fields,
     }
-    return Action(blobs=blobs, **given)
+    return Action(**given)
 
 
-@given(st.lists(digests, max_size=3), maps)
-def test_actions_come_back(tmp_path_factory: Any, blobs: list[Digest], preimage: Map) -> None:
+times = st.floats(0, 1e10)
+
+
+@given(st.lists(digests, max_size=3), maps, maps, names, times, st.integers(0, 10**12))
+def test_actions_come_back(
+    tmp_path_factory: Any,
+    blobs: list[Digest],
+    preimage: Map,
+    about: Map,
+    plan: str,
+    at: float,
+    memory: int,
+) -> None:
     store = Store(tmp_path_factory.mktemp("store"))
-    made = action(*blobs, preimage=preimage)
-    store.actions.put(KEY, made)
-    assert again(store).actions.get(KEY) == made
-    assert store.find(KEY) == (None if blobs else made)  # their blobs are not there
+    one = action(*blobs, preimage=preimage, about=about, plan=plan, made=at, memory=memory)
+    store.commit([staged(one)])
+    key = key_of(preimage)
+    assert again(store).records.read(key) == one
+    assert store.find(key) == (None if blobs else one)  # their blobs are not there
+    assert store.nearest("k", "s") == (one,)
+    assert store.plans([plan]) == {plan: (key,)}
+
+
+def test_a_key_is_that_of_its_causes() -> None:
+    with pytest.raises(ValueError):
+        Staged(key="ab" * 32, action=action())
 
 
 def test_an_action_is_found_while_its_blobs_are_there(store: Store) -> None:
-    digest = store.blobs.put(DATA)
-    store.actions.put(KEY, action(digest))
-    assert store.find(KEY) == action(digest)
-    assert store.outputs(KEY) == {"out0": digest}
-    damage(store, digest, "cut")
+    one = made(store, DATA)
+    store.commit([one])
+    assert store.find(KEY) == one.action
+    assert store.outputs(KEY) == {"out0": digest_of(DATA)}
+    damage(store, digest_of(DATA), "cut")
     assert again(store).find(KEY) is None
     assert again(store).outputs(KEY) is None
 
 
 def test_a_broken_record_is_no_record(store: Store) -> None:
-    store.actions.put(KEY, action(store.blobs.put(DATA)))
-    place = store.root / "actions" / KEY[:2] / f"{KEY}.json"
-    text = place.read_text()
-    for end in range(len(text) - 1):
-        place.write_text(text[:end])
-        assert store.actions.get(KEY) is None
-    place.write_bytes(b"\xff\xfe")
-    assert store.actions.get(KEY) is None
-    place.write_text("[" * 100_000)
-    assert store.actions.get(KEY) is None
+    store.commit([made(store, DATA)])
+    place = record_of(store, KEY)
+    data = place.read_bytes()
+    place.chmod(0o644)
+    for end in range(len(data)):
+        place.write_bytes(data[:end])
+        assert store.find(KEY) is None
+    for at in range(len(data)):
+        place.write_bytes(data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :])
+        assert store.find(KEY) is None
+    for text in (b"\xff\xfe", b"[" * 100_000, b"", b"{}"):
+        place.write_bytes(text)
+        assert store.find(KEY) is None
+    place.write_bytes(data)
+    assert store.find(KEY) is not None
 
 
-@given(
-    st.sampled_from(["format", "step", "kind", "preimage", "outputs", "blobs", "seconds"]), values
-)
-def test_an_edited_record_is_no_other_exception(
-    tmp_path_factory: Any, name: str, value: Any
-) -> None:
-    from mlops_compile.ir.value import thaw
-
-    store = Store(tmp_path_factory.mktemp("store"))
-    store.actions.put(KEY, action())
-    place = store.root / "actions" / KEY[:2] / f"{KEY}.json"
-    place.write_text(json.dumps({**json.loads(place.read_text()), name: thaw(value)}))
-    store.find(KEY)
+def test_a_record_is_of_the_key_that_names_it(store: Store) -> None:
+    store.commit([made(store, DATA)])
+    other = key_of(Map({"a": 2}))
+    place = record_of(store, other)
+    place.parent.mkdir(exist_ok=True)
+    shutil.copy(record_of(store, KEY), place)
+    assert store.find(other) is None
 
 
-def test_the_latest_action_of_a_kind_comes_first(store: Store) -> None:
-    for number, kind in enumerate(["a", "b", "a"]):
-        key = f"{number:064x}"
-        store.actions.put(key, action(kind=kind, step=f"s{number}"))
-        place = store.root / "actions" / key[:2] / f"{key}.json"
-        os.utime(place, (number, number))
-    assert [found.step for found in store.actions.of_kind("a")] == ["s2", "s0"]
-    assert store.actions.of_kind("c") == ()
+def number(n: int, **fields: Any) -> Action:
+    """One of many actions, made at the second n."""
+    return action(preimage=Map({"n": n}), **{"made": float(n), "step": f"s{n}", **fields})
+
+
+def test_the_nearest_come_first(store: Store) -> None:
+    kinds = ["a", "b", "a", "a", "a"]
+    steps = ["x", "x", "y", "x", "z"]
+    pairs = zip(kinds, steps, strict=True)
+    store.commit([staged(number(n, kind=k, step=s)) for n, (k, s) in enumerate(pairs)])
+    for fresh in (store, again(store)):
+        assert [found.made for found in fresh.nearest("a", "x")] == [3, 0, 4, 2]
+        assert [found.made for found in fresh.nearest("a", "x", limit=3)] == [3, 0, 4]
+        assert [found.made for found in fresh.nearest("a", "new")] == [4, 3, 2, 0]
+        assert [found.made for found in fresh.of_kind("a")] == [4, 3, 2, 0]
+        assert fresh.of_kind("c") == fresh.nearest("c", "x") == ()
+
+
+def test_durations_are_medians_of_the_latest(store: Store) -> None:
+    def timed(n: int, step: str, seconds: float) -> Staged:
+        return staged(number(n, step=step, seconds=seconds))
+
+    assert store.durations() == {}
+    store.commit([timed(n, "x", float(n)) for n in range(20)])
+    store.commit([timed(30, "y", 4.0), timed(31, "y", 2.0)])
+    assert again(store).durations() == {("k", "x"): 17.0, ("k", "y"): 3.0}
+
+
+def test_a_plan_key_leads_to_every_action_it_led_to(store: Store) -> None:
+    store.commit([staged(number(1, plan="p")), staged(number(2, plan="p"))])
+    keys = [key_of(Map({"n": n})) for n in (1, 2)]
+    assert store.find(keys[0], plan="q") is not None
+    store.close()
+    fresh = again(store)
+    assert {plan: set(found) for plan, found in fresh.plans(["p", "q", "r"]).items()} == {
+        "p": set(keys),
+        "q": {keys[0]},
+    }
 
 
 # Writers that die, meet, or find no room
@@ -275,8 +361,11 @@ def test_the_latest_action_of_a_kind_comes_first(store: Store) -> None:
 WRITE = """
 import random, sys
 from pathlib import Path
+from mlops_compile.ir.key import key_of
 from mlops_compile.ir.value import Map
 from mlops_compile.store.actions import Action
+from mlops_compile.store.blobs import stage
+from mlops_compile.store.commit import Staged
 from mlops_compile.store.store import Store
 
 root, seed = Path(sys.argv[1]), int(sys.argv[2])
@@ -289,16 +378,19 @@ with store.scratch() as scratch:
         file = scratch / "file"
         file.write_bytes(data)
         tree = scratch / "tree"
-        tree.mkdir()
+        tree.mkdir(exist_ok=True)
         for name in "ab":
             (tree / name).write_bytes(random.randbytes(5000))
-        one = store.blobs.adopt(file)
-        two, parts = store.blobs.adopt_tree(tree)
-        tree.rmdir()
-        three = store.blobs.put(random.randbytes(50_000))
-        action = Action(step="s", kind="k", preimage=Map({"n": random.random()}), seconds=0.1,
-            outputs=(("one", one), ("two", two)), blobs=(one, two, three, *parts))
-        store.actions.put(f"{random.getrandbits(256):064x}", action)
+        one, files = stage(file, False, file)
+        two, more = stage(tree, True, scratch / "listing")
+        batch = []
+        for number in range(random.choice([1, 9])):
+            preimage = Map({"n": random.random()})
+            action = Action(step="s", kind="k", preimage=preimage, seconds=0.1,
+                outputs=(("one", one), ("two", two)),
+                blobs=tuple(digest for _, digest in (*files, *more)))
+            batch.append(Staged(key=key_of(preimage), action=action, files=(*files, *more)))
+        store.commit(batch)
 """
 
 
@@ -319,6 +411,7 @@ def test_a_killed_writer_leaves_nothing_wrong(tmp_path: Path, start: Start) -> N
 MEET = """
 import sys, time
 from pathlib import Path
+from mlops_compile.ir.digest import digest_of
 from mlops_compile.store.store import Store
 
 store = Store(Path(sys.argv[1]))
@@ -329,7 +422,8 @@ with store.scratch() as scratch:
         data = str(number).encode() * 20_000
         if number % 2:
             (scratch / "file").write_bytes(data)
-            digest = store.blobs.adopt(scratch / "file")
+            digest = digest_of(data)
+            assert store.blobs.import_file(scratch / "file", scratch / "via", digest)
         else:
             digest = store.blobs.put(data)
         assert Store(store.root).blobs.read(digest).read_bytes() == data
@@ -359,13 +453,12 @@ def test_a_file_that_cannot_be_written_whole_is_not_there(store: Store) -> None:
         with pytest.raises(OSError):
             store.blobs.put(b"x" * 5000)
         with pytest.raises(OSError):
-            store.actions.put(KEY, action(preimage=Map({"long": "x" * 5000})))
+            store.commit([staged(number(1)), staged(number(2, about=Map({"long": "x" * 5000})))])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert store.actions.get(KEY) is None
-    assert [path.name for path in store.root.rglob("*") if path.is_file()] == [
-        digest_of(b"before").sha256
-    ]
+    assert list(store.records.every_key()) == []
+    files = {path.name for path in store.root.rglob("*") if path.is_file()}
+    assert files - {"gc.lock"} == {digest_of(b"before").sha256}
 
 
 @pytest.fixture
@@ -382,14 +475,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_leaves_what_is_there_whole(small_disk: Path) -> None:
     store = Store(small_disk / "store")
-    first = store.blobs.put(DATA)
-    store.actions.put(KEY, action(first))
+    store.commit([made(store, DATA)])
     with store.scratch() as scratch:
         with pytest.raises(OSError):
             (scratch / "large").write_bytes(os.urandom(2_000_000))
         (scratch / "large").unlink()
         with pytest.raises(OSError):
             store.blobs.put(os.urandom(2_000_000))
+        large = scratch / "large"
+        large.write_bytes(os.urandom(300_000))
+        digest, files = stage(large, False, large)
+        many = [staged(number(n, about=Map({"long": "x" * 9000}))) for n in range(100)]
+        with pytest.raises(OSError):
+            store.commit([*many, staged(number(200, blobs=(digest,)), *files)])
+    store.close()
     sound(store.root)
     assert again(store).find(KEY) is not None
     assert [path.stem for path in (store.root / "actions").glob("*/*")] == [KEY]

@@ -42,7 +42,7 @@ def find_bundle(model: str, state: State) -> Digest:
     else:
         found = {
             digest
-            for action in state.store.actions.of_kind("package")
+            for action in state.store.of_kind("package")
             for _, digest in action.outputs
             if _names(model, digest.sha256, str(pick(action.preimage, ("inputs", "model"))))
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ class State:
 
     @property
     def store(self) -> Store:
-        return Store(self.root / "store")
+        return Store(self.root / "store", time.time)
 
     @property
     def cache(self) -> FileCache:

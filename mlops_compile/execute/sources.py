@@ -11,7 +11,6 @@ from mlops_compile.ir.source import Source
 from mlops_compile.steps.acquire import source_spec
 from mlops_compile.steps.sources.kind import combined, file_digest
 from mlops_compile.store.blobs import MissingBlob
-from mlops_compile.store.files import copy_file
 from mlops_compile.store.store import Store
 
 _HINT = "put the locked file back, or compile again to lock what is there now"
@@ -50,8 +49,7 @@ def snapshot(
     try:
         return store.blobs.read(source.digest)
     except MissingBlob:
-        copy_file(locate(source), copy)
-        if store.blobs.adopt(copy) != source.digest:
+        if not store.blobs.import_file(locate(source), copy, source.digest):
             message = f"{source.location} is not what was locked; it changed since then"
             raise CompileError([problem("source-changed", message, hint=_HINT)]) from None
         return store.blobs.read(source.digest)

@@ -1,22 +1,29 @@
-"""Actions by key: what a step with these causes made, and what the key was made of."""
+"""Actions: what a step with certain causes made, and the text that certifies itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlops_compile.ir.digest import Digest
-from mlops_compile.ir.value import Map, Value, parse, pretty
-from mlops_compile.store.files import write_atomic
+from mlops_compile.ir.key import key_of
+from mlops_compile.ir.value import Map, Value, canonical, parse
 
-_FORMAT = 1
+_HEAD = b'{"format":2,"record":'
+_SUM = b',"sum":"'
+_END = b'"}\n'
+_TAIL = len(_SUM) + 64 + len(_END)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """What a step made: its outputs by port, and every blob that they consist of.
 
-    `preimage` is what its key was made of; `seconds` the wall time of the work.
+    `preimage` is what its key was made of, `plan` the plan key of the run that made it. `seconds`
+    is the wall time of the work, `memory` its peak in bytes, `made` the Unix time when it was done.
+    `about` holds facts for people (rows, location and size of a source); it is never part of a key.
     """
 
     step: str
@@ -25,61 +32,102 @@ class Action:
     outputs: tuple[tuple[str, Digest], ...]
     blobs: tuple[Digest, ...]
     seconds: float
+    plan: str = ""
+    memory: int = 0
+    made: float = 0.0
+    about: Map = field(default_factory=Map)
+
+    @property
+    def platformless(self) -> str:
+        """The key that its causes have when the machine is left out."""
+        causes = {name: value for name, value in self.preimage.items() if name != "platform"}
+        return key_of(Map(causes))
 
 
-class ActionStore:
-    """Records of actions, one file a key."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root / "actions"
-
-    def get(self, key: str) -> Action | None:
-        """The action of a key; None if there is none, or if its record cannot be read."""
-        try:
-            value = parse(self._place(key).read_bytes())
-            return _decode(value)
-        except (OSError, ValueError, KeyError, OverflowError):
-            return None
-
-    def put(self, key: str, action: Action) -> None:
-        """Record an action, after all of its blobs are in the store."""
-        value = Map(
+def encode_action(key: str, action: Action) -> bytes:
+    """The text of a record: canonical JSON, and the sha256 of that."""
+    record = canonical(
+        Map(
             {
-                "format": _FORMAT,
+                "key": key,
                 "step": action.step,
                 "kind": action.kind,
                 "preimage": action.preimage,
                 "outputs": Map({port: digest.to_dict() for port, digest in action.outputs}),
                 "blobs": tuple(digest.to_dict() for digest in action.blobs),
-                "seconds": round(action.seconds, 6),
+                "seconds": round(float(action.seconds), 6),
+                "plan": action.plan,
+                "memory": action.memory,
+                "made": float(action.made),
+                "about": action.about,
             }
         )
-        write_atomic(self._place(key), pretty(value).encode("utf-8"))
-
-    def of_kind(self, kind: str) -> tuple[Action, ...]:
-        """Every readable action of a kind, the latest recorded first."""
-        files = [(path.stat().st_mtime_ns, path.name) for path in self._root.glob("*/*.json")]
-        found = (self.get(name.removesuffix(".json")) for _, name in sorted(files, reverse=True))
-        return tuple(action for action in found if action is not None and action.kind == kind)
-
-    def _place(self, key: str) -> Path:
-        return self._root / key[:2] / f"{key}.json"
+    )
+    return b"".join((_HEAD, record, _SUM, hashlib.sha256(record).hexdigest().encode(), _END))
 
 
-def _decode(value: Value) -> Action:
-    if not isinstance(value, Map) or value["format"] != _FORMAT:
-        raise ValueError("no action of a known format")
-    outputs, blobs, preimage = value["outputs"], value["blobs"], value["preimage"]
-    seconds = value["seconds"]
-    if not (isinstance(outputs, Map) and isinstance(blobs, tuple) and isinstance(preimage, Map)):
-        raise ValueError("an action is broken")
-    if not isinstance(seconds, int | float):
-        raise ValueError("an action is broken")
+def decode_action(key: str, text: bytes) -> Action:
+    """The action of a record; ValueError where the text is not, byte for byte, what was written
+    for that key."""
+    record, tail = text[len(_HEAD) : -_TAIL], text[-_TAIL:]
+    told = b"".join((_SUM, hashlib.sha256(record).hexdigest().encode(), _END))
+    if not text.startswith(_HEAD) or tail != told:
+        raise ValueError("its sum does not fit, or its format is not known")
+    value = parse(record)
+    if not isinstance(value, Map) or value.get("key") != key:
+        raise ValueError("it is the record of another key")
+    return _action(value)
+
+
+def _action(value: Map) -> Action:
+    preimage, outputs, blobs = value["preimage"], value["outputs"], value["blobs"]
+    about, memory = value["about"], value["memory"]
+    if not (isinstance(preimage, Map) and isinstance(outputs, Map) and isinstance(about, Map)):
+        raise ValueError("a part of it is no object")
+    if not isinstance(blobs, tuple) or not isinstance(memory, int):
+        raise ValueError("its blobs are no list, or its memory is no number")
     return Action(
         step=str(value["step"]),
         kind=str(value["kind"]),
         preimage=preimage,
         outputs=tuple((port, Digest.from_dict(item)) for port, item in outputs.items()),
         blobs=tuple(Digest.from_dict(item) for item in blobs),
-        seconds=float(seconds),
+        seconds=_number(value["seconds"]),
+        plan=str(value["plan"]),
+        memory=memory,
+        made=_number(value["made"]),
+        about=about,
     )
+
+
+def _number(value: Value) -> float:
+    if not isinstance(value, int | float):
+        raise ValueError("a time is no number")
+    return float(value)
+
+
+class Records:
+    """The files of actions, one a key: what they say is true, whatever the index says."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "actions"
+
+    def place(self, key: str) -> Path:
+        """Where a record is, or would be."""
+        return self._root / key[:2] / f"{key}.json"
+
+    def read(self, key: str) -> Action | None:
+        """The action of a key; None if there is none, or if its record is damaged."""
+        try:
+            return self.examine(key)
+        except (OSError, ValueError, KeyError, OverflowError):
+            return None
+
+    def examine(self, key: str) -> Action:
+        """The same, but for the error that says why there is none."""
+        return decode_action(key, self.place(key).read_bytes())
+
+    def every_key(self) -> Iterator[str]:
+        """The keys of all records that there are, damaged ones too."""
+        for path in self._root.glob("*/*.json"):
+            yield path.stem

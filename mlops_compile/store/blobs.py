@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -9,7 +11,16 @@ from pathlib import Path, PurePosixPath
 from mlops_compile.ir.digest import Digest, digest_of
 from mlops_compile.ir.problem import StoreError, problem
 from mlops_compile.ir.value import Map, Value, parse, pretty
-from mlops_compile.store.files import copy_file, digest_file, sync_directory, write_atomic
+from mlops_compile.store.files import (
+    copy_file,
+    copy_hashing,
+    digest_file,
+    make_directory,
+    sync_directory,
+    sync_file,
+    write_atomic,
+)
+from mlops_compile.store.guard import Guard
 
 
 class MissingBlob(StoreError):
@@ -19,9 +30,11 @@ class MissingBlob(StoreError):
 class BlobStore:
     """Files named by the sha256 of their bytes, as `sha256sum` prints it, read-only on disk."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, guard: Guard) -> None:
+        self._store = root
         self._root = root / "blobs"
         self._quarantine = root / "quarantine"
+        self._guard = guard
         self._verified: set[str] = set()
 
     def place(self, sha256: str) -> Path:
@@ -35,40 +48,40 @@ class BlobStore:
         except OSError:
             return False
 
-    def adopt(self, file: Path) -> Digest:
-        """Move a file of the same file system into the store. Its bytes are durable before its name
-        is: a kill or a full disk leaves no wrong object."""
-        digest = digest_file(file, sync=True)
-        place = self.place(digest.sha256)
-        if self._sound(digest):
-            file.unlink()
-            return digest
-        place.parent.mkdir(parents=True, exist_ok=True)
-        file.chmod(0o444)
-        os.rename(file, place)
-        sync_directory(place.parent)
-        self._verified.add(digest.sha256)
-        return digest
-
     def put(self, data: bytes) -> Digest:
-        """Store bytes."""
+        """Store bytes. OSError where they cannot be written; then nothing is there."""
         digest = digest_of(data)
-        if not self._sound(digest):
-            write_atomic(self.place(digest.sha256), data, mode=0o444)
-            self._verified.add(digest.sha256)
+        with self._guard.shared():
+            if not self.sound(digest):
+                write_atomic(self.home(digest.sha256), data, mode=0o444)
+                self._verified.add(digest.sha256)
         return digest
 
-    def adopt_tree(self, directory: Path) -> tuple[Digest, tuple[Digest, ...]]:
-        """Move a directory's files into the store: the digest of the tree, and those of its files.
+    def import_file(self, source: Path, via: Path, wanted: Digest) -> bool:
+        """Copy a file of the user's into the store, by way of a new file of the same file system;
+        whether it has the wanted digest. If not, or after an OSError, nothing is there."""
+        try:
+            if copy_hashing(source, via) != wanted:
+                return False
+            sync_file(via)
+            with self._guard.shared():
+                place = self.home(wanted.sha256)
+                os.rename(via, place)
+                sync_directory(place.parent)
+        finally:
+            via.unlink(missing_ok=True)
+        self._verified.add(wanted.sha256)
+        return True
 
-        A tree is the canonical text of its files' paths, digests and sizes.
-        """
-        digests = {name: self.adopt(path) for name, path in _files(directory)}
-        return self.put(_listing(digests)), tuple(digests.values())
+    def home(self, sha256: str) -> Path:
+        """Where a blob belongs; its directory is there."""
+        place = self.place(sha256)
+        make_directory(place.parent, self._store)
+        return place
 
     def read(self, digest: Digest) -> Path:
         """The verified file of a blob, to read only. MissingBlob if it is gone or was corrupt."""
-        if not self._sound(digest):
+        if not self.sound(digest):
             message = f"the blob {digest.sha256[:12]} is missing or its bytes are wrong"
             hint = "run again: it is made anew (a wrong one is kept in quarantine/)"
             raise MissingBlob([problem("blob", message, hint=hint)])
@@ -98,26 +111,48 @@ class BlobStore:
             target.unlink(missing_ok=True)
             copy_file(self.read(entry), target)
 
-    def _sound(self, digest: Digest) -> bool:
+    def sound(self, digest: Digest) -> bool:
         """Whether a blob is there and is what its name says; a wrong one is set aside."""
         if digest.sha256 in self._verified and self.has(digest):
             return True
-        if not self.place(digest.sha256).exists():
-            return False
-        found = digest_file(self.place(digest.sha256))
-        if found.sha256 != digest.sha256:
-            self._set_aside(digest)
+        self._verified.discard(digest.sha256)
+        try:
+            found = digest_file(self.place(digest.sha256))
+        except OSError as error:
+            if error.errno != errno.EIO:
+                return False
+            found = None  # a bad sector is damage, too
+        if found is None or found.sha256 != digest.sha256:
+            self._set_aside(digest.sha256)
         if found != digest:
             return False
         self._verified.add(digest.sha256)
         return True
 
-    def _set_aside(self, digest: Digest) -> None:
-        place = self.place(digest.sha256)
-        self._verified.discard(digest.sha256)
-        if place.exists():
-            self._quarantine.mkdir(parents=True, exist_ok=True)
-            os.replace(place, self._quarantine / digest.sha256)
+    def _set_aside(self, sha256: str) -> None:
+        """Keep a wrong blob out of everybody's way; where that cannot be, nobody takes it either,
+        since each reader verifies."""
+        with contextlib.suppress(OSError):
+            make_directory(self._quarantine, self._store)
+            os.replace(self.place(sha256), self._quarantine / sha256)
+
+
+Staging = tuple[Digest, tuple[tuple[Path, Digest], ...]]
+
+
+def stage(path: Path, tree: bool, listing: Path) -> Staging:
+    """What an output would be in the store: its digest, and the files that are to become blobs.
+
+    A tree is a directory; the canonical text of its files' paths, digests and sizes is written to
+    `listing`, which becomes a blob too. Nothing is moved.
+    """
+    if not tree:
+        digest = digest_file(path)
+        return digest, ((path, digest),)
+    files = {name: (file, digest_file(file)) for name, file in _files(path)}
+    text = _listing({name: digest for name, (_, digest) in files.items()})
+    listing.write_bytes(text)
+    return digest_of(text), (*files.values(), (listing, digest_of(text)))
 
 
 def tree_digest(directory: Path) -> Digest:

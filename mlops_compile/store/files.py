@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from mlops_compile.ir.digest import Digest, digest_of_stream
 
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409  # linux/fs.h; shares extents until one side is written
+_GROUP = stat.S_ISGID | stat.S_IRWXG
 
 
 def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
@@ -33,9 +36,41 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
     sync_directory(path.parent)
 
 
+def make_directory(path: Path, root: Path) -> None:
+    """Make a directory of a store, at any depth below its root. It takes the group's rights, and
+    the setgid bit, from the root: whatever the umask, a store that a group shares stays shared."""
+    if path.is_dir():
+        return
+    if path == root:
+        root.mkdir(parents=True, exist_ok=True)
+        return
+    make_directory(path.parent, root)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir()
+        share(path, root)
+
+
+def share(path: Path, root: Path) -> None:
+    """Give a new file or directory the rights that the group has to a store's root."""
+    mode = path.stat().st_mode
+    more = root.stat().st_mode & (_GROUP if stat.S_ISDIR(mode) else stat.S_IRGRP | stat.S_IWGRP)
+    if more & ~mode:
+        path.chmod(stat.S_IMODE(mode | more))
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's bytes durable, and the file read-only."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fchmod(handle, 0o444)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def sync_directory(path: Path) -> None:
     """Make the entries of a directory durable."""
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:
@@ -52,6 +87,27 @@ def copy_file(source: Path, target: Path) -> None:
             shutil.copyfileobj(reader, writer, _CHUNK)
 
 
+def copy_hashing(source: Path, target: Path) -> Digest:
+    """Copy as `copy_file` does; the digest of the copy, of which a plain copy is read but once."""
+    hasher, size = hashlib.sha256(), 0
+    with source.open("rb", buffering=0) as reader, target.open("xb+", buffering=0) as writer:
+        try:
+            fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
+            return digest_of_stream(writer)
+        except OSError:
+            while chunk := reader.read(_CHUNK):
+                hasher.update(chunk)
+                size += len(chunk)
+                _write_all(writer.fileno(), chunk)
+    return Digest(sha256=hasher.hexdigest(), size=size)
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(handle, left) :]
+
+
 def copy_tree(source: Path, target: Path) -> None:
     """Copy a directory's files below another directory."""
     for file in sorted(path for path in source.rglob("*") if path.is_file()):
@@ -61,10 +117,7 @@ def copy_tree(source: Path, target: Path) -> None:
         copy_file(file, place)
 
 
-def digest_file(path: Path, sync: bool = False) -> Digest:
-    """The digest of a file's bytes; with `sync`, they are durable afterwards."""
+def digest_file(path: Path) -> Digest:
+    """The digest of a file's bytes."""
     with path.open("rb", buffering=0) as file:
-        digest = digest_of_stream(file)
-        if sync:
-            os.fsync(file.fileno())
-    return digest
+        return digest_of_stream(file)

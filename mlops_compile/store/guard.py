@@ -1,0 +1,68 @@
+"""The guard: those who look up or add go in together, those who remove go in alone."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlops_compile.store.files import share
+
+
+class Guard:
+    """The lock `gc.lock` of a store. It is held for moments only, never while a step runs."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._place = root / "gc.lock"
+        self._mutex = threading.Lock()
+        self._inside = 0
+        self._handle: int | None = None
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Nothing is removed meanwhile. Threads of a process share one hold of the lock."""
+        with self._mutex:
+            if self._inside == 0:
+                self._handle = self._open()
+                if self._handle is not None:
+                    fcntl.flock(self._handle, fcntl.LOCK_SH)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._inside -= 1
+                if self._inside == 0 and self._handle is not None:
+                    os.close(self._handle)
+                    self._handle = None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody looks up or adds meanwhile. Never inside of `shared`. OSError where the store
+        cannot be written."""
+        handle = self._open_to_write()
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _open(self) -> int | None:
+        """The open lock; None where there is no store yet, or none from which anybody who may not
+        write could remove something."""
+        with contextlib.suppress(OSError):
+            return os.open(self._place, os.O_RDONLY | os.O_CLOEXEC)
+        with contextlib.suppress(OSError):
+            return self._open_to_write()
+        return None
+
+    def _open_to_write(self) -> int:
+        handle = os.open(self._place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        with contextlib.suppress(OSError):  # another user's, who gave the group its rights
+            share(self._place, self._root)
+        return handle

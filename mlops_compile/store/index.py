@@ -1,0 +1,319 @@
+"""The index: what is quicker to ask than the files of actions; it can be lost at any time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mlops_compile.store.actions import Action, Records
+from mlops_compile.store.files import make_directory, share
+from mlops_compile.store.rows import FORMAT, Rows
+
+if TYPE_CHECKING:
+    import sqlite3
+
+T = TypeVar("T")
+FILE = "index.sqlite"
+_PARTS = ("", "-wal", "-shm")
+_WAIT_MS = 5000
+_BATCH = 10_000
+
+
+class Index:
+    """An index of a store's actions, safe to ask from several threads.
+
+    Nothing here is the user's error: where the file is missing, damaged, locked for long, or of
+    another format, answers come from the files of actions (by an index in memory). Who adds puts a
+    damaged file aside and makes it again.
+    """
+
+    def __init__(self, root: Path, records: Records) -> None:
+        self._root = root
+        self._records = records
+        self._mutex = threading.RLock()
+        self._opened: sqlite3.Connection | None = None
+        self._by_files: Rows | None = None
+        self._process = 0
+
+    def add(
+        self, actions: Sequence[tuple[str, Action]], plans: Sequence[tuple[str, str]], used: float
+    ) -> None:
+        """Add actions, which have their records already, and pairs of plan key and action key."""
+        self._change(lambda rows: rows.add(actions, plans, used))
+
+    def drop(self, keys: Sequence[str]) -> None:
+        """Forget actions, before their records go."""
+        if self.place.exists():
+            self._change(lambda rows: rows.drop(keys))
+
+    def known(self, plan: str, key: str) -> float | None:
+        """When an action was used last; None where it, or its plan key, is not in the file."""
+        with self._mutex:
+            opened = self._file()
+            if opened is None:
+                return None
+            try:
+                return Rows(opened).known(plan, key)
+            except _errors():
+                return None
+
+    def plans(self, plans: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """The action keys of each plan key that is known."""
+        return _grouped(self._ask(lambda rows: list(rows.plans(plans))))
+
+    def variants(self, platformless: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """The action keys, of whatever machine, of each key without a platform."""
+        return _grouped(self._ask(lambda rows: list(rows.variants(platformless))))
+
+    def nearest(self, kind: str, step: str, limit: int) -> tuple[str, ...]:
+        """Keys of a kind, the latest first, those of the same step before others."""
+        return self._ask(lambda rows: rows.nearest(kind, step, limit))
+
+    def of_kind(self, kind: str) -> tuple[str, ...]:
+        """Keys of a kind, the latest first."""
+        return self._ask(lambda rows: rows.of_kind(kind))
+
+    def durations(self) -> Mapping[tuple[str, str], float]:
+        """The median seconds of the latest few actions of each kind and step."""
+        return self._ask(lambda rows: rows.durations())
+
+    def uses(self) -> Mapping[str, float]:
+        """When each action was used last, by key."""
+        return self._ask(lambda rows: rows.uses())
+
+    @property
+    def place(self) -> Path:
+        """Where the file is, or would be."""
+        return self._root / FILE
+
+    def faults(self) -> tuple[str, ...]:
+        """What of the file does not agree with the records; nothing where there is no file."""
+        if not self.place.exists():
+            return ()
+        with self._mutex:
+            opened = self._file()
+            if opened is None:
+                return ("it is damaged, or of another format",)
+            try:
+                (told,) = opened.execute("PRAGMA quick_check(1)").fetchone()
+                known, (rows, sound) = Rows(opened).keys(), Rows(opened).count()
+            except _errors() as error:
+                return (str(error),)
+        there = set(self._records.every_key())
+        found = {
+            "its pages are damaged": told != "ok",
+            f"{rows - sound} rows are damaged": rows != sound,
+            f"{len(there - known)} actions are not in it": not there <= known,
+            f"{len(known - there)} of its actions have no record": not known <= there,
+        }
+        return tuple(text for text, wrong in found.items() if wrong)
+
+    def renew(self) -> None:
+        """Put the file aside and make it again from the records, with the uses that it knew."""
+        with self._mutex, self._writing():
+            uses = self._uses_told()
+            self._put_aside()
+            self._make(uses)
+
+    def close(self) -> None:
+        """Close the file; it is opened again when it is asked."""
+        with self._mutex:
+            if self._opened is not None and self._process == os.getpid():
+                self._opened.close()
+            self._opened = self._by_files = None
+
+    # Reading
+
+    def _ask(self, question: Callable[[Rows], T]) -> T:
+        with self._mutex:
+            opened = self._file()
+            if opened is not None:
+                try:
+                    return question(Rows(opened))
+                except _errors():
+                    self.close()
+            if self._by_files is None:
+                self._by_files = self._in_memory()
+            return question(self._by_files)
+
+    def _file(self) -> sqlite3.Connection | None:
+        """The open file, in this process; None where it cannot be used."""
+        if self._opened is not None and self._process != os.getpid():
+            self._opened = None  # a connection does not survive a fork
+        if self._opened is None and self.place.exists():
+            with contextlib.suppress(*_errors()):
+                self._opened = self._open()
+        self._process = os.getpid()
+        return self._opened
+
+    def _open(self) -> sqlite3.Connection:
+        """The file's connection; to read only where it cannot be written."""
+        uri = self.place.absolute().as_uri()
+        for how in ("mode=rw", "mode=ro", "immutable=1"):
+            connection = _connect(f"{uri}?{how}", uri=True)
+            try:
+                if Rows(connection).format() != FORMAT:
+                    raise _wrong(f"the index is not of format {FORMAT}")
+                if how == "mode=rw":
+                    connection.execute("PRAGMA synchronous=NORMAL")
+                return connection
+            except _errors() as error:
+                connection.close()
+                if _is_damage(error) or how == "immutable=1":
+                    raise
+        raise AssertionError("the last way returns or raises")
+
+    def _in_memory(self) -> Rows:
+        connection = _connect(":memory:")
+        rows = Rows(connection)
+        rows.create()
+        self._fill(rows, {})
+        return rows
+
+    def _fill(self, rows: Rows, uses: Mapping[str, float]) -> None:
+        for key in self._records.every_key():
+            action = self._records.read(key)
+            if action is not None:
+                plans = [(action.plan, key)] if action.plan else []
+                rows.add([(key, action)], plans, uses.get(key, action.made))
+
+    # Writing
+
+    def _change(self, change: Callable[[Rows], None]) -> None:
+        with self._mutex:
+            self._by_files = None
+            failures: tuple[type[Exception], ...] = (OSError, *_errors())
+            for _ in range(2):  # once more after a damaged file was put aside
+                try:
+                    if self._file() is None:
+                        self._mend()
+                    if self._opened is None:
+                        return
+                    with _transaction(self._opened):
+                        change(Rows(self._opened))
+                    return
+                except failures as error:
+                    self.close()
+                    if not _is_damage(error):
+                        return
+
+    def _mend(self) -> None:
+        """Make the file where there is none, or none that can be read."""
+        with self._writing():
+            if self._file() is not None:  # another process has made it meanwhile
+                return
+            if self.place.exists() and not self._damaged():
+                return
+            self._put_aside()
+            self._make({})
+
+    def _damaged(self) -> bool:
+        try:
+            self._open().close()
+        except _errors() as error:
+            return _is_damage(error)
+        return False
+
+    def _make(self, uses: Mapping[str, float]) -> None:
+        """Make the file beside its place, whole, before it is named."""
+        new = self._root / f".new-{os.getpid()}-{FILE}"
+        new.unlink(missing_ok=True)
+        connection = _connect(str(new))
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=OFF")
+            Rows(connection).create()
+            with _transaction(connection):
+                self._fill(Rows(connection), uses)
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.close()
+            share(new, self._root)
+            os.rename(new, self.place)
+        finally:
+            connection.close()
+            for part in _PARTS:
+                Path(f"{new}{part}").unlink(missing_ok=True)
+        self._opened = self._open()
+
+    def _put_aside(self) -> None:
+        self.close()
+        for part in _PARTS:
+            file = self._root / f"{FILE}{part}"
+            if file.exists():
+                make_directory(self._root / "quarantine", self._root)
+                os.replace(file, self._root / "quarantine" / file.name)
+
+    def _uses_told(self) -> Mapping[str, float]:
+        opened = self._file()
+        try:
+            return Rows(opened).uses() if opened is not None else {}
+        except _errors():
+            return {}
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the lock of those who make the file: one at a time."""
+        place = self._root / "index.lock"
+        handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            with contextlib.suppress(OSError):
+                share(place, self._root)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+# sqlite3 takes longer to import than a compile has: it is imported when the index is asked.
+
+
+def _connect(name: str, uri: bool = False) -> sqlite3.Connection:
+    import sqlite3
+
+    return sqlite3.connect(
+        name, timeout=_WAIT_MS / 1000, isolation_level=None, check_same_thread=False, uri=uri
+    )
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    import sqlite3
+
+    return (sqlite3.Error, UnicodeDecodeError, TypeError)
+
+
+def _wrong(message: str) -> Exception:
+    import sqlite3
+
+    return sqlite3.DatabaseError(message)
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether a file is malformed, or of another format, rather than busy or not to be written."""
+    import sqlite3
+
+    return not isinstance(error, sqlite3.OperationalError | OSError) or "no such" in str(error)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(*_errors()):
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _grouped(pairs: Iterable[tuple[Any, Any]]) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for name, key in pairs:
+        found.setdefault(name, []).append(key)
+    return {name: tuple(keys) for name, keys in found.items()}

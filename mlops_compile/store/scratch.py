@@ -1,0 +1,129 @@
+"""Scratch space: where live runs write, beside the blobs; what dead ones left is removed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_compile.store.files import make_directory, share
+
+_LOCK = ".lock"
+_PLAN = "plan.lock.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRun:
+    """A run that goes on: the text of the lock that it executes (may be empty), and when it began,
+    in nanoseconds of the file system's clock."""
+
+    name: str
+    lock: str
+    began: int
+
+
+class Scratch:
+    """The directories of live runs, each held by a lock that dies with its process."""
+
+    def __init__(self, root: Path) -> None:
+        self._store = root
+        self._root = root / "scratch"
+
+    @contextmanager
+    def room(self, lock_text: str = "") -> Iterator[Path]:
+        """A directory of this process, removed at the end. `lock_text` is the lock that it is for:
+        nothing of that plan is collected meanwhile. OSError where there can be none."""
+        make_directory(self._root, self._store)
+        directory, lock = _locked_directory(self._root)
+        try:
+            share(directory, self._store)
+            if lock_text:
+                new = directory / f".{_PLAN}"
+                new.write_text(lock_text, "utf-8")
+                new.rename(directory / _PLAN)
+            yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+            os.close(lock)
+
+    def live(self) -> tuple[LiveRun, ...]:
+        """The runs that go on."""
+        return tuple(_run(place) for place in self._places() if _held(place))
+
+    def dead(self) -> tuple[Path, ...]:
+        """The directories that dead processes left."""
+        return tuple(place for place in self._places() if not _held(place))
+
+    def sweep(self) -> None:
+        """Remove the directories that dead processes left."""
+        for place in self._places():
+            with contextlib.suppress(OSError):
+                _remove_dead(place)
+
+    def _places(self) -> list[Path]:
+        try:
+            return sorted(self._root.iterdir())
+        except OSError:
+            return []
+
+
+def _locked_directory(parent: Path) -> tuple[Path, int]:
+    """A new directory and its held lock; another one if a sweep took it before it was locked."""
+    while True:
+        directory = Path(tempfile.mkdtemp(dir=parent))
+        try:
+            lock = os.open(directory / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (directory / _LOCK).exists():
+            return directory, lock
+        os.close(lock)
+
+
+def _remove_dead(place: Path) -> None:
+    """Remove a directory, unless its lock is held."""
+    try:
+        lock = os.open(place / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # killed before it was locked
+        place.rmdir()
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(place, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _held(place: Path) -> bool:
+    try:
+        lock = os.open(place / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # between its making and its lock, or left there by a kill
+        return False
+    except OSError:  # another user's: it cannot be known, so it lives
+        return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+
+
+def _run(place: Path) -> LiveRun:
+    try:
+        text = (place / _PLAN).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    try:
+        began = (place / _LOCK).stat().st_ctime_ns
+    except OSError:
+        began = 0
+    return LiveRun(name=place.name, lock=text, began=began)
