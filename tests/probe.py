@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Mapping
@@ -74,6 +75,12 @@ class Heard(Silent):
         self.ended.append(result)
 
 
+@functools.cache
+def compiled(project: Path) -> Lock:
+    """The lock of a project's file, compiled once."""
+    return mc.compile(list(CSV), project=project)
+
+
 @dataclass
 class Probes:
     """A project whose plans are probes behind one csv file, which the step `source` acquires."""
@@ -92,7 +99,7 @@ class Probes:
 
     def lock(self, *steps: Step) -> Lock:
         """The lock of these steps behind the source."""
-        whole = mc.compile(list(CSV), project=self.root)
+        whole = compiled(self.root)
         acquire = replace(whole.plan["acquire"], name=SOURCE)
         return replace(whole, plan=Plan(steps=in_order((acquire, *steps))))
 

@@ -53,7 +53,8 @@ def told(
     def nearest(kind: str, name: str) -> Sequence[Result]:
         return (Result(earlier[name], about or Map()),) if name in earlier else ()
 
-    found = effects(lock, needs_of(lock), Map(), store.get, nearest)
+    latest = {name: key_of(preimage) for name, preimage in earlier.items()}
+    found = effects(lock, needs_of(lock), Map(), store.get, nearest, latest)
     return {effect.step.name: effect for effect in found}
 
 

@@ -47,7 +47,7 @@ def test_one_job_runs_one_step_at_a_time(tmp_path: Path) -> None:
 
 def test_a_failed_step_stops_what_is_behind_it_and_nothing_else(probes: Probes) -> None:
     steps = (
-        probe("good", SOURCE),
+        probe("good", SOURCE, text="good"),
         probe("bad", SOURCE, fail="it went wrong", print="on the way"),
         probe("behind_bad", "bad"),
         probe("further", "behind_bad"),
@@ -103,7 +103,7 @@ def test_a_step_whose_process_ends_has_failed_and_the_rest_goes_on(probes: Probe
     assert statuses(record) == {"dies": "failed", "behind": "skipped", "lives": "ran"}
     (found,) = record["dies"].problems
     assert found.code == "killed" and "exit code 3" in found.message
-    assert statuses(probes.run(probe("dies", SOURCE))) == {"dies": "ran"}
+    assert statuses(probes.run(probe("dies", SOURCE, text="now"))) == {"dies": "ran"}
 
 
 def test_a_step_that_takes_too_much_memory_is_stopped(probes: Probes) -> None:
@@ -177,7 +177,7 @@ def test_a_damaged_input_is_made_again_first(probes: Probes) -> None:
     place = probes.state.store.blobs.place(first["a"].output("out").sha256)
     place.chmod(0o644)
     place.write_bytes(b"x" * first["a"].output("out").size)
-    record = probes.run(*steps, probe("c", "a"))
+    record = probes.run(*steps, probe("c", "a", text="c"))
     assert statuses(record) == {"a": "ran", "b": "hit", "c": "ran"}
     assert any("damaged" in note for note in probes.heard.notes)
     assert record["a"].outputs == first["a"].outputs
@@ -187,7 +187,7 @@ def test_a_step_that_is_made_again_must_give_the_same(probes: Probes) -> None:
     steps = (probe("luck", SOURCE, chance=True), probe("b", "luck"))
     first = probes.run(*steps)
     probes.state.store.blobs.place(first["luck"].output("out").sha256).write_bytes(b"")
-    record = probes.run(*steps, probe("c", "luck"))
+    record = probes.run(*steps, probe("c", "luck", text="c"))
     again = {"luck": "ran", "b": "ran", "c": "ran"}
     assert statuses(record) in (again, {**again, "luck": "failed", "b": "skipped", "c": "skipped"})
     place = probes.state.store.blobs.place(record["luck"].output("out").sha256)
@@ -195,7 +195,7 @@ def test_a_step_that_is_made_again_must_give_the_same(probes: Probes) -> None:
     damaged[0] ^= 1
     place.chmod(0o644)
     place.write_bytes(damaged)
-    third = probes.run(*steps, probe("d", "luck"))
+    third = probes.run(*steps, probe("d", "luck", text="d"))
     assert third["luck"].status == "failed" and third["luck"].exit_code == 7
     assert [found.code for found in third["luck"].problems] == ["differs"]
 
@@ -205,10 +205,12 @@ def test_two_runs_at_once_share_the_work(tmp_path: Path) -> None:
     steps = [probe(f"p{n}", SOURCE, text=str(n), seconds=0.02) for n in range(20)]
     steps += [probe(f"q{n}", f"p{n}", text=str(n)) for n in range(20)]
     records = {}
+    with Workers(1) as none:
+        lock = Probes(tmp_path, none).lock(*steps)
 
     def run(name: str) -> None:
         with Workers(2) as own:
-            records[name] = Probes(tmp_path, own).run(*steps)
+            records[name] = Probes(tmp_path, own).execute(lock)
 
     threads = [threading.Thread(target=run, args=(name,)) for name in ("one", "two")]
     for thread in threads:
@@ -271,7 +273,7 @@ def steps_of(
 
 
 @settings(
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_compile.api.state import State, state_of
+from mlops_compile.api.state import LATEST, State, state_of
 from mlops_compile.compiler.check import check_further
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.compose.origins import located
@@ -24,6 +24,7 @@ from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Plan, violations
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import Pinned
+from mlops_compile.ir.value import Map
 from mlops_compile.steps.kinds import needs_of
 
 
@@ -107,5 +108,10 @@ def needed_version(name: str) -> str:
 
 def effects_of(lock: Lock, state: State) -> tuple[Effect, ...]:
     """What running a lock would do with each step, and why."""
-    store = state.store
-    return effects(lock, needs_of(lock), this_platform(), store.outputs, store.nearest)
+    store, latest = state.store, state.cache.get(LATEST)
+    before = latest if isinstance(latest, Map) else Map()
+    needs, here = needs_of(lock), this_platform()
+    try:
+        return effects(lock, needs, here, store.outputs, store.nearest, before)
+    finally:
+        store.close()

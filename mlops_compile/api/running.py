@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlops_compile.api.compiling import compile_config
 from mlops_compile.api.locks import read_lock
-from mlops_compile.api.state import State, state_of
+from mlops_compile.api.state import LATEST, State, state_of
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.spec import Execution
@@ -22,7 +22,7 @@ from mlops_compile.ir.lock import Lock, encode
 from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, StoreError, problem
 from mlops_compile.ir.record import RunRecord, decode_record, encode_record
 from mlops_compile.ir.source import Source
-from mlops_compile.ir.value import pretty
+from mlops_compile.ir.value import Map, pretty
 from mlops_compile.store.blobs import MissingBlob
 from mlops_compile.store.files import write_atomic
 
@@ -100,14 +100,25 @@ def execute_lock(
     def locate(source: Source) -> Path:
         return project / source.location
 
-    own = Workers(resources.workers) if workers is None else None
+    pool = workers or Workers(resources.workers)
+    store = state.store
     try:
-        pool = workers or own
-        assert pool is not None
-        return execute(lock, state.store, locate, observer, pool, resources, logs, time.time)
+        record = execute(lock, store, locate, observer, pool, resources, logs, time.time)
     finally:
-        if own is not None:
-            own.close()
+        store.close()
+        if workers is None:
+            pool.close()
+    _remember(record, state)
+    return record
+
+
+def _remember(record: RunRecord, state: State) -> None:
+    """Keep which action each step had, for `compile` to tell what is as it was."""
+    before = state.cache.get(LATEST)
+    keys = {r.step: r.action for r in record.results if r.status in ("ran", "hit")}
+    now = Map({**(before if isinstance(before, Map) else {}), **keys})
+    if now != before:
+        state.cache.put(LATEST, now)
 
 
 def _check_environment(lock: Lock) -> None:

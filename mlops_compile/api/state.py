@@ -15,6 +15,8 @@ from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.store.cache import FileCache
 from mlops_compile.store.store import Store
 
+LATEST = "latest"  # of the cache: the action key that each step had in the last run
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:

@@ -11,7 +11,7 @@ from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.key import Needs, action_preimage, key_of, plan_preimages
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
-from mlops_compile.ir.value import Map
+from mlops_compile.ir.value import Map, Value
 
 
 class Earlier(Protocol):
@@ -43,11 +43,13 @@ def effects(
     platform: Map,
     made: Callable[[str], Mapping[str, Digest] | None],
     nearest: Callable[[str, str], Sequence[Earlier]],
+    latest: Mapping[str, Value],
 ) -> tuple[Effect, ...]:
     """The effect of every step of a lock.
 
     `made(action key)` gives the outputs that are in the store; `nearest(kind, step name)` earlier
-    results to explain against, those of that name first, the latest first.
+    results to explain against, those of that name first, the latest first; `latest` is the action
+    key that each step had in the last run.
     """
     known: dict[str, Mapping[str, Digest]] = {}
     to_run: dict[str, str] = {}  # action key -> the first step that would make it
@@ -67,7 +69,7 @@ def effects(
             outputs = made(key)
             if outputs is not None:
                 effect, known[name] = "hit", outputs
-                reason = "unchanged" if _is_latest(key, earlier) else "made before"
+                reason = "unchanged" if latest.get(name, key) == key else "made before"
             elif key in to_run:
                 reason = f"the same as {to_run[key]}"
             else:
@@ -75,10 +77,6 @@ def effects(
                 reason = _why(causes(lock, step, action, earlier, inputs=True), earlier)
         found.append(Effect(step=step, key=key_of(preimage), effect=effect, reason=reason))
     return tuple(found)
-
-
-def _is_latest(key: str, earlier: Sequence[Earlier]) -> bool:
-    return not earlier or key_of(earlier[0].preimage) == key
 
 
 def _why(found: tuple[Change, ...], earlier: Sequence[Earlier]) -> str:

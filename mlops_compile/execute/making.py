@@ -127,7 +127,9 @@ class Making:
         except EOFError:
             ending = worker.ending()
             self._workers.remove(worker)
-            return running and self._unmade(running, lost_worker(running.wanted.step, ending))
+            if running is None:
+                return None
+            return self._unmade(running, lost_worker(running.wanted.step, ending))
         if outcome is None or running is None:
             return None
         if outcome.problems:

@@ -104,6 +104,7 @@ class Store:
             return
         with self.rooms.room() as room:
             write_batch(batch, room, self.root, self.blobs, self.records, self.guard)
+        self.blobs.wrote(digest.sha256 for staged in batch for _, digest in staged.files)
         with self._mutex:
             found, self._found = self._found, {}
         actions = {staged.key: staged.action for staged in batch}
