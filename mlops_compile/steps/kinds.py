@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from mlops_compile.ir.key import Needs
 from mlops_compile.ir.lock import Lock
@@ -32,8 +33,11 @@ _METRICS = (
 def kind_of(name: str) -> StepKind:
     """The kind of a name: one of ours, or one that an installed distribution offers under the
     entry point group `mlops_compile.steps`. KeyError where there is none."""
-    if name in KINDS:
-        return KINDS[name]
+    return KINDS[name] if name in KINDS else _offered(name)
+
+
+@cache
+def _offered(name: str) -> StepKind:
     from importlib.metadata import entry_points  # slow to import, and for plugins only
 
     for found in entry_points(group="mlops_compile.steps", name=name):

@@ -19,7 +19,7 @@ from mlops_compile.store.guard import Guard
 T = TypeVar("T")
 # A file system's journal commits what many threads ask of it in one go.
 _THREADS = 16
-_FEW = 4
+_FEW = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
