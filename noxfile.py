@@ -135,6 +135,13 @@ def determinism(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Runs that are killed, raced, starved and lied to, hundreds of times; arguments choose."""
+    install_checkout(session)
+    session.run("python", "-m", "tests.faults", *session.posargs)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """The quick tests with branch coverage; the report lists what is left."""
     install_checkout(session)

@@ -88,9 +88,11 @@ class Probes:
     root: Path
     workers: Workers
     resources: Resources = field(default_factory=lambda: Resources(cores=2, workers=2))
+    make: bool = True
 
     def __post_init__(self) -> None:
-        (self.root / "rows.csv").write_text(TEXT)
+        if self.make:
+            (self.root / "rows.csv").write_text(TEXT)
         self.heard = Heard()
 
     @property
