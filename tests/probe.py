@@ -62,7 +62,7 @@ class Heard(Silent):
         self.notes: list[str] = []
         self.ended: list[StepResult] = []
 
-    def started(self, step: Step) -> None:
+    def started(self, step: Step, seconds: float | None) -> None:
         self.started_steps.append(step.name)
 
     def waiting(self, step: Step) -> None:

@@ -16,10 +16,12 @@ from mlops_compile.api.project import init
 from mlops_compile.api.running import read_run, run_and_write
 from mlops_compile.api.state import state_with
 from mlops_compile.execute.observer import Silent
+from mlops_compile.execute.resources import Resources
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import encode
 from mlops_compile.store.blobs import tree_digest
 
+LIMITS = Resources(cores=1, workers=1)
 QUICK = ("data=iris", "model.params.num_iterations=2", "model.params.num_leaves=4")
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -33,7 +35,7 @@ def test_what_is_public_is_there() -> None:
 
 def test_config_to_model(tmp_path: Path) -> None:
     lock = mc.compile(QUICK, project=tmp_path)
-    record = mc.run(lock, project=tmp_path, threads=1)
+    record = mc.run(lock, project=tmp_path)
     assert record.ok and record.model and record.bundle
     assert mc.run(QUICK, project=tmp_path) == record
     assert {result.status for result in mc.run(lock, project=tmp_path).results} == {"hit"}
@@ -92,7 +94,7 @@ def test_a_lock_is_written_once_and_read_back(tmp_path: Path) -> None:
 
 def test_a_run_directory_is_read_back_and_names_its_bundle(tmp_path: Path) -> None:
     state, lock = state_with((), tmp_path), mc.compile(QUICK, project=tmp_path)
-    record, bundle = run_and_write(lock, state, tmp_path, tmp_path / "run", Silent(), 1)
+    record, bundle = run_and_write(lock, state, tmp_path, tmp_path / "run", Silent(), LIMITS)
     assert read_run(tmp_path / "run") == record
     assert bundle is not None and tree_digest(bundle).sha256 == record.bundle
     assert record.model is not None and record.bundle is not None

@@ -287,9 +287,7 @@ def test_what_is_said_of_a_run_is_what_it_does(
     """`hit` never runs, `run` never hits, `maybe` does either: over plans, changes, ways back,
     failures and lost results."""
     probes = Probes(tmp_path_factory.mktemp("probes"), workers)
-    choices = st.lists(
-        st.tuples(texts, st.booleans()), min_size=len(graph), max_size=len(graph)
-    )
+    choices = st.lists(st.tuples(texts, st.booleans()), min_size=len(graph), max_size=len(graph))
     for _ in range(data.draw(st.integers(1, 4))):
         broken = data.draw(st.none() | st.integers(0, len(graph) - 1))
         lock = probes.lock(*steps_of(graph, data.draw(choices), broken))

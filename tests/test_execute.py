@@ -46,7 +46,7 @@ class Heard(Silent):
         self.started_steps: list[str] = []
         self.notes: list[str] = []
 
-    def started(self, step: Step) -> None:
+    def started(self, step: Step, seconds: float | None) -> None:
         self.started_steps.append(step.name)
 
     def noted(self, step: Step, message: str) -> None:

@@ -10,7 +10,6 @@ from mlops_compile.ir.plan import Plan
 from tests.strategies import plans
 
 
-
 def seconds_of(plan: Plan, draw: st.DataObject) -> dict[str, float]:
     return {step.name: draw.draw(st.floats(0.01, 100)) for step in plan.steps}
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlops_compile.ir.plan import Step
     from mlops_compile.ir.record import StepResult
 
+_LONG = 10  # seconds
 _LOG = logging.getLogger("mlops_compile")
 
 
@@ -65,8 +66,10 @@ class Lines:
     def __exit__(self, *_: object) -> None:
         """Nothing to put back."""
 
-    def started(self, step: Step) -> None:
-        """Nothing to say yet."""
+    def started(self, step: Step, seconds: float | None) -> None:
+        """A step that takes long is told when it begins, so that nobody waits without knowing."""
+        if seconds is not None and seconds >= _LONG:
+            self._say(f"{step.name:<10} started, about {duration(seconds)}")
 
     def waiting(self, step: Step) -> None:
         self._say(f"{step.name}: another run makes it; waiting for that")
@@ -109,9 +112,11 @@ class Live:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def started(self, step: Step) -> None:
+    def started(self, step: Step, seconds: float | None) -> None:
         self._end(step.name)
-        self._tasks[step.name] = self._progress.add_task(step.name + self._left, total=None)
+        about = f"  about {duration(seconds)}" if seconds is not None else ""
+        text = f"{step.name}{about}{self._left}"
+        self._tasks[step.name] = self._progress.add_task(text, total=None)
 
     def waiting(self, step: Step) -> None:
         text = f"{step.name}: another run makes it"

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
-from mlops_compile.compiler.explain import Change, causes, explained
+from mlops_compile.compiler.explain import Change, Earlier, causes, explained
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.key import Needs, action_preimage, key_of, plan_preimages
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.value import Map, Value
-
-
-class Earlier(Protocol):
-    """An earlier result as the store keeps it: what its key was made of, and facts for people."""
-
-    @property
-    def preimage(self) -> Map: ...
-
-    @property
-    def about(self) -> Map: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.value import KeyPath, Map, Value, canonical, dotted, leaves, same
 
-if TYPE_CHECKING:
-    from mlops_compile.compiler.effects import Earlier
-
 _MOST = 3
 _WIDEST = 24
 # What a preimage holds beside a step's own causes.
 _NOT_OWN = ("level", "outputs", "kind", "inputs", "platform")
+
+
+class Earlier(Protocol):
+    """An earlier result as the store keeps it: what its key was made of, and facts for people."""
+
+    @property
+    def preimage(self) -> Map: ...
+
+    @property
+    def about(self) -> Map: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,10 @@ class Expectation:
         self._unknown = sum(seconds is None for seconds in self._known.values())
         self._ended: set[str] = set()
 
+    def known(self, step: Step) -> float | None:
+        """What a step needed before; None where no earlier run tells."""
+        return self._known[step.name]
+
     def seconds(self, step: Step) -> float:
         """What a step is taken to need, to put steps in order by."""
         return self._known[step.name] or _UNKNOWN

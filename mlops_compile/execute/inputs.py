@@ -32,9 +32,7 @@ class Inputs:
         self._store = store
         self._locate = locate
 
-    def bring(
-        self, step: Step, digests: Mapping[str, Digest], scratch: Path
-    ) -> Mapping[str, Path]:
+    def bring(self, step: Step, digests: Mapping[str, Digest], scratch: Path) -> Mapping[str, Path]:
         """The verified inputs of a step, by port: files of the store, to read only, and
         directories below `scratch`. LostInputs where there are none."""
         found, lost = {}, []

@@ -1,4 +1,4 @@
-"""Runs a lock's steps on worker processes: what is made is taken, what can run side by side does."""
+"""Runs a lock's steps on worker processes: what is made is taken, the rest runs side by side."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ class _Run:
             return
         except (ProblemsError, OSError) as error:
             claim.release()
-            self._observer.started(step)
+            self._observer.started(step, self._expectation.known(step))
             self._fail(failed(step, wanted.key, error))
             return
         self._schedule.started(step.name)
@@ -217,7 +217,7 @@ class _Run:
             snapshot=snapshot,
             contract=self._lock.contract if self._needs[step.name].contract else None,
         )
-        self._observer.started(step)
+        self._observer.started(step, self._expectation.known(step))
         worker.imported |= set(self._imports[step.name])
         self._making.start(wanted, claim, worker, job)
 

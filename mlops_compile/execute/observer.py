@@ -11,8 +11,8 @@ from mlops_compile.ir.record import StepResult
 class Observer(Protocol):
     """Hears of each step; it must not raise."""
 
-    def started(self, step: Step) -> None:
-        """Work on a step begins."""
+    def started(self, step: Step, seconds: float | None) -> None:
+        """Work on a step begins; earlier runs needed about so many seconds, if there were any."""
 
     def waiting(self, step: Step) -> None:
         """Another run makes the step right now; this one waits for it."""
@@ -30,7 +30,7 @@ class Observer(Protocol):
 class Silent:
     """An observer that keeps everything to itself."""
 
-    def started(self, step: Step) -> None:
+    def started(self, step: Step, seconds: float | None) -> None:
         pass
 
     def waiting(self, step: Step) -> None:

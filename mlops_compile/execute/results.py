@@ -78,9 +78,7 @@ def lost_worker(step: Step, ending: str) -> Outcome:
     """Its process ended before it did."""
     message = f"the process that ran {step.name} ended before the step did ({ending})"
     hint = "if the machine ran out of memory: fewer steps at once (-j 1), or less data"
-    return Outcome(
-        problems=(problem("killed", message, hint=hint),), exit_code=StepError.exit_code
-    )
+    return Outcome(problems=(problem("killed", message, hint=hint),), exit_code=StepError.exit_code)
 
 
 def over_memory(step: Step, used: int, most: int) -> Outcome:

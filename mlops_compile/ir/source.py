@@ -58,7 +58,6 @@ class Source:
             }
         )
 
-
     def to_dict(self) -> Map:
         """The source as a lock writes it."""
         return Map(

@@ -1,4 +1,4 @@
-"""Rows of the engine: cached runs beside dvc, the main job beside a plain script, a step's overhead."""
+"""Rows of the engine: cached runs beside dvc, the main job beside a script, a step's overhead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The project that faults are done to: a plan of many small steps with trees, and its true results."""
+"""The project that faults are done to: a plan of many small steps, and its true results."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _MARK = "MLOPS_FAULTS"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a run ended: its exit code, the status and digests of each step, the codes of problems."""
+    """How a run ended: its exit code, each step's status and digests, the codes of problems."""
 
     code: int
     statuses: Mapping[str, str]

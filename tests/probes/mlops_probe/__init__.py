@@ -1,4 +1,4 @@
-"""Step kinds for tests, as an installed distribution would offer them: small, and told what to do."""
+"""Step kinds for tests, as an installed distribution would offer them: told what to do."""
 
 from __future__ import annotations
 
