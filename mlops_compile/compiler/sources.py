@@ -89,11 +89,12 @@ def _facts(
     )
     key = "facts-" + hashlib.sha256(canonical(asked)).hexdigest()
     cached = cache.get(key)
-    if isinstance(cached, Map) and set(cached) == {"rows", "columns", "levels"}:
+    if isinstance(cached, Map) and set(cached) == {"digest", "rows", "columns", "levels"}:
         return cached
     found = kind.scan(files, data.source, types, str(asked["target"]))
     facts = Map(
         {
+            "digest": digest.sha256,  # by which `store forget` finds it
             "rows": found.rows,
             "columns": Map({column.name: column.text for column in found.columns}),
             "levels": found.levels,

@@ -260,6 +260,15 @@ CODES: Mapping[str, Code] = _table(
     _code(92, "store", "The store cannot be used."),
     _code(93, "disk", "A file cannot be written: no room, or no right to."),
     _code(94, "output", "The file or directory that was asked for cannot be written."),
+    _code(
+        95,
+        "no-source",
+        "Nothing in the store derives from a source of that location or digest, or more than one"
+        " digest begins with these digits.",
+    ),
+    _code(
+        96, "root", "What the store is to keep for a lock cannot be told, so nothing is removed."
+    ),
     # Command line.
     _code(100, "usage", "The command line cannot be understood; `--help` shows a verb's options."),
     _code(101, "no-run", "The directory is not that of a run."),

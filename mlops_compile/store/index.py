@@ -87,28 +87,32 @@ class Index:
         """When each action was used last, by key."""
         return self._ask(lambda rows: rows.uses())
 
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """All pairs of a plan key and an action key."""
+        return self._ask(lambda rows: rows.pairs())
+
     @property
     def place(self) -> Path:
         """Where the file is, or would be."""
         return self._root / FILE
 
     def faults(self) -> tuple[str, ...]:
-        """What of the file does not agree with the records; nothing where there is no file."""
-        if not self.place.exists():
-            return ()
+        """What of the file does not agree with the records."""
+        there = set(self._records.every_key())
         with self._mutex:
             opened = self._file()
             if opened is None:
-                return ("it is damaged, or of another format",)
+                gone = not self.place.exists()
+                wrong = "it is not there" if gone else "it is damaged, or of another format"
+                return (wrong,) if there or not gone else ()
             try:
                 (told,) = opened.execute("PRAGMA quick_check(1)").fetchone()
-                known, (rows, sound) = Rows(opened).keys(), Rows(opened).count()
+                known, damaged = Rows(opened).keys(), Rows(opened).damaged()
             except _errors() as error:
-                return (str(error),)
-        there = set(self._records.every_key())
+                return (f"it is damaged: {error}",)
         found = {
             "its pages are damaged": told != "ok",
-            f"{rows - sound} rows are damaged": rows != sound,
+            f"{damaged} of its rows are damaged": damaged > 0,
             f"{len(there - known)} actions are not in it": not there <= known,
             f"{len(known - there)} of its actions have no record": not known <= there,
         }

@@ -122,14 +122,22 @@ class Rows:
         """When each action was used last, by key."""
         return dict(self._sound("SELECT * FROM uses", ()))
 
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """All pairs of a plan key and an action key."""
+        return tuple((plan, key) for plan, key in self._sound("SELECT * FROM plans", ()))
+
     def keys(self) -> frozenset[str]:
         """The keys of all actions in the index whose row is sound."""
         return frozenset(row[0] for row in self._sound("SELECT * FROM actions", ()))
 
-    def count(self) -> tuple[int, int]:
-        """The number of actions, and of those whose row is sound."""
-        (rows,) = self._connection.execute("SELECT count(*) FROM actions").fetchone()
-        return int(rows), len(self.keys())
+    def damaged(self) -> int:
+        """The number of rows whose sum does not fit."""
+        rows = (
+            row
+            for table in ("actions", "plans", "uses")
+            for row in self._connection.execute(f"SELECT * FROM {table}")
+        )
+        return sum(told != _sum(tuple(row)) for *row, told in rows)
 
     def _put(self, table: str, row: tuple[Any, ...]) -> None:
         places = ", ".join("?" * (len(row) + 1))

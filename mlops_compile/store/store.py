@@ -15,6 +15,7 @@ from mlops_compile.store.claims import Claim, Claims
 from mlops_compile.store.commit import Staged, write_batch
 from mlops_compile.store.guard import Guard
 from mlops_compile.store.index import Index
+from mlops_compile.store.pins import Pins
 from mlops_compile.store.scratch import Scratch
 
 _OFTEN = 3600  # seconds; a use within this time of the last one is not written down
@@ -36,6 +37,7 @@ class Store:
         self.index = Index(root, self.records)
         self.claims = Claims(root)
         self.rooms = Scratch(root)
+        self.pins = Pins(root, self.guard)
         self._clock = clock
         self._mutex = threading.Lock()
         self._found: dict[tuple[str, str], Action] = {}

@@ -1,0 +1,80 @@
+"""What git knows of a project: its refs, and a file of the project at each of them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from mlops_compile.ir.problem import CompileError, Problem, problem
+
+_LOCAL = ("refs/heads", "refs/tags")
+
+
+def has_git(project: Path) -> bool:
+    """Whether a project is in a git repository. CompileError where that cannot be told."""
+    told = _git(project, "rev-parse", "--git-dir")
+    if told.returncode == 0:
+        return True
+    repository = any((place / ".git").exists() for place in (project, *project.resolve().parents))
+    if repository:
+        raise CompileError([_failed(told.stderr)])
+    return False
+
+
+def local_refs(project: Path) -> tuple[str, ...]:
+    """HEAD, every local branch and every tag that there are."""
+    head = _git(project, "rev-parse", "--verify", "--quiet", "HEAD").returncode == 0
+    form = "--format=%(refname) %(objecttype) %(*objecttype)"
+    told = _git(project, "for-each-ref", form, *_LOCAL)
+    if told.returncode:
+        raise CompileError([_failed(told.stderr)])
+    lines = [line.split() for line in told.stdout.decode().splitlines()]
+    commits = [name for name, *types in lines if types[-1] == "commit"]
+    return (*(("HEAD",) if head else ()), *commits)
+
+
+def files_at(project: Path, refs: Sequence[str], file: str) -> Mapping[str, bytes | None]:
+    """A project's file at each of the refs; None where a ref has no such file. CompileError names
+    the refs that there are not."""
+    checks = "".join(f"{ref}^{{commit}}\n" for ref in refs)
+    known = _git(project, "cat-file", "--batch-check", given=checks).stdout.decode().splitlines()
+    pairs = zip(refs, known, strict=True)
+    if unknown := [ref for ref, line in pairs if line.endswith((" missing", " ambiguous"))]:
+        hint = "`git for-each-ref` lists those that there are"
+        raise CompileError(
+            [problem("root", f"there is no git ref {ref!r} here", hint=hint) for ref in unknown]
+        )
+    asked = "".join(f"{ref}:./{file}\n" for ref in refs)
+    told = _git(project, "cat-file", "--batch", given=asked)
+    if told.returncode:
+        raise CompileError([_failed(told.stderr)])
+    return dict(zip(refs, _contents(told.stdout), strict=True))
+
+
+def _contents(told: bytes) -> Iterator[bytes | None]:
+    """The objects of a `git cat-file --batch`."""
+    while told:
+        head, _, told = told.partition(b"\n")
+        if head.endswith((b" missing", b" ambiguous")):
+            yield None
+            continue
+        size = int(head.split()[-1])
+        yield told[:size]
+        told = told[size + 1 :]
+
+
+def _git(project: Path, *words: str, given: str = "") -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            ["git", "-C", str(project), *words], input=given.encode(), capture_output=True
+        )
+    except OSError as error:
+        text = f"git cannot be called: {error.strerror}".encode()
+        return subprocess.CompletedProcess(words, 127, b"", text)
+
+
+def _failed(text: bytes) -> Problem:
+    lines = text.decode("utf-8", "replace").strip().splitlines() or ["it says nothing"]
+    message = f"git cannot tell which locks there are: {lines[0]}"
+    return problem("root", message, hint="mend that: what the commits' locks reach must stay")

@@ -1,0 +1,153 @@
+"""Looks after a project's store: what takes space, what is wrong, what may go, what must."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlops_compile.api.locks import read_lock
+from mlops_compile.api.roots import Kept, find_roots, reached_by, run_directories
+from mlops_compile.api.state import State
+from mlops_compile.ir.config import LOCK_FILE
+from mlops_compile.ir.lock import Lock, decode, encode
+from mlops_compile.ir.problem import CompileError, StoreError, UsageError, problem
+from mlops_compile.steps.sources.kind import file_digest
+from mlops_compile.store.collect import Collected, collect
+from mlops_compile.store.faults import Progress
+from mlops_compile.store.forget import Forgotten, forget
+from mlops_compile.store.fsck import Checked, check
+from mlops_compile.store.garbage import Limits
+from mlops_compile.store.reach import Marks
+from mlops_compile.store.usage import Usage, usage
+
+_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """What garbage collection did: by which roots (their names), and without which."""
+
+    collected: Collected
+    roots: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def store_usage(state: State) -> Usage:
+    """What takes the space of a store."""
+    return usage(state.store, time.time())
+
+
+def check_store(state: State, progress: Progress, *, dry_run: bool = False) -> Checked:
+    """Check a store, and mend it unless `dry_run`. StoreError where it cannot be mended."""
+    with _written(state):
+        return check(state.store, _is_lock, progress, mend=not dry_run)
+
+
+def collect_garbage(
+    state: State,
+    project: Path,
+    kept: Kept,
+    *,
+    budget: int | None = None,
+    older_than: float | None = None,
+    dry_run: bool = False,
+) -> Collection:
+    """Remove what no root reaches (see docs/keys-and-store.md).
+
+    `budget` is in bytes, `older_than` in days. CompileError, and nothing is removed, where a root
+    cannot be read.
+    """
+    store = state.store
+    roots = find_roots(store, project, kept)
+    marks = roots.marks
+    for _, lock in roots.locks:
+        marks |= reached_by(lock, store)
+    since = None if older_than is None else time.time() - older_than * _DAY
+
+    def mark(text: str) -> Marks:
+        return reached_by(decode(text, "the lock of a run that goes on"), store)
+
+    with _written(state):
+        limits = Limits(budget=budget, since=since)
+        collected = collect(store, mark, marks, limits, dry_run=dry_run)
+    names = tuple(name for name, _ in roots.locks)
+    return Collection(collected=collected, roots=names, notes=roots.notes)
+
+
+def pin(state: State, name: str, lock: Lock) -> None:
+    """Keep what a lock reaches, under a name. UsageError for a name that cannot be."""
+    try:
+        with _written(state):
+            state.store.pins.put(name, encode(lock))
+    except ValueError as error:
+        raise UsageError([problem("usage", f"{name!r} cannot be a pin: {error}")]) from None
+
+
+def unpin(state: State, name: str) -> None:
+    """Take a pin away. UsageError where there is none of that name."""
+    with _written(state):
+        if state.store.pins.remove(name):
+            return
+    there = ", ".join(state.store.pins.all()) or "none"
+    message = f"there is no pin {name!r}"
+    raise UsageError([problem("usage", message, hint=f"there are: {there}")])
+
+
+def forget_source(
+    state: State, project: Path, what: str, reason: str, *, dry_run: bool = False
+) -> tuple[Forgotten, tuple[Path, ...]]:
+    """Remove a source and all that derives from it: what went, and the run directories that still
+    tell of it, which are the user's.
+
+    `what` is a location, or digits of a digest. CompileError where nothing is known of it.
+    """
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    contents = frozenset(_contents(project, what))
+    cache = state.root / "cache"
+    with _written(state):
+        found = forget(
+            state.store, what, contents, cache, reason=reason, when=when, dry_run=dry_run
+        )
+    runs = tuple(place for place in run_directories(project) if _tells(place, found.names))
+    return found, runs
+
+
+def _contents(project: Path, what: str) -> Iterator[str]:
+    """Digests that are known to have been at a place: of the file, and in the project's lock."""
+    for place in (Path(what), project / what):
+        if place.is_file():
+            yield file_digest(place).sha256
+    if (project / LOCK_FILE).is_file():
+        for _, source in read_lock(project / LOCK_FILE).sources:
+            if source.location == what:
+                yield source.digest.sha256
+
+
+def _tells(run: Path, names: frozenset[str]) -> bool:
+    """Whether a run directory's documents tell of one of these digests."""
+    texts = [run / LOCK_FILE, run / "record.json"]
+    told = "".join(file.read_text("utf-8", "replace") for file in texts if file.is_file())
+    return any(word in names for word in told.split('"'))
+
+
+def _is_lock(text: str) -> bool:
+    try:
+        decode(text)
+    except CompileError:
+        return False
+    return True
+
+
+@contextmanager
+def _written(state: State) -> Iterator[None]:
+    """Say in a sentence what an OSError of the store means."""
+    try:
+        yield
+    except OSError as error:
+        message = f"the store {state.store.root} cannot be written: {error.strerror or error}"
+        hint = "make room, or ask whom the store belongs to; what is stored stays whole"
+        raise StoreError([problem("store", message, ("store", "uri"), hint)]) from None

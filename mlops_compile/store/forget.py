@@ -1,0 +1,205 @@
+"""Forgetting: contents of sources go on purpose and on record, with all that was made of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops_compile.ir.key import key_of
+from mlops_compile.ir.problem import CompileError, StoreError, problem
+from mlops_compile.ir.value import Map, canonical, parse
+from mlops_compile.store.census import Census, held, take_census
+from mlops_compile.store.files import sync_directory, write_atomic
+from mlops_compile.store.store import Store
+
+_RECORD = "forgotten.jsonl"
+_SHORTEST = 8  # digits of a digest
+_HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What was forgotten, or would be: contents of sources by sha256, and what derives from them.
+
+    `kept` are blobs that other actions need, which do not derive from them. `names` are all the
+    digests and keys by which something else may tell of them.
+    """
+
+    sources: tuple[str, ...]
+    locations: tuple[str, ...]
+    actions: int
+    blobs: int
+    size: int
+    kept: int
+    pins: tuple[str, ...]
+    cached: int
+    names: frozenset[str]
+
+
+def known_sources(
+    census: Census, what: str, contents: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
+    """The contents of sources that a text names: a location, or at least eight digits of a digest.
+
+    `contents` are digests that are known to have been at that place. CompileError where nothing is
+    known by that name, or where digits could be of more than one.
+    """
+    known = {source for entry in census.entries.values() for source in entry.sources}
+    place = os.path.normpath(what)
+    there = {
+        source
+        for source, names in census.locations.items()
+        if place in map(os.path.normpath, names)
+    }
+    there |= contents & {*known, *census.blobs}
+    if there:
+        return tuple(sorted(there))
+    digits = what.lower()
+    found = {s for s in known if len(digits) >= _SHORTEST and s.startswith(digits)}
+    if digits in census.blobs:  # a snapshot that no action has read
+        found.add(digits)
+    if len(found) == 1:
+        return tuple(found)
+    if found:
+        message = f"{what} begins the digest of {len(found)} sources"
+        hint = f"give more digits: {', '.join(sorted(s[: len(what) + 4] for s in found))}"
+    else:
+        message = f"nothing of a source {what!r} is in the store"
+        hint = "give its location as the config has it, or its digest as the lock has it"
+    raise CompileError([problem("no-source", message, hint=hint)])
+
+
+def forget(
+    store: Store,
+    what: str,
+    contents: frozenset[str],
+    cache: Path,
+    *,
+    reason: str,
+    when: str,
+    dry_run: bool = False,
+) -> Forgotten:
+    """Remove what `known_sources` finds and all that derives from it, and write that down.
+
+    `cache` is the directory of what else was kept of it; `when` is the time that is written.
+    StoreError while a run uses it; OSError where the store cannot be written.
+    """
+    if dry_run:
+        census = take_census(store)
+        return _Forgetting(store, census, known_sources(census, what, contents), cache).told()
+    with store.guard.alone():
+        census = take_census(store)
+        forgetting = _Forgetting(store, census, known_sources(census, what, contents), cache)
+        forgetting.refuse_live()
+        forgetting.write_down(reason, when)
+        forgetting.remove()
+    return forgetting.told()
+
+
+class _Forgetting:
+    """What is to go for some contents of sources."""
+
+    def __init__(self, store: Store, census: Census, sources: tuple[str, ...], cache: Path) -> None:
+        self._store = store
+        self._census = census
+        self._sources = sources
+        self._keys = sorted(census.derived(sources))
+        own = {sha for key in self._keys for sha in held(census.entries[key])} | {*sources}
+        others = census.entries.keys() - {*self._keys}
+        needed = {sha for key in others for sha in held(census.entries[key])}
+        self._blobs = sorted(sha for sha in own - needed if sha in census.blobs)
+        self._kept = sorted(sha for sha in own & needed if sha in census.blobs)
+        gone = {*self._keys}
+        plans = {plan for plan, key in store.index.pairs() if key in gone}
+        self._names = frozenset({*sources, *self._keys, *(own - needed), *plans})
+        self._pins = [name for name, text in store.pins.all().items() if _tells(text, {*sources})]
+        self._cached = _cached(cache, self._names)
+
+    def told(self) -> Forgotten:
+        """What goes, for people."""
+        size = sum(self._census.blobs[sha].size for sha in self._blobs)
+        locations = {n for s in self._sources for n in self._census.locations.get(s, ())}
+        return Forgotten(
+            sources=self._sources,
+            locations=tuple(sorted(locations)),
+            actions=len(self._keys),
+            blobs=len(self._blobs),
+            size=size + sum(self._census.entries[key].size for key in self._keys),
+            kept=len(self._kept),
+            pins=tuple(self._pins),
+            cached=len(self._cached),
+            names=self._names,
+        )
+
+    def refuse_live(self) -> None:
+        """StoreError while a run goes on that uses one of the sources."""
+        if any(_tells(run.lock, {*self._sources}) for run in self._store.rooms.live()):
+            message = "a run goes on that uses this source"
+            hint = "wait until it has ended, or end it"
+            raise StoreError([problem("store", message, hint=hint)])
+
+    def write_down(self, reason: str, when: str) -> None:
+        """Add a line to the record of what was forgotten, before anything goes: never values, nor
+        names of files."""
+        told = self.told()
+        line = canonical(
+            Map(
+                {
+                    "when": when,
+                    "sources": told.sources,
+                    "reason": reason,
+                    "actions": told.actions,
+                    "blobs": told.blobs,
+                    "bytes": told.size,
+                    "kept": told.kept,
+                }
+            )
+        )
+        place = self._store.root / _RECORD
+        before = place.read_bytes() if place.exists() else b""
+        write_atomic(place, before + line + b"\n")
+
+    def remove(self) -> None:
+        """Remove rows, records and blobs, in this order; and whatever was set aside, which may be
+        a part of it that cannot be told any more."""
+        store = self._store
+        store.index.drop(self._keys)
+        places = [*map(store.records.place, self._keys), *map(store.blobs.place, self._blobs)]
+        places += [*map(store.pins.place, self._pins), *self._cached]
+        for place in (*places, store.root / "quarantine"):
+            if place.is_dir():
+                shutil.rmtree(place)
+            else:
+                place.unlink(missing_ok=True)
+        for parent in sorted({place.parent for place in places}):
+            if parent.is_dir():
+                sync_directory(parent)
+
+
+def _tells(text: str, names: Collection[str]) -> bool:
+    """Whether a text holds one of these digests or keys."""
+    return any(name in names for name in _HEX.findall(text))
+
+
+def _cached(cache: Path, names: frozenset[str]) -> list[Path]:
+    """Entries of the cache that tell of what is forgotten: those that name a part of it, plan keys'
+    causes that lead to it, and copies of its trees."""
+    found = []
+    for file in sorted(cache.glob("*.json")):
+        text = file.read_text("utf-8", "replace")
+        if _tells(text, names) or _key_of_causes(text) in names:
+            found.append(file)
+    found += [place for place in sorted(cache.glob("bundles/*")) if place.name in names]
+    return found
+
+
+def _key_of_causes(text: str) -> str:
+    try:
+        value = parse(text)
+    except ValueError:
+        return ""
+    return key_of(value) if isinstance(value, Map) else ""

@@ -1,0 +1,85 @@
+"""Checks a store, part against part, and mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mlops_compile.store.census import look_at, take_census
+from mlops_compile.store.faults import (
+    Fault,
+    Progress,
+    Wrong,
+    closed_directories,
+    lost_results,
+    strange_files,
+    wrong_blobs,
+    wrong_pins,
+    wrong_records,
+)
+from mlops_compile.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a check found. `size` is that of all blobs in bytes; `swept` counts what dead processes
+    left behind, which is no fault."""
+
+    faults: tuple[Fault, ...]
+    blobs: int
+    size: int
+    actions: int
+    swept: int
+
+
+def check(
+    store: Store,
+    sound_lock: Callable[[str], bool],
+    progress: Progress = lambda done, total: None,
+    *,
+    mend: bool = True,
+) -> Checked:
+    """Check everything in a store and, with `mend`, mend it, so that a second check finds nothing.
+
+    `sound_lock` tells whether the text of a pin is a lock. Runs may go on meanwhile. OSError where
+    the store cannot be mended.
+    """
+    swept = len(store.rooms.dead()) + len(store.claims.dead())
+    index = store.index.faults()
+    census = take_census(store)
+    found = [
+        *strange_files(store),
+        *wrong_blobs(store, census, progress),
+        *wrong_records(store, census),
+        *wrong_pins(store, sound_lock),
+        *closed_directories(store),
+    ]
+    if mend:
+        store.rooms.sweep()
+        store.claims.sweep()
+        _mend(store, found)
+    # Only now, when wrong blobs are out of the way, is it known which results are lost.
+    lost = list(lost_results(store, census))
+    if mend:
+        _mend(store, lost)
+        if index:
+            store.index.renew()
+    told = [Fault(what="index", name="index.sqlite", matter=m, fate="made again") for m in index]
+    return Checked(
+        faults=(*(wrong.fault for wrong in (*found, *lost)), *told),
+        blobs=len(census.blobs),
+        size=sum(blob.size for blob in census.blobs.values()),
+        actions=len(census.entries),
+        swept=swept,
+    )
+
+
+def _mend(store: Store, found: Sequence[Wrong]) -> None:
+    """Mend what nobody else has mended meanwhile."""
+    if not found:
+        return
+    with store.guard.alone():
+        still = [wrong for wrong in found if look_at(wrong.place) == wrong.seen]
+        store.index.drop([w.fault.name for w in still if w.fault.what == "record"])
+        for wrong in still:
+            wrong.mend(store, wrong.place)

@@ -1,0 +1,104 @@
+"""What a lock reaches: the actions of its plan, on any machine, and its sources' contents."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from mlops_compile.ir.digest import Digest
+from mlops_compile.ir.key import Needs, action_preimage, key_of, plan_preimages
+from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.plan import Step
+from mlops_compile.ir.value import Map, Value, canonical
+from mlops_compile.store.store import Store
+
+_SHAPE = ("kind", "version", "params", "outputs", "seed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """What must stay: actions by key or by shape, and blobs by sha256. Who makes a marked blob as
+    output stays too."""
+
+    keys: frozenset[str] = frozenset()
+    blobs: frozenset[str] = frozenset()
+    shapes: frozenset[str] = frozenset()
+
+    def __or__(self, other: Marks) -> Marks:
+        return Marks(
+            keys=self.keys | other.keys,
+            blobs=self.blobs | other.blobs,
+            shapes=self.shapes | other.shapes,
+        )
+
+
+def reach(lock: Lock, needs: Mapping[str, Needs] | None, store: Store) -> Marks:
+    """What a lock reaches in a store.
+
+    `needs` are those of its steps. Without them (a lock of kinds that are not known here) every
+    action that could be of one of its steps, whatever its inputs, is reached.
+    """
+    blobs = frozenset(source.digest.sha256 for _, source in lock.sources)
+    if needs is None:
+        return Marks(blobs=blobs, shapes=frozenset(map(_shape_of_step, lock.plan.steps)))
+    plan_keys = {step: key_of(causes) for step, causes in plan_preimages(lock, needs).items()}
+    known = store.plans(tuple(plan_keys.values()))
+    keys: set[str] = set()
+    made: dict[str, list[Mapping[str, Digest]]] = {}
+    for step in lock.plan.steps:
+        candidates = [_platformless(lock, step, needs[step.name], i) for i in _inputs(step, made)]
+        variants = store.index.variants(candidates)
+        found = {*known.get(plan_keys[step.name], ()), *(k for v in variants.values() for k in v)}
+        made[step.name] = list(_outputs(store, found))
+        keys |= found
+    return Marks(keys=frozenset(keys), blobs=blobs)
+
+
+def shape_of(preimage: Map) -> str:
+    """What a step is, whatever it takes and wherever it runs."""
+    told: tuple[Value, ...] = tuple(preimage.get(name) for name in _SHAPE)
+    return hashlib.sha256(canonical(told)).hexdigest()
+
+
+def _shape_of_step(step: Step) -> str:
+    return shape_of(
+        Map(
+            {
+                "kind": step.kind,
+                "version": step.version,
+                "params": step.params,
+                "outputs": step.outputs,
+                "seed": step.seed,
+            }
+        )
+    )
+
+
+def _inputs(
+    step: Step, made: Mapping[str, Sequence[Mapping[str, Digest]]]
+) -> Iterator[Mapping[str, Digest]]:
+    """Every choice of inputs that earlier steps have made; one step's outputs belong together."""
+    names = sorted({ref.step for _, ref in step.inputs})
+    seen = set()
+    for chosen in product(*(made[name] for name in names)):
+        outputs = dict(zip(names, chosen, strict=True))
+        if all(ref.output in outputs[ref.step] for _, ref in step.inputs):
+            inputs = {port: outputs[ref.step][ref.output] for port, ref in step.inputs}
+            told = tuple(sorted(inputs.items()))
+            if told not in seen:
+                seen.add(told)
+                yield inputs
+
+
+def _platformless(lock: Lock, step: Step, needs: Needs, inputs: Mapping[str, Digest]) -> str:
+    here = Needs(distributions=needs.distributions, contract=needs.contract)
+    return key_of(action_preimage(lock, step, here, inputs, Map()))
+
+
+def _outputs(store: Store, keys: set[str]) -> Iterator[Mapping[str, Digest]]:
+    for key in sorted(keys):
+        action = store.records.read(key)
+        if action is not None:
+            yield dict(action.outputs)
