@@ -129,7 +129,7 @@ def test_a_step_alone_has_every_core_and_steps_side_by_side_share_them(probes: P
     probes.run(probe("alone", SOURCE, threads=str(told)), cores=8)
     assert told.read_text() == "alone 8\n"
     told.unlink()
-    probes.run(probe("stated", SOURCE, threads=str(told)), cores=8, threads=3)
+    probes.run(probe("stated", SOURCE, threads=str(told), text="stated"), cores=8, threads=3)
     assert told.read_text() == "stated 3\n"
 
 

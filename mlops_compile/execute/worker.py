@@ -96,16 +96,16 @@ def perform(job: Job) -> Outcome:
             _run(kind, job, notes)
             outputs, files = _staged(kind, job)
         except ProblemsError as error:
-            traceback.print_exc()
+            _print_traceback()
             problems, code = error.problems, _exit_code(error)
         except OSError as error:
-            traceback.print_exc()
+            _print_traceback()
             problems, code = (_disk(job, error),), StoreError.exit_code
         except MemoryError:
-            traceback.print_exc()
+            _print_traceback()
             problems, code = (_no_memory(job),), StepError.exit_code
         except Exception as error:
-            traceback.print_exc()
+            _print_traceback()
             problems, code = (_bug(job, error),), StepError.exit_code
     return Outcome(
         outputs=outputs,
@@ -182,10 +182,22 @@ def _bug(job: Job, error: Exception) -> Problem:
     return problem("bug", message, hint=hint)
 
 
+def _print_traceback() -> None:
+    """A full disk costs the log, not the sentence."""
+    with contextlib.suppress(OSError):
+        traceback.print_exc()
+        sys.stderr.flush()
+
+
 @contextlib.contextmanager
 def _printing_to(log: Path) -> Iterator[None]:
-    """What this process prints, C libraries included, goes to a file."""
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    """What this process prints, C libraries included, goes to a file; nowhere, if there can be
+    none."""
+    how = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    try:
+        file = os.open(log, how, 0o644)
+    except OSError:
+        file = os.open(os.devnull, os.O_WRONLY)
     kept = [(number, os.dup(number)) for number in (1, 2)]
     try:
         for number, _ in kept:

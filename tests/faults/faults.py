@@ -15,7 +15,6 @@ from pathlib import Path
 
 from tests.faults.victim import Victim
 
-_NOBODY = 65534
 _SMALL = 64  # KiB of the disk that fills up at least; the plan needs about twice as much
 
 
@@ -103,17 +102,13 @@ def full_disk(victim: Victim, draw: random.Random, seconds: float) -> None:
 
 def read_only(victim: Victim, draw: random.Random, seconds: float) -> None:
     """A store that cannot be written: what it has is hit, what it has not is refused."""
-    if os.geteuid():
-        raise Impossible("a store of another user needs root")
-    if victim.nothing_wrong_is_readable() < len(victim.truth.by_key):
-        victim.runs_well()
+    _whole(victim)
     lost = draw.choice([None, *victim.truth.by_step])
     if lost is not None:
         for _, digest in victim.truth.by_step[lost]:
             victim.store.blobs.place(digest.sha256).unlink(missing_ok=True)
-    _open_to_all(victim.root)
-    process = victim.start(MLOPS_FAULTS_USER=str(_NOBODY))
-    ended = victim.end(process)
+    with _not_to_be_written(victim.root / ".mlops"):
+        ended = victim.end(victim.start())
     victim.is_true(ended)
     if lost is None:
         assert ended.code == 0 and set(ended.statuses.values()) == {"hit"}, ended
@@ -122,12 +117,16 @@ def read_only(victim: Victim, draw: random.Random, seconds: float) -> None:
     victim.recovers(clean=lost is None)
 
 
-def _open_to_all(root: Path) -> None:
-    for place in [root, *root.rglob("*")]:
-        place.chmod(place.stat().st_mode | (0o555 if place.is_dir() else 0o444))
-    for place in root.parents:
-        with contextlib.suppress(OSError):
-            place.chmod(place.stat().st_mode | 0o111)
+@contextmanager
+def _not_to_be_written(place: Path) -> Iterator[None]:
+    bind = ["mount", "--bind", str(place), str(place)]
+    if os.geteuid() or subprocess.run(bind, capture_output=True).returncode:
+        raise Impossible("a file system can be mounted by root only")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(place)], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def flipped_bits(victim: Victim, draw: random.Random, seconds: float) -> None:

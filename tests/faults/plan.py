@@ -36,7 +36,7 @@ class Truth:
     """What an undisturbed run gives, by action key and by step."""
 
     def __init__(self, lock: Lock, record: RunRecord) -> None:
-        assert record.ok
+        assert record.ok, [result.error for result in record.results if result.error]
         self.lock = lock
         self.by_key = {result.action: result.outputs for result in record.results}
         self.by_step = {result.step: result.outputs for result in record.results}
@@ -57,14 +57,11 @@ class Truth:
 
 def main(root: Path) -> int:
     """Run the plan in a project; the exit code that a run has. The environment may set the clock
-    back by so many seconds (MLOPS_FAULTS_CLOCK), or name another user (MLOPS_FAULTS_USER)."""
+    back by so many seconds (MLOPS_FAULTS_CLOCK)."""
     if seconds := float(os.environ.get("MLOPS_FAULTS_CLOCK", 0)):
         now, now_ns = time.time, time.time_ns
         time.time = lambda: now() + seconds
         time.time_ns = lambda: now_ns() + int(seconds * 1e9)
-    if user := int(os.environ.get("MLOPS_FAULTS_USER", 0)):
-        os.setgid(user)
-        os.setuid(user)
     try:
         return _run(root)
     except ProblemsError as error:

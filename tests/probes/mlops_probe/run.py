@@ -87,7 +87,12 @@ def _write(work: Work, asked: dict[str, Any]) -> None:
     text = hashlib.sha256(asked.get("text", "").encode())
     if not asked.get("cut"):
         for port in sorted(work.inputs):
-            text.update(work.inputs[port].read_bytes())
+            whole = work.inputs[port]
+            parts = (
+                sorted(p for p in whole.rglob("*") if p.is_file()) if whole.is_dir() else [whole]
+            )
+            for part in parts:
+                text.update(part.read_bytes())
     if asked.get("chance"):
         text.update(os.urandom(8))
     data = text.hexdigest().encode() * (1 + asked.get("size", 0) // 64)
