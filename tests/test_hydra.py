@@ -25,7 +25,7 @@ from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.compose.search_path import register_groups
 from mlops_compile.compiler.compose.versions import BASE
 from mlops_compile.ir.value import thaw
-from tests.project import Answer, mlops, package_environment
+from tests.project import Answer, apart, mlops, package_environment
 
 FILES = {
     "conf/config.yaml": """\
@@ -541,7 +541,7 @@ def answers(root: Path) -> dict[tuple[str, ...], tuple[str, str]]:
             timeout=120,
         )
         assert plain.returncode == 0, plain.stderr
-        answer = mlops(root, "config", *overrides, *flags)
+        answer = apart(root, "config", *overrides, *flags)
         assert answer.code == 0, answer.err
         return plain.stdout, answer.out
 
