@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 import random
 from pathlib import Path
 from typing import Any
@@ -229,3 +230,24 @@ def test_a_file_that_cannot_serve_is_a_sentence(
         look(tmp_path / "t.csv", target, columns)
     with pytest.raises(CompileError, match="no file"):
         look(tmp_path / "none.csv", target)
+
+
+def test_a_gzip_that_is_cut_off_or_damaged_is_no_bug(tmp_path: Path) -> None:
+    packed = gzip.compress(write(tmp_path / "t.csv", rows()).read_bytes())
+    (tmp_path / "t.csv").unlink()
+    cut, damaged = packed[: len(packed) // 2], bytearray(packed)
+    damaged[30] ^= 0xFF
+    for data in (cut, bytes(damaged)):
+        (tmp_path / "t.csv.gz").write_bytes(data)
+        with pytest.raises(CompileError, match=r"t\.csv\.gz cannot be read"):
+            look(tmp_path / "t.csv.gz", "answer")
+
+
+def test_a_remark_above_the_header_is_refused_without_a_librarys_warning(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = write(tmp_path / "t.csv", rows())
+    path.write_text("# made by hand\n" + path.read_text())
+    with pytest.raises(CompileError, match="no column 'answer'"):
+        look(path, "answer")
+    assert not list(recwarn)

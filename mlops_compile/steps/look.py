@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,14 @@ from mlops_compile.ir.proposal import ColumnProposal, Proposal
 from mlops_compile.ir.source import ColumnFact
 from mlops_compile.ir.value import Value
 from mlops_compile.steps.columns import feature_type, sendable
-from mlops_compile.steps.sources.csv import MISSING, CsvOptions, CsvSource, open_text, scan
+from mlops_compile.steps.sources.csv import (
+    MISSING,
+    UNREADABLE,
+    CsvOptions,
+    CsvSource,
+    open_text,
+    scan,
+)
 
 Array = NDArray[np.float64]
 _HEAD_BYTES = 1 << 18
@@ -72,7 +80,7 @@ def _options(file: Path, columns: Sequence[str]) -> dict[str, Value]:
             head = stream.read(_HEAD_BYTES)
     except FileNotFoundError:
         raise CompileError([problem("no-file", f"there is no file {file}")]) from None
-    except OSError as error:
+    except UNREADABLE as error:
         raise CompileError([problem("source", f"{file} cannot be read: {error}")]) from None
     if not head.strip():
         raise CompileError([problem("empty", f"{file} is empty")])
@@ -137,7 +145,9 @@ def _is_number(text: str) -> bool:
 def _frame(file: Path, options: dict[str, Value]) -> pd.DataFrame:
     """The file's texts, trimmed; of the first rows only where there are very many."""
     try:
-        with open_text(file) as stream:
+        with open_text(file) as stream, warnings.catch_warnings():
+            # Rows that are longer than the header: `scan` refuses them by their line.
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)
             frame = pd.read_csv(
                 stream,
                 sep=str(options["separator"]),
@@ -150,6 +160,8 @@ def _frame(file: Path, options: dict[str, Value]) -> pd.DataFrame:
                 index_col=False,
                 nrows=_LOOK_ROWS,
             )
+    except UNREADABLE as error:
+        raise CompileError([problem("source", f"{file} cannot be read: {error}")]) from None
     except (ValueError, pd.errors.ParserError) as error:
         reason = str(error).strip().splitlines()[-1]
         message = f"{file} cannot be read as delimited text: {reason}"
