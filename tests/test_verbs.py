@@ -121,6 +121,15 @@ def test_a_run_directory(project: Path) -> None:
     assert record["platform"]["architecture"] and record["metrics"]["test"]
 
 
+def test_a_log_that_cannot_be_written_is_said_once(project: Path) -> None:
+    """As on a full disk; the results are there all the same."""
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    answer = good(project, "run", *SMALL, "hydra.job_logging.handlers.file.filename=/dev/full")
+    assert answer.err.count("warning: the run's log cannot be written: ") == 1
+    assert "Logging error" not in answer.err and "0 ran, 7 unchanged" in answer.out
+
+
 def test_locked(tmp_path: Path) -> None:
     project = make(tmp_path / "project")
     assert mlops(project, "compile", "--locked").code == 4
