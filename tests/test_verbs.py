@@ -167,6 +167,19 @@ def test_bundle(project: Path, tmp_path: Path) -> None:
     assert unknown.code == 3 and "no bundle of" in unknown.err
 
 
+def test_a_run_without_a_bundle_says_why(project: Path, tmp_path: Path) -> None:
+    words = ("run", "--json", *SMALL, "evaluate.gates={accuracy: '> 1'}")
+    failed = mlops(project, *words).document["directory"]
+    answer = mlops(project, "bundle", failed, "-o", str(tmp_path / "0"))
+    assert answer.code == 3 and f"the run {failed} made no bundle" in answer.err
+    (project / "outputs" / "cut").mkdir()
+    for verb, *more in (("serve",), ("bundle", "-o", str(tmp_path / "1"))):
+        answer = mlops(project, verb, "outputs/cut", *more)
+        assert answer.code == 3 and "it has no record.json" in answer.err
+    long = mlops(project, "serve", "a" * 5000)
+    assert long.code == 3 and "no bundle of" in long.err
+
+
 def test_runs_at_once_never_share_a_directory(tmp_path: Path) -> None:
     project = make(tmp_path / "project")
     command = [sys.executable, "-m", "mlops_compile", "run", "--json", *SMALL]
