@@ -217,6 +217,8 @@ def resolve(session: nox.Session, output: str, *what: str) -> None:
         *("uv", "pip", "compile", *what, "--output-file", output, "--quiet"),
         *("--universal", "--python-version", PYTHONS[0], "--fork-strategy", "fewest"),
         *("--generate-hashes", "--no-header", "--no-annotate"),
+        # pip asks for the extra of what is listed with one: `coverage` is not `coverage[toml]`.
+        "--no-strip-extras",
         *("--no-emit-index-url", "--no-emit-find-links", *session.posargs),
     )
     file = ROOT / output

@@ -10,19 +10,13 @@ A mistake is a heading and its blocks:
 
 from __future__ import annotations
 
-import contextlib
-import io
-import os
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hydra.core.global_hydra import GlobalHydra
-
-from mlops_compile.cli.main import run
-from tests.project import Answer
+from tests.project import Answer, mlops
 
 PLACE = Path(__file__).parent / "mistakes"
 _BLOCK = re.compile(r"^```(\w+)(?: ([^\n]+))?\n(.*?)^```$", re.M | re.S)
@@ -90,18 +84,9 @@ def catalogue() -> Iterator[Mistake]:
 
 
 def answer_of(project: Path, words: tuple[str, ...]) -> Answer:
-    """The command line run here, in this process."""
-    out, err, before = io.StringIO(), io.StringIO(), Path.cwd()
-    os.chdir(project)
-    GlobalHydra.instance().clear()
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = run(words)
-    finally:
-        os.chdir(before)
-        GlobalHydra.instance().clear()
-    said = err.getvalue().replace(str(project), "PROJECT")
-    return Answer(code=code, out=out.getvalue(), err=said)
+    """What the command line says of a project, wherever that lies."""
+    answer = mlops(project, *words)
+    return replace(answer, err=answer.err.replace(str(project), "PROJECT"))
 
 
 def _patched(text: str, diff: str) -> str:

@@ -1,19 +1,24 @@
-"""Small projects on disk, and the command line run on them as a process."""
+"""Small projects on disk, and the command line run on them."""
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import json
 import os
 import random
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
+
 import mlops_compile
+from mlops_compile.cli.main import run
 
 CONFIG = """\
 defaults:
@@ -66,8 +71,22 @@ def package_environment(extra: Mapping[str, str] | None = None) -> dict[str, str
     return {**os.environ, "PYTHONPATH": place, **(extra or {})}
 
 
-def mlops(directory: Path, *words: str, env: Mapping[str, str] | None = None) -> Answer:
-    """Run the command line in a directory."""
+def mlops(directory: Path, *words: str) -> Answer:
+    """Run the command line in a directory, in this process: what it imports is there already."""
+    out, err, before = io.StringIO(), io.StringIO(), Path.cwd()
+    os.chdir(directory)
+    GlobalHydra.instance().clear()
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run(words)
+    finally:
+        os.chdir(before)
+        GlobalHydra.instance().clear()
+    return _answer(code, out.getvalue(), err.getvalue())
+
+
+def apart(directory: Path, *words: str, env: Mapping[str, str] | None = None) -> Answer:
+    """The same in a process of its own, as a user runs it."""
     done = subprocess.run(
         [sys.executable, "-m", "mlops_compile", *words],
         cwd=directory,
@@ -76,13 +95,17 @@ def mlops(directory: Path, *words: str, env: Mapping[str, str] | None = None) ->
         text=True,
         timeout=120,
     )
-    assert "Traceback" not in done.stderr, done.stderr
-    return Answer(code=done.returncode, out=done.stdout, err=done.stderr)
+    return _answer(done.returncode, done.stdout, done.stderr)
 
 
-def good(directory: Path, *words: str, env: Mapping[str, str] | None = None) -> Answer:
-    """The same, of a command that must succeed."""
-    answer = mlops(directory, *words, env=env)
+def _answer(code: int, out: str, err: str) -> Answer:
+    assert "Traceback" not in err, err
+    return Answer(code=code, out=out, err=err)
+
+
+def good(directory: Path, *words: str, how: Callable[..., Answer] = mlops) -> Answer:
+    """The answer of a command that must succeed."""
+    answer = how(directory, *words)
     assert answer.code == 0, answer.err + answer.out
     return answer
 

@@ -146,6 +146,7 @@ def test_every_problem_at_once(project: Path) -> None:
         (("run", "--plan", "x.json", "--locked"), "--locked"),
         (("init",), "DIR"),
         (("bundle", "x"), "-o"),
+        (("serve",), "required: model\n"),
     ],
 )
 def test_usage(project: Path, words: tuple[str, ...], says: str) -> None:

@@ -2,60 +2,69 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.project import good, make
+from tests.project import make, package_environment
 
 BAGGING = ("model.params.bagging_freq=1", "model.params.bagging_fraction=0.7")
 EARLY = ("model.params.early_stopping_round=3", "data.split.validation_size=0.2")
 DATES = "data.split={kind: time, column: since}"
-# name: (what `make` is told, or the bundled set's name; overrides)
-CASES: dict[str, tuple[dict | str, tuple[str, ...]]] = {
-    "lightgbm binary": ({"split": "stratified"}, ("model.params.num_iterations=20", *BAGGING)),
-    "lightgbm multiclass": ({"task": "multiclass"}, ("model.params.num_iterations=8", *EARLY)),
-    "lightgbm regression, gz": (
-        {"task": "regression", "zipped": True},
-        ("model.params.num_iterations=20", "model.params.extra_trees=true", *BAGGING),
-    ),
-    "lightgbm goss": (
-        {"task": "regression"},
-        ("model.params.num_iterations=20", "model.params.data_sample_strategy=goss"),
-    ),
-    "lightgbm by time": ({}, ("model.params.num_iterations=5", DATES)),
-    "logistic_regression binary": ({"model": "logistic_regression"}, ()),
-    "logistic_regression multiclass": (
-        {"model": "logistic_regression", "task": "multiclass", "split": "stratified"},
-        ("prepare.categorical=[{ordinal: {}}, impute]",),
-    ),
-    "logistic_regression saga": (
-        {"model": "logistic_regression"},
-        ("model.params.solver=saga", "model.params.l1_ratio=0.5", "model.params.max_iter=50"),
-    ),
-    "ridge": ({"model": "ridge", "task": "regression", "zipped": True}, ()),
-    "ridge by time": ({"model": "ridge", "task": "regression"}, (DATES,)),
-    "bundled binary": ("breast_cancer", ("model.params.num_iterations=10",)),
-    "bundled multiclass": ("wine", ("model=logistic_regression",)),
-    "bundled digits": ("digits", ("model.params.num_iterations=2",)),
-    "bundled regression": ("diabetes", ("model=ridge",)),
-    "bundled iris": ("iris", ("model.params.num_iterations=5", "experiment=quick")),
+# group: name: (what `make` is told, or the bundled set's name; overrides)
+CASES: dict[str, dict[str, tuple[dict | str, tuple[str, ...]]]] = {
+    "lightgbm": {
+        "binary": ({"split": "stratified"}, ("model.params.num_iterations=20", *BAGGING)),
+        "multiclass": ({"task": "multiclass"}, ("model.params.num_iterations=8", *EARLY)),
+        "regression, gz": (
+            {"task": "regression", "zipped": True},
+            ("model.params.num_iterations=20", "model.params.extra_trees=true", *BAGGING),
+        ),
+        "goss": (
+            {"task": "regression"},
+            ("model.params.num_iterations=20", "model.params.data_sample_strategy=goss"),
+        ),
+        "by time": ({}, ("model.params.num_iterations=5", DATES)),
+    },
+    "linear": {
+        "logistic_regression binary": ({"model": "logistic_regression"}, ()),
+        "logistic_regression multiclass": (
+            {"model": "logistic_regression", "task": "multiclass", "split": "stratified"},
+            ("prepare.categorical=[{ordinal: {}}, impute]",),
+        ),
+        "logistic_regression saga": (
+            {"model": "logistic_regression"},
+            ("model.params.solver=saga", "model.params.l1_ratio=0.5", "model.params.max_iter=50"),
+        ),
+        "ridge": ({"model": "ridge", "task": "regression", "zipped": True}, ()),
+        "ridge by time": ({"model": "ridge", "task": "regression"}, (DATES,)),
+    },
+    "bundled": {
+        "binary": ("breast_cancer", ("model.params.num_iterations=10",)),
+        "multiclass": ("wine", ("model=logistic_regression",)),
+        "digits": ("digits", ("model.params.num_iterations=2",)),
+        "regression": ("diabetes", ("model=ridge",)),
+        "iris": ("iris", ("model.params.num_iterations=5", "experiment=quick")),
+    },
 }
 
 
-def _plain(directory: Path, name: str) -> Path:
+def _plain(directory: Path, source: dict | str) -> Path:
     """A project as it comes."""
-    source, _ = CASES[name]
     directory.mkdir(parents=True)
     return make(directory / "project", **source) if isinstance(source, dict) else directory
 
 
-def _varied(directory: Path, name: str) -> Path:
+def _varied(directory: Path, source: dict | str) -> Path:
     """The same elsewhere, its files made in another order, at other times, with other modes."""
-    first = _plain(directory / "first", name)
+    first = _plain(directory / "first", source)
     second = directory / "a place with spaces, é" / "deep"
     second.mkdir(parents=True)
     for file in sorted((path for path in first.rglob("*") if path.is_file()), reverse=True):
@@ -80,13 +89,41 @@ OTHER = {
 }
 
 
-def _build(project: Path, words: tuple[str, ...], env: dict[str, str], umask: int) -> dict:
+# Several command lines one after another in one process: what each says on stdout, as JSON.
+PROGRAM = """
+import contextlib, io, json, os, sys
+from mlops_compile.cli.main import run
+said = []
+for directory, words in json.load(sys.stdin):
+    os.chdir(directory)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        code = run(words)
+    said.append([code, out.getvalue()])
+json.dump(said, sys.stdout)
+"""
+
+
+def _said(
+    commands: Sequence[tuple[Path, Sequence[str]]], env: Mapping[str, str], umask: int
+) -> list[str]:
+    """What commands say in one process of this environment; each must succeed."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps([(str(place), list(words)) for place, words in commands]),
+        env=package_environment(env),
+        umask=umask,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout)
+    assert [code for code, _ in answers] == [0] * len(commands), done.stderr
+    return [out for _, out in answers]
+
+
+def _made(project: Path, document: dict) -> dict:
     """Everything that a run made: the lock's bytes, every output's digest, the bundle's bytes."""
-    before = os.umask(umask)
-    try:
-        document = good(project, "run", "--json", *words, env=env).document
-    finally:
-        os.umask(before)
     directory = project / document["directory"]
     bundle = project / document["bundle"]["path"]
     made: dict = {
@@ -101,22 +138,37 @@ def _build(project: Path, words: tuple[str, ...], env: dict[str, str], umask: in
     return made
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_built_twice(tmp_path: Path, name: str) -> None:
-    source, words = CASES[name]
-    words = (f"data={source}", *words) if isinstance(source, str) else words
-    one = _build(_plain(tmp_path / "one", name), (*words, "execution.threads=1"), ONE, 0o022)
-    other = _build(_varied(tmp_path / "other", name), (*words, "execution.threads=2"), OTHER, 0o077)
-    assert list(one) == list(other)
-    for part, made in one.items():
-        assert made == other[part], f"{part} is the first that differs"
+@pytest.mark.parametrize("group", CASES)
+def test_built_twice(tmp_path: Path, group: str) -> None:
+    """The other process builds in the other order: nor does it matter what was built before."""
+    built = []
+    for place, env, umask, threads in ((_plain, ONE, 0o022, 1), (_varied, OTHER, 0o077, 2)):
+        commands = []
+        for name, (source, words) in CASES[group].items():
+            project = place(tmp_path / place.__name__ / name.replace(" ", "-"), source)
+            chosen = () if isinstance(source, dict) else (f"data={source}",)
+            always = ("run", "--json", f"execution.threads={threads}")
+            commands.append((project, (*always, *chosen, *words)))
+        if place is _varied:
+            commands.reverse()
+        said = _said(commands, env, umask)
+        made = [
+            _made(project, json.loads(out))
+            for (project, _), out in zip(commands, said, strict=True)
+        ]
+        built.append(made[::-1] if place is _varied else made)
+    for name, one, other in zip(CASES[group], *built, strict=True):
+        assert list(one) == list(other), name
+        for part, bytes_ in one.items():
+            assert bytes_ == other[part], f"{name}: {part} is the first that differs"
 
 
 def test_compiled_twice(tmp_path: Path) -> None:
     """The lock's bytes, with the override's order and the file's name in another order too."""
-    one, other = _plain(tmp_path / "one", "ridge"), _varied(tmp_path / "other", "ridge")
-    good(one, "compile", "seed=3", "model.params.alpha=2", env=ONE)
-    good(other, "compile", "model.params.alpha=2.0", "seed=3", env=OTHER)
+    source, _ = CASES["linear"]["ridge"]
+    one, other = _plain(tmp_path / "one", source), _varied(tmp_path / "other", source)
+    _said([(one, ("compile", "seed=3", "model.params.alpha=2"))], ONE, 0o022)
+    _said([(other, ("compile", "model.params.alpha=2.0", "seed=3"))], OTHER, 0o077)
     first, second = (place / "plan.lock.json" for place in (one, other))
     assert first.read_bytes() == second.read_bytes()
     assert not stat.S_IMODE(first.stat().st_mode) & 0o111

@@ -10,7 +10,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.compose.search_path import register_groups
 from mlops_compile.compiler.compose.versions import BASE
 from mlops_compile.ir.value import thaw
-from tests.project import Answer, mlops, package_environment
+from tests.project import Answer, apart, good, mlops, package_environment
 
 FILES = {
     "conf/config.yaml": """\
@@ -525,35 +524,21 @@ ANSWERS: dict[tuple[str, ...], str] = {
 }
 
 
-@pytest.fixture(scope="module")
-def answers(root: Path) -> dict[tuple[str, ...], tuple[str, str]]:
-    """What a plain app and the command line print, each a process of its own, by the words."""
-    (root / "app.py").write_text(APP, "utf-8")
-
-    def both(words: tuple[str, ...]) -> tuple[str, str]:
-        flags, overrides = _flags_first(words)
-        plain = subprocess.run(
-            [sys.executable, "app.py", *flags, *overrides],
-            cwd=root,
-            env=package_environment(),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert plain.returncode == 0, plain.stderr
-        answer = mlops(root, "config", *overrides, *flags)
-        assert answer.code == 0, answer.err
-        return plain.stdout, answer.out
-
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(ANSWERS, pool.map(both, ANSWERS), strict=True))
-
-
 @pytest.mark.parametrize("words", ANSWERS, ids=" ".join)
-def test_hydra_answers_as_in_a_plain_app(
-    answers: dict[tuple[str, ...], tuple[str, str]], words: tuple[str, ...]
-) -> None:
-    plain, printed = answers[words]
+def test_hydra_answers_as_in_a_plain_app(root: Path, words: tuple[str, ...]) -> None:
+    """What each prints in a process of its own."""
+    (root / "app.py").write_text(APP, "utf-8")
+    flags, overrides = _flags_first(words)
+    done = subprocess.run(
+        [sys.executable, "app.py", *flags, *overrides],
+        cwd=root,
+        env=package_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    plain, printed = done.stdout, good(root, "config", *overrides, *flags, how=apart).out
     if until := ANSWERS[words]:
         assert until in plain
         plain, printed = plain.partition(until)[0], printed.partition(until)[0]

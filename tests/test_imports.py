@@ -2,59 +2,66 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 from tests.project import SMALL, good, make, package_environment
 
 HEAVY = ("pandas", "sklearn", "lightgbm", "optuna", "scipy")
 PROGRAM = """
-import sys
+import json, sys
 from mlops_compile.cli.main import run
-code = run(sys.argv[2:])
-loaded = [name for name in sys.argv[1].split(",") if name in sys.modules]
-print("loaded:", ",".join(loaded), file=sys.stderr)
-sys.exit(code)
+watched, *commands = json.load(sys.stdin)
+for words in commands:
+    code = run(words)
+    loaded = [name for name in watched if name in sys.modules]
+    print("loaded by", *words, code, loaded, file=sys.stderr)
 """
-
-
-def _loaded(directory: Path, watched: tuple[str, ...], *words: str) -> str:
-    command = [sys.executable, "-c", PROGRAM, ",".join(watched), *words]
-    env = package_environment()
-    done = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stderr.rpartition("loaded: ")[2].strip()
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("compile",),
-        ("compile", "--refresh"),
-        ("compile", "--locked"),
-        ("compile", "--emit", "spec"),
-        ("config", "--origins"),
-        ("compile", "model=ridge", "data.task=regression", "data.target=amount"),
-        ("compile", "model=logistic_regression", "data.split.kind=stratified"),
-    ],
+# What looks at the data, and what need not look again.
+LOOKING = (
+    ("compile",),
+    ("compile", "--refresh"),
+    ("compile", "model=ridge", "data.task=regression", "data.target=amount"),
 )
-def test_compiling_imports_nothing_heavy(tmp_path: Path, words: tuple[str, ...]) -> None:
-    project = make(tmp_path / "project")
-    assert _loaded(project, HEAVY, "compile") == ""  # the first look at the data, too
-    assert (
-        _loaded(project, (*HEAVY, "pyarrow" if "--refresh" not in words else "-"), "compile") == ""
+COMPILING = (
+    ("compile",),
+    ("compile", "--locked"),
+    ("compile", "--emit", "spec"),
+    ("config", "--origins"),
+    ("compile", "model=logistic_regression", "data.split.kind=stratified"),
+)
+
+
+def _check_loads_none(
+    directory: Path, watched: tuple[str, ...], *commands: tuple[str, ...]
+) -> None:
+    """One process runs the commands in turn; each must succeed and load nothing watched."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps([watched, *commands]),
+        cwd=directory,
+        env=package_environment(),
+        capture_output=True,
+        text=True,
     )
-    assert _loaded(project, HEAVY, *words) == ""
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("loaded by ")]
+    assert said == [f"loaded by {' '.join(words)} 0 []" for words in commands], done.stderr
+
+
+def test_compiling_imports_nothing_heavy(tmp_path: Path) -> None:
+    project = make(tmp_path / "project")
+    _check_loads_none(project, HEAVY, *LOOKING)
+    good(project, "compile")
+    _check_loads_none(project, (*HEAVY, "numpy", "pyarrow"), *COMPILING)
 
 
 def test_a_run_of_nothing_but_hits_imports_nothing_heavy(tmp_path: Path) -> None:
     project = make(tmp_path / "project")
     good(project, "run", *SMALL)
-    watched = (*HEAVY, "pyarrow", "numpy", "jinja2")
-    assert _loaded(project, watched, "run", *SMALL) == ""
+    _check_loads_none(project, (*HEAVY, "pyarrow", "numpy", "jinja2"), ("run", *SMALL))
 
 
 def test_importing_the_package_imports_next_to_nothing() -> None:

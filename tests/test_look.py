@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +217,7 @@ def test_names_that_are_the_header_are_the_header(tmp_path: Path) -> None:
         (b" \n \n", "y", (), "empty"),
         (b"x,y\n", "y", (), "no rows"),
         (b"\x89PNG\x00\x01", "y", (), "binary"),
-        (b"x,y\n1,2\n2,2\n", "y", (), "1 distinct"),
+        (b"x,y\n1,2\n2,2\n", "y", (), "always '2'"),
         (b"x,y\n1,2\n2,3\n", "z", (), "no column 'z'"),
         (b"a,1\nb,2\n", "y", ("x",), "names 1 columns"),
         (b"x,y\n" + b"".join(b"%d,t%d\n" % (n, n) for n in range(200)), "y", (), "too many"),
@@ -229,3 +231,41 @@ def test_a_file_that_cannot_serve_is_a_sentence(
         look(tmp_path / "t.csv", target, columns)
     with pytest.raises(CompileError, match="no file"):
         look(tmp_path / "none.csv", target)
+
+
+def test_a_gzip_that_is_cut_off_or_damaged_is_no_bug(tmp_path: Path) -> None:
+    packed = gzip.compress(write(tmp_path / "t.csv", rows()).read_bytes())
+    (tmp_path / "t.csv").unlink()
+    cut, damaged = packed[: len(packed) // 2], bytearray(packed)
+    damaged[30] ^= 0xFF
+    for data in (cut, bytes(damaged)):
+        (tmp_path / "t.csv.gz").write_bytes(data)
+        with pytest.raises(CompileError, match=r"t\.csv\.gz cannot be read"):
+            look(tmp_path / "t.csv.gz", "answer")
+
+
+def test_a_remark_above_the_header_is_refused_without_a_librarys_warning(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = write(tmp_path / "t.csv", rows())
+    path.write_text("# made by hand\n" + path.read_text())
+    with pytest.raises(CompileError, match="no column 'answer'"):
+        look(path, "answer")
+    assert not list(recwarn)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('a,y\n1,no\n2,"yes\n3,no\n', "line 3: a quote opens here and is never closed"),
+        ("a,y\n1,no\n2,yes,3\n4,no\n", "line 3: 3 cells, expected 2"),
+        ("a,y\n1,no\n2,no\n", "'y' is always 'no'"),
+        ("a,y\n1,\n2,\n", "'y' has no value"),
+        ("y\nno\nyes\n", "no column is left to learn 'y' from"),
+        ("a,y\n7,no\n7,yes\n", "no column is left to learn 'y' from ('a': always '7')"),
+    ],
+)
+def test_what_cannot_serve_is_a_sentence(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(CompileError, match=re.escape(says)):
+        look(tmp_path / "t.csv", "y")

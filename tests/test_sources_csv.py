@@ -333,6 +333,17 @@ def test_a_gzip_that_is_cut_off_is_refused(tmp_path: Path) -> None:
             load(path)
 
 
+def test_a_damaged_gzip_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "a,b\n" + "".join(f"{n},{n * 7919}\n" for n in range(900)), "t.csv.gz")
+    data = bytearray(path.read_bytes())
+    for place in range(20, len(data), len(data) // 40):
+        broken = data.copy()
+        broken[place] ^= 0xFF
+        path.write_bytes(broken)
+        with pytest.raises(CompileError, match="cannot be read"):
+            scan(path)
+
+
 def test_gzip_is_known_by_its_bytes(tmp_path: Path) -> None:
     """A snapshot in the store has no name that ends in .gz."""
     packed = write(tmp_path, "a,b\n1,2\n", "t.csv.gz")

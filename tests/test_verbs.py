@@ -17,7 +17,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.project import SMALL, good, make, mlops, package_environment, rows
+from tests.project import SMALL, apart, good, make, mlops, package_environment, rows
 
 
 @pytest.fixture(scope="module")
@@ -56,20 +56,22 @@ def test_from_a_file_to_a_service(tmp_path: Path, header: bool) -> None:
     names, _, body = rows("multiclass").partition("\n")
     (tmp_path / "rows.csv").write_text(rows("multiclass") if header else body)
     words = () if header else ("--columns", names)
-    said = good(tmp_path, "init", "new", "--data", "rows.csv", "--target", "target", *words)
+    said = good(
+        tmp_path, "init", "new", "--data", "rows.csv", "--target", "target", *words, how=apart
+    )
     assert "baseline to beat: accuracy" in said.out and "cd new && mlops-compile run" in said.out
     project = tmp_path / "new"
-    first = good(project, "run", "--json", *SMALL).document
+    first = good(project, "run", "--json", *SMALL, how=apart).document
     assert {step["status"] for step in first["steps"]} == {"ran"}
     assert first["metrics"]["test"]["accuracy"] > first["metrics"]["baseline"]["accuracy"]
-    second = good(project, "run", "--json", *SMALL).document
+    second = good(project, "run", "--json", *SMALL, how=apart).document
     assert {step["status"] for step in second["steps"]} == {"hit"}
     assert second["model"] == first["model"] and second["directory"] != first["directory"]
     example = json.loads((_last_run(project) / "bundle" / "example.json").read_text())
     with serving(project, str(_last_run(project).relative_to(project))) as client:
         answer = client.post("/predict", json=example).json()
     assert answer["model"] == first["model"] and answer["prediction"] in "abc"
-    again = mlops(tmp_path, "init", "new", "--data", "rows.csv", "--target", "target", *words)
+    again = apart(tmp_path, "init", "new", "--data", "rows.csv", "--target", "target", *words)
     assert again.code == 3 and "is there already" in again.err
 
 
@@ -83,17 +85,19 @@ def test_init_says_what_it_cannot_use(tmp_path: Path) -> None:
 
 
 def test_the_documents(project: Path) -> None:
-    compiled = good(project, "compile", "--json", *SMALL).document
+    compiled = good(project, "compile", "--json", *SMALL, how=apart).document
     assert set(compiled) >= {"plan", "lock", "point_count", "step_count", "steps"}
     assert compiled["point_count"] == 1 and compiled["step_count"] == len(compiled["steps"]) == 7
     assert set(compiled["steps"][0]) >= {"name", "kind", "key", "effect", "reason", "inputs"}
-    run = good(project, "run", "--json", *SMALL).document
+    run = good(project, "run", "--json", *SMALL, how=apart).document
     assert run["plan"] == compiled["plan"] and run["status"] == "ok" and run["registered"] is None
     assert [step["name"] for step in run["steps"]] == [step["name"] for step in compiled["steps"]]
     assert run["bundle"]["digest"] and (project / run["bundle"]["path"] / "app.py").is_file()
-    config = good(project, "config", "--json").document["config"]
+    config = good(project, "config", "--json", how=apart).document["config"]
     assert config["data"]["name"] == "shop"
-    origins = good(project, "config", "--origins", "--json", "seed=4").document["origins"]
+    origins = good(project, "config", "--origins", "--json", "seed=4", how=apart).document[
+        "origins"
+    ]
     places = {row["key"]: row["origin"] for row in origins}
     assert places["seed"] == "override seed=4"
     assert places["data.target"] == "conf/data/shop.yaml:3:9"
@@ -115,6 +119,15 @@ def test_a_run_directory(project: Path) -> None:
     }
     record = json.loads((directory / "record.json").read_text())
     assert record["platform"]["architecture"] and record["metrics"]["test"]
+
+
+def test_a_log_that_cannot_be_written_is_said_once(project: Path) -> None:
+    """As on a full disk; the results are there all the same."""
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full")
+    answer = good(project, "run", *SMALL, "hydra.job_logging.handlers.file.filename=/dev/full")
+    assert answer.err.count("warning: the run's log cannot be written: ") == 1
+    assert "Logging error" not in answer.err and "0 ran, 7 unchanged" in answer.out
 
 
 def test_locked(tmp_path: Path) -> None:
@@ -152,6 +165,19 @@ def test_bundle(project: Path, tmp_path: Path) -> None:
     assert full.code == 2 and "not empty" in full.err
     unknown = mlops(project, "bundle", "f" * 12, "-o", str(tmp_path / "9"))
     assert unknown.code == 3 and "no bundle of" in unknown.err
+
+
+def test_a_run_without_a_bundle_says_why(project: Path, tmp_path: Path) -> None:
+    words = ("run", "--json", *SMALL, "evaluate.gates={accuracy: '> 1'}")
+    failed = mlops(project, *words).document["directory"]
+    answer = mlops(project, "bundle", failed, "-o", str(tmp_path / "0"))
+    assert answer.code == 3 and f"the run {failed} made no bundle" in answer.err
+    (project / "outputs" / "cut").mkdir()
+    for verb, *more in (("serve",), ("bundle", "-o", str(tmp_path / "1"))):
+        answer = mlops(project, verb, "outputs/cut", *more)
+        assert answer.code == 3 and "it has no record.json" in answer.err
+    long = mlops(project, "serve", "a" * 5000)
+    assert long.code == 3 and "no bundle of" in long.err
 
 
 def test_runs_at_once_never_share_a_directory(tmp_path: Path) -> None:
@@ -204,7 +230,7 @@ def test_a_multirun_goes_on_after_a_failure(project: Path) -> None:
     ],
 )
 def test_hydras_flags_in_any_order(project: Path, words: tuple[str, ...]) -> None:
-    answer = good(project, *words)
+    answer = good(project, *words, how=apart)
     assert answer.out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mlops_compile.api.running import BUNDLE_DIRECTORY, read_run
@@ -36,9 +37,12 @@ def bundle_to_serve(model: str, state: State) -> Path:
 
 def find_bundle(model: str, state: State) -> Digest:
     """The digest of a model's bundle. CompileError where there is none, or more than one."""
-    if (Path(model) / "record.json").is_file():
+    if os.path.isdir(model):
         record = read_run(Path(model))
         found = {r.output("bundle") for r in record.results if r.kind == "package" and r.outputs}
+        if not found:
+            hint = "its record.json says which step failed; mend that, and run again"
+            raise CompileError([problem("no-model", f"the run {model} made no bundle", hint=hint)])
     else:
         found = {
             digest

@@ -182,8 +182,9 @@ def read_run(directory: Path) -> RunRecord:
     """The record of a run directory; CompileError if it is none."""
     file = directory / "record.json"
     if not file.is_file():
-        message = f"{directory} is not a run directory: it has no record.json"
-        raise CompileError([problem("no-run", message)])
+        message = f"{directory} is not the directory of a run that ended: it has no record.json"
+        hint = "run again; what was made is in the store"
+        raise CompileError([problem("no-run", message, hint=hint)])
     lock = read_lock(directory / LOCK_FILE)
     try:
         text = file.read_text("utf-8")

@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, TextIO, TypeVar
 
@@ -233,3 +234,11 @@ def _quiet_console() -> None:
     for handler in logging.getLogger().handlers:
         if type(handler) is logging.StreamHandler:
             handler.setLevel(logging.CRITICAL + 1)
+        else:
+            handler.handleError = partial(_say_log_fails, handler)  # type: ignore[method-assign]
+
+
+def _say_log_fails(handler: logging.Handler, record: logging.LogRecord) -> None:
+    """A log that cannot be written is said once; logging itself would print a traceback a line."""
+    handler.setLevel(logging.CRITICAL + 1)
+    print(f"warning: the run's log cannot be written: {sys.exception()}", file=sys.stderr)

@@ -25,7 +25,8 @@ def _said(directory: Path, proposal: Proposal, files: tuple[str, ...]) -> str:
     features = [column for column in proposal.columns if column.role == "feature"]
     metric, value = proposal.baseline
     lines = [
-        f"{proposal.rows} rows, {len(proposal.columns) + 1} columns, {len(features)} features",
+        f"{_count(proposal.rows, 'row')}, {_count(len(proposal.columns) + 1, 'column')},"
+        f" {_count(len(features), 'feature')}",
         f"target {proposal.target}: {proposal.task} ({proposal.task_note})",
     ]
     if proposal.positive is not None:
@@ -44,3 +45,7 @@ def _said(directory: Path, proposal: Proposal, files: tuple[str, ...]) -> str:
 
 def _schemas_as_one(file: str) -> str:
     return f"{SCHEMAS}/" if file.startswith(f"{SCHEMAS}/") else file
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -75,7 +75,7 @@ def _bundle(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-o", dest="directory", type=Path, required=True, help="an empty or new directory"
     )
-    parser.add_argument("overrides", nargs="*", help="for example store.uri=DIR")
+    parser.add_argument("overrides", nargs="*", default=[], help="for example store.uri=DIR")
 
 
 def _port(text: str) -> int:
@@ -88,7 +88,7 @@ def _serve(parser: ArgumentParser) -> None:
     parser.add_argument("model", help="a run directory, or a digest of a model or bundle")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=_port, default=8000, help="port to listen on (8000)")
-    parser.add_argument("overrides", nargs="*", help="for example store.uri=DIR")
+    parser.add_argument("overrides", nargs="*", default=[], help="for example store.uri=DIR")
 
 
 def _schema(parser: ArgumentParser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,14 @@ from mlops_compile.ir.proposal import ColumnProposal, Proposal
 from mlops_compile.ir.source import ColumnFact
 from mlops_compile.ir.value import Value
 from mlops_compile.steps.columns import feature_type, sendable
-from mlops_compile.steps.sources.csv import MISSING, CsvOptions, CsvSource, open_text, scan
+from mlops_compile.steps.sources.csv import (
+    MISSING,
+    UNREADABLE,
+    CsvOptions,
+    CsvSource,
+    open_text,
+    scan,
+)
 
 Array = NDArray[np.float64]
 _HEAD_BYTES = 1 << 18
@@ -29,22 +37,32 @@ _FEW_CLASSES, _MOST_CLASSES = 20, 100
 def look(file: Path, target: str, columns: Sequence[str] = ()) -> Proposal:
     """What a file holds, and a data config for it. CompileError for a file that cannot serve."""
     options = _options(file, columns)
-    frame = _frame(file, options)
+    try:
+        frame = _frame(file, options)
+    except (ValueError, pd.errors.ParserError) as error:
+        scan((file,), _source(file, options), {}, target)  # says it by the line
+        reason = str(error).strip().splitlines()[-1]
+        message = f"{file} cannot be read as delimited text: {reason}"
+        raise CompileError([problem("csv", message)]) from None
+    if frame.empty:
+        raise CompileError([problem("empty", f"{file} has a header and no rows")])
     if target not in frame.columns:
         raise CompileError([_no_target(target, list(frame.columns), bool(columns))])
     marks = _missing_marks(frame)
     options = {**options, **({"missing": (*MISSING, *marks)} if marks else {})}
-    source = CsvSource(kind="csv", path=str(file), options=CsvOptions(**options))  # type: ignore[arg-type]
-    facts = scan((file,), source, {}, target)
+    facts = scan((file,), _source(file, options), {}, target)
     frame = frame.mask(frame.isin([*MISSING, *marks]))
     types = {fact.name: fact for fact in facts.columns}
     truth = frame[target].dropna()
     if truth.nunique() < 2:
-        message = f"{target!r} has {truth.nunique()} distinct values: there is nothing to learn"
+        held = f"is always {truth.iloc[0]!r}" if len(truth) else "has no value"
+        message = f"{target!r} {held}: there is nothing to learn"
         raise CompileError([problem("target", message, ("data", "target"))])
     task, task_note = _task(truth, types[target])
     rest = [name for name in frame.columns if name != target]
     proposals = tuple(_column(frame, name, types[name], target, task) for name in rest)
+    if not any(column.role == "feature" for column in proposals):
+        raise CompileError([_no_feature(target, proposals)])
     split, split_note = _split(truth, task, proposals)
     unusual = {
         name: value for name, value in options.items() if value != getattr(CsvOptions(), name)
@@ -72,7 +90,7 @@ def _options(file: Path, columns: Sequence[str]) -> dict[str, Value]:
             head = stream.read(_HEAD_BYTES)
     except FileNotFoundError:
         raise CompileError([problem("no-file", f"there is no file {file}")]) from None
-    except OSError as error:
+    except UNREADABLE as error:
         raise CompileError([problem("source", f"{file} cannot be read: {error}")]) from None
     if not head.strip():
         raise CompileError([problem("empty", f"{file} is empty")])
@@ -137,7 +155,9 @@ def _is_number(text: str) -> bool:
 def _frame(file: Path, options: dict[str, Value]) -> pd.DataFrame:
     """The file's texts, trimmed; of the first rows only where there are very many."""
     try:
-        with open_text(file) as stream:
+        with open_text(file) as stream, warnings.catch_warnings():
+            # Rows that are longer than the header: `scan` refuses them by their line.
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)
             frame = pd.read_csv(
                 stream,
                 sep=str(options["separator"]),
@@ -150,12 +170,8 @@ def _frame(file: Path, options: dict[str, Value]) -> pd.DataFrame:
                 index_col=False,
                 nrows=_LOOK_ROWS,
             )
-    except (ValueError, pd.errors.ParserError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        message = f"{file} cannot be read as delimited text: {reason}"
-        raise CompileError([problem("csv", message)]) from None
-    if frame.empty:
-        raise CompileError([problem("empty", f"{file} has a header and no rows")])
+    except UNREADABLE as error:
+        raise CompileError([problem("source", f"{file} cannot be read: {error}")]) from None
     frame.columns = pd.Index(
         [
             f"column_{n}" if str(c).startswith("Unnamed: ") else str(c).strip()
@@ -165,6 +181,16 @@ def _frame(file: Path, options: dict[str, Value]) -> pd.DataFrame:
     for name in frame.columns:
         frame[name] = frame[name].str.strip()
     return frame
+
+
+def _source(file: Path, options: dict[str, Value]) -> CsvSource:
+    return CsvSource(kind="csv", path=str(file), options=CsvOptions(**options))  # type: ignore[arg-type]
+
+
+def _no_feature(target: str, columns: tuple[ColumnProposal, ...]) -> Problem:
+    why = "; ".join(f"{column.name!r}: {column.note}" for column in columns[:30])
+    message = f"no column is left to learn {target!r} from" + (f" ({why})" if why else "")
+    return problem("no-features", message, hint="take another target, or a file that holds more")
 
 
 def _no_target(target: str, names: list[str], named: bool) -> Problem:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
+# What opening and unpacking a file raise; a gzip that is cut off or damaged is no OSError.
+UNREADABLE = (OSError, EOFError, zlib.error)
 _TAB = """$'data.source.options.separator="\\t"'"""
 _BLOCK = 1 << 22
 _PATH = ("data", "source", "path")
@@ -236,7 +239,7 @@ def _batches(path: Path, spec: CsvSource, names: list[str], skip: int) -> Iterat
         if str(error).startswith(("Empty CSV", "Could not skip initial")):  # nothing but a header
             return
         raise _unreadable(path, spec, error) from None
-    except (OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise _fault("source", f"{spec.path} cannot be read: {error}") from None
 
 
@@ -300,7 +303,7 @@ def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
     except FileNotFoundError:
         hint = where_is(path)
         raise _fault("no-file", f"there is no file {spec.path}", _PATH, hint) from None
-    except (OSError, EOFError) as error:
+    except UNREADABLE as error:
         raise _fault("source", f"{spec.path} cannot be read: {error}") from None
     if not head.strip():
         raise _fault("empty", f"{spec.path} is empty")

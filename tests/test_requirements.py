@@ -1,0 +1,49 @@
+"""The locked requirements are whole: pip asks for each extra that a locked package asks for."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+LOCKED = Path(__file__).resolve().parent.parent / "requirements"
+
+
+def _pins(name: str) -> dict[str, Requirement]:
+    lines = (LOCKED / name).read_text("utf-8").splitlines()
+    texts = (line.removesuffix("\\").strip() for line in lines if line[:1].isalnum())
+    pins = (Requirement(text) for text in texts)
+    return {
+        canonicalize_name(pin.name): pin for pin in pins if not pin.marker or pin.marker.evaluate()
+    }
+
+
+def _asks(pin: Requirement) -> list[Requirement]:
+    """What a locked package needs here; nothing where it is not installed."""
+    try:
+        found = [Requirement(text) for text in requires(pin.name) or ()]
+    except PackageNotFoundError:
+        return []
+    return [
+        asked
+        for asked in found
+        if not asked.marker
+        or any(asked.marker.evaluate({"extra": extra}) for extra in ("", *pin.extras))
+    ]
+
+
+@pytest.mark.skipif(not LOCKED.is_dir(), reason="away from the checkout there are none")
+@pytest.mark.parametrize("name", ["main.txt", "test.txt", "dev.txt", "nox.txt"])
+def test_every_package_is_locked_with_the_extras_that_others_ask_for(name: str) -> None:
+    """`pip install --require-hashes` refuses `coverage==7` where something asks for
+    `coverage[toml]`; uv takes it."""
+    pins = _pins(name)
+    asks = [(pin, asked) for pin in pins.values() for asked in _asks(pin)]
+    assert asks
+    for pin, asked in asks:
+        locked = pins.get(canonicalize_name(asked.name))
+        assert locked, f"{pin.name} asks for {asked}, which {name} does not lock"
+        assert asked.extras <= locked.extras, f"{pin.name} asks for {asked}, {name} has {locked}"
