@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops_compile.compiler.read import VARIANTS
+from mlops_compile.compiler.instead import VARIANTS
 from mlops_compile.compiler.spec import Evaluate, Model, Spec
 from mlops_compile.ir.parameter import Parameter
 from mlops_compile.ir.schema import Key, declared, members, named_type, to_value
