@@ -18,6 +18,20 @@ from mlops_compile.steps.splits import SPLITS
 VARIANTS: Mapping[str, Mapping[str, Any]] = {"sources": SOURCES, "splits": SPLITS}
 # What Hydra's first version wrote for "the package of the file's own group".
 _OLD_PACKAGE = "_group_"
+# Keys that people bring from elsewhere, and how that is said here.
+_AT_THE_TOP = "every random choice derives from `seed` at the top of the config"
+_LEFT_OUT = "every column is a feature; leave one out with columns: {NAME: {role: ignore}}"
+_USUAL: Mapping[KeyPath, str] = {
+    ("data", "split", "train_size"): "training gets what test_size and validation_size leave",
+    ("data", "split", "random_state"): _AT_THE_TOP,
+    ("data", "split", "seed"): _AT_THE_TOP,
+    ("data", "split", "stratify"): "write kind: stratified",
+    ("data", "split", "shuffle"): "kind: random takes rows at random, kind: time by a column",
+    ("data", "features"): _LEFT_OUT,
+    ("data", "drop"): _LEFT_OUT,
+    ("data", "ignore"): _LEFT_OUT,
+    ("evaluate", "threshold"): "the answer is the more probable class; no threshold can be set",
+}
 _FRACTION = re.compile(r"\s*(\d{1,9})\s*/\s*([1-9]\d{0,8})\s*\Z")
 _NO_SPACE = re.compile(r"-(?=\w)")
 
@@ -89,6 +103,8 @@ def rather(value: Value, options: tuple[Any, ...], where: KeyPath) -> str:
             return as_map(value, options[0], where)
         case tuple() if str in options and len(value) == 1 and isinstance(value[0], str):
             return f"write {value[0]}, without the brackets"
+        case tuple() if where[:2] == ("data", "columns") and value and isinstance(value[0], str):
+            return f"name the column first: {value[0]}: {{role: ignore}}"
         case tuple() if any(named_type(option) is not None for option in options):
             names = [item for item in value if isinstance(item, str)]
             return f"give each a map: {names[0]}: {{...}}" if names else ""
@@ -117,6 +133,8 @@ def instead(name: str, value: Value, where: KeyPath, group_type: Any) -> str:
     keys = tuple(item.name for item in declared(group_type))
     if (not where and name == "experiment") or name.startswith("_glob"):
         return "the first line of the experiment's file must be: # @package _global_"
+    if (usual := _USUAL.get((*where, name))) is not None:
+        return usual
     if name == _OLD_PACKAGE:
         return "leave the line `# @package _group_` out: a file's keys stand under its group"
     head, dot, rest = name.partition(".")

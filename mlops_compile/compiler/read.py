@@ -117,7 +117,10 @@ class Reader:
                 return self.chain(value, where)
             case "chains":
                 if not isinstance(value, Map):
-                    return self.complain("wrong-type", f"must be a map, not {shown(value)}", where)
+                    names = value if isinstance(value, tuple) else ()
+                    hint = f"give each a list: {names[0]}: [scale]" if names else ""
+                    message = f"must be a map, not {shown(value)}"
+                    return self.complain("wrong-type", message, where, hint)
                 chains = {name: self.chain(item, (*where, name)) for name, item in value.items()}
                 return Map({name: chain for name, chain in chains.items() if known(chain)})
         table = VARIANTS[rules.variants]
@@ -161,6 +164,8 @@ class Reader:
         ((name, options),) = value.items()
         if name not in PREPARATIONS:
             hint = suggest(name, tuple(PREPARATIONS), "preparations")
+            if (first := name.partition(" ")[0]) in PREPARATIONS and "{" in name:
+                hint = f"a key needs a colon behind it: {first}: {{...}}"
             return self.complain("unknown-choice", f"there is no preparation {name!r}", where, hint)
         before = len(self.problems)
         spec = self.group(PREPARATIONS[name].spec, options or Map(), (*where, name))
