@@ -15,7 +15,9 @@ from mlops_compile.steps.metrics import METRICS, USUAL, Metric
 # The comparison that may be meant where there is none, and the number.
 _MEANT = re.compile(r"\s*(?P<sign>[<>=]*)\s*(?P<number>[-+]?[0-9]+(?:[.,][0-9]+)?\s*%?)")
 _SIGNS = {"=>": ">=", "=<": "<=", ">": ">", "<": "<", ">=": ">=", "<=": "<="}
-_GATE = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*\Z")
+# A comparison and a number, as JSON Schema takes it too.
+GATE = r"^\s*(>=|<=|>|<)\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*$"
+_GATE = re.compile(GATE)
 
 
 def settle_evaluation(reader: Reader, evaluate: Evaluate, task: str) -> Evaluate:
