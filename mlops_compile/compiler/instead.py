@@ -116,7 +116,7 @@ def rather(value: Value, options: tuple[Any, ...], where: KeyPath) -> str:
 
 def as_map(value: Value, group_type: Any, where: KeyPath = ()) -> str:
     """How a text, or a list of maps, is written as the map that a group is."""
-    if isinstance(value, str) and len(where) == 1:
+    if isinstance(value, str) and len(where) == 1 and re.fullmatch(r"\w[\w/-]*", value):
         entry = f"{where[0]}: {value}"
         listed = f"an option is chosen in the defaults list: - {entry}"
         return f"{listed} (in an experiment: - override /{entry})"

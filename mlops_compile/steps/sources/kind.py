@@ -51,7 +51,7 @@ def where_is(file: Path) -> str:
         return "a ~ is not unfolded here: write the whole path, or one relative to the project"
     if re.match(r"\w{2,}:/", str(file)):
         return "data is read from this machine: download it first"
-    if "$" in str(file):
+    if re.search(r"(?:^|/)\$\{?[A-Z_]+", str(file)):
         return "a $NAME of the shell is not unfolded here: write ${oc.env:NAME}, with env: [NAME]"
     for place in dict.fromkeys((file.parent, Path())):
         names = [item.name for item in place.iterdir()] if place.is_dir() else []
