@@ -32,6 +32,7 @@ _USUAL: Mapping[KeyPath, str] = {
     ("data", "ignore"): _LEFT_OUT,
     ("evaluate", "threshold"): "the answer is the more probable class; no threshold can be set",
 }
+_COLUMNS: KeyPath = ("data", "columns")
 _FRACTION = re.compile(r"\s*(\d{1,9})\s*/\s*([1-9]\d{0,8})\s*\Z")
 _NO_SPACE = re.compile(r"-(?=\w)")
 
@@ -103,7 +104,7 @@ def rather(value: Value, options: tuple[Any, ...], where: KeyPath) -> str:
             return as_map(value, options[0], where)
         case tuple() if str in options and len(value) == 1 and isinstance(value[0], str):
             return f"write {value[0]}, without the brackets"
-        case tuple() if where[:2] == ("data", "columns") and value and isinstance(value[0], str):
+        case tuple() if where[:2] == _COLUMNS != where and value and isinstance(value[0], str):
             return f"name the column first: {value[0]}: {{role: ignore}}"
         case tuple() if any(named_type(option) is not None for option in options):
             names = [item for item in value if isinstance(item, str)]
