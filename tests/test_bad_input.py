@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.project import SMALL, good, make, mlops, rows, stored
+from tests.project import SMALL, good, make, mlops, package_environment, rows, stored
 
 
 @pytest.fixture
@@ -295,3 +297,23 @@ def test_a_full_disk_is_said_and_leaves_the_store_whole(project: Path, tmp_path:
             assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_who_reads_an_answer_may_go_away(tmp_path: Path) -> None:
+    """As `mlops-compile config --help | head -1` does."""
+    project = make(tmp_path / "project")
+    for words in (("config", "--help"), ("config", "--cfg", "all")):
+        reading, writing = os.pipe()
+        os.close(reading)
+        command = [sys.executable, "-m", "mlops_compile", *words]
+        done = subprocess.run(
+            command,
+            cwd=project,
+            env=package_environment(),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+        os.close(writing)
+        assert done.stderr == ""

@@ -633,7 +633,7 @@ def test_no_order_by_chance(
         (("--resolve",), 2, ["--resolve", "--cfg job --resolve"]),
         (("--multi",), 2, ["no option --multi", "--multirun"]),
         (("--experimental-rerun", "x"), 2, ["--plan"]),
-        (("--cfg", "job", "--package", "none"), 3, ["package 'none' not found"]),
+        (("--cfg", "job", "--package", "none"), 3, ["no key none to show", "keys: "]),
         (("--config-dir", "none"), 3, ["no directory none"]),
         (("--config-path", "none"), 3, ["no directory none", "pkg://"]),
         (("--config-name", "none"), 3, ["no config 'none'", "configs: "]),

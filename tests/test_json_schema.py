@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from mlops_compile.ir.resources import resource
 from mlops_compile.ir.value import Map, freeze
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.parameters import parameters
+from tests.catalogue import catalogue
 from tests.generate_schema import text
-from tests.project import good, mlops, rows
+from tests.project import good, make, mlops, rows
 
 OPTIONS = options_of((str(resource("conf")),), nested=True)
 SCHEMAS = {name: json.loads(json_schema(name, OPTIONS)) for name in schema_names()}
@@ -159,6 +161,40 @@ def test_open_values_and_hydras_keys_are_known() -> None:
     }
     assert faults("config", config) == []
     assert faults("experiment", {"defaults": [{"override /data": "mine"}], "seed": 2}) == []
+
+
+# What a file alone does not show: a file's package, the options of other files, keys of Hydra.
+NOT_OF_ONE_FILE = {
+    "An experiment without its package",
+    "A package directive with a typo",
+    "A package with a typo",
+    "A package as the first Hydra wrote it",
+    "A typo below hydra in a file",
+    "Parameters of the old model behind another group",
+}
+OF_A_VALUE = re.compile(r"error\[MC00(12|13|15|16|18|20)\].*\n +--> (conf/[^:\n]+)")
+
+
+def test_what_the_catalogue_says_of_a_file_the_schema_says_too(tmp_path: Path) -> None:
+    seen = 0
+    for number, mistake in enumerate(catalogue()):
+        told = {file for _, file in OF_A_VALUE.findall(mistake.says)}
+        if not told or mistake.title in NOT_OF_ONE_FILE:
+            continue
+        project = make(tmp_path / str(number))
+        mistake.make(project)
+        for file in told:
+            _, *folder, _ = Path(file).parts
+            name = folder[0] if folder else "config"
+            config = yaml.safe_load((project / file).read_text("utf-8"))
+            if name in SCHEMAS and isinstance(config, dict):
+                seen += 1
+                assert faults(name, config), mistake.title
+    assert seen > 40
+
+
+def test_an_empty_file_is_a_config() -> None:
+    assert not any(faults(name, None) for name in SCHEMAS)
 
 
 def test_the_schema_that_shells_complete_by_is_current() -> None:

@@ -172,3 +172,8 @@ def _check(words: Words) -> None:
     if (shown := words.value("--cfg")) not in (None, *_SHOWN):
         hint = f"--cfg takes one of {', '.join(_SHOWN)}"
         raise UsageError([problem("usage", f"there is no config {shown!r} to show", hint=hint)])
+    if (told := words.value("--info")) not in (None, *VALUES["--info"]):
+        hint = f"--info takes one of {', '.join(VALUES['--info'])}"
+        raise UsageError(
+            [problem("usage", f"--info shows nothing that is called {told!r}", hint=hint)]
+        )

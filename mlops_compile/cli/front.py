@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import re
 import sys
 import tempfile
 import time
@@ -37,11 +38,14 @@ from mlops_compile.compiler.compose.places import with_places
 from mlops_compile.compiler.compose.refusals import refusals
 from mlops_compile.compiler.compose.search_path import register_groups
 from mlops_compile.compiler.compose.versions import BASE, REPLACE, register_resolver
+from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.config import Composition, Config
 from mlops_compile.ir.problem import CompileError, ProblemsError, StoreError, UsageError, problem
+from mlops_compile.ir.schema import declared
 
 T = TypeVar("T")
 
+_NO_PACKAGE = re.compile(r"package '(.+)' not found in config")
 _INSPECT = (
     "hydra.output_subdir=null",
     "hydra.run.dir=.",
@@ -158,6 +162,12 @@ def _refused(said: str, code: str) -> ProblemsError:
     """What Hydra wrote before it ended the process, as a problem."""
     line = next(reversed(said.strip().splitlines()), f"Hydra ended with {code}")
     message = line.removeprefix("mlops-compile: error: ")
+    if found := _NO_PACKAGE.search(message):
+        from mlops_compile.compiler.spec import Spec  # only on the way to an error
+
+        message = f"the config has no key {found[1]} to show"
+        hint = suggest(found[1], tuple(item.name for item in declared(Spec)), "keys")
+        return CompileError([problem("unknown-key", message, hint=hint)])
     kind = UsageError if code == str(UsageError.exit_code) else CompileError
     return kind([problem("usage" if kind is UsageError else "compose", message)])
 

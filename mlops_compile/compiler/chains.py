@@ -60,7 +60,7 @@ def _through(chain: Chain, start: Sort, family: Family) -> tuple[Shape, ...] | _
         for shape in shapes:
             if shape.sort not in preparation.accepts:
                 message = (
-                    f"{name} cannot take {shape.sort} values,"
+                    f"{name} cannot take {_plain(shape.sort)} values,"
                     f" it takes {' and '.join(preparation.accepts)} values"
                 )
                 return _Stop(message=message, below=(str(position),))
@@ -71,12 +71,17 @@ def _through(chain: Chain, start: Sort, family: Family) -> tuple[Shape, ...] | _
         shapes = tuple(made)
     for shape in shapes:
         if shape.sort not in family.accepts:
-            message = f"ends in {shape.sort} values, which {family.name} cannot take"
+            message = f"ends in {_plain(shape.sort)} values, which {family.name} cannot take"
             return _Stop(message=message)
         if shape.missing and not family.missing:
             message = f"may leave missing values, which {family.name} cannot take"
             return _Stop(message=message)
     return shapes
+
+
+def _plain(sort: Sort) -> str:
+    """A sort of value in the words of the docs."""
+    return "native category" if sort == "code" else sort
 
 
 def _mended(chain: Chain, start: Sort, family: Family) -> Chain:

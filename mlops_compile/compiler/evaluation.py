@@ -5,13 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from mlops_compile.compiler.read import UNKNOWN, Reader, known, shown
+from mlops_compile.compiler.instead import number_in, shown
+from mlops_compile.compiler.read import UNKNOWN, Reader, known
 from mlops_compile.compiler.spec import Evaluate
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.value import KeyPath, Map, Value
 from mlops_compile.steps.metrics import METRICS, USUAL, Metric
 
-_GATE = re.compile(r"\s*(>=|<=|>|<)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*\Z")
+# The comparison that may be meant where there is none, and the number.
+_MEANT = re.compile(r"\s*(?P<sign>[<>=]*)\s*(?P<number>[-+]?[0-9]+(?:[.,][0-9]+)?\s*%?)")
+_SIGNS = {"=>": ">=", "=<": "<=", ">": ">", "<": "<", ">=": ">=", "<=": "<="}
+# A comparison and a number, as JSON Schema takes it too.
+GATE = r"^\s*(>=|<=|>|<)\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*$"
+_GATE = re.compile(GATE)
 
 
 def settle_evaluation(reader: Reader, evaluate: Evaluate, task: str) -> Evaluate:
@@ -109,9 +115,7 @@ def _gate(reader: Reader, metric: Metric, text: Value, where: KeyPath) -> str:
     except ValueError:
         sign, number = "", 0.0
     if not sign:
-        usual = text if type(text) in (int, float) else 0.9
-        sign = ">=" if metric.greater_is_better else "<="
-        hint = f'write a comparison and a number: "{sign} {usual}"'
+        hint = f'write a comparison and a number: "{_meant_gate(metric, text)}"'
         reader.complain("wrong-type", f"{shown(text)} is no comparison", where, hint)
         return ""
     below = number < metric.low or (sign == "<" and number == metric.low)
@@ -127,3 +131,12 @@ def _gate(reader: Reader, metric: Metric, text: Value, where: KeyPath) -> str:
             hint = f'it is a share: "{sign} {number / 100:g}" for {number:g} %'
         reader.complain("out-of-range", f"{metric.name} is {span}, never {text}", where, hint)
     return f"{sign} {number!r}"
+
+
+def _meant_gate(metric: Metric, text: Value) -> str:
+    """The gate that may be meant by a value that is none: with its number, if it has one."""
+    found = _MEANT.search(str(text)) if isinstance(text, str | int | float) else None
+    number = number_in(found["number"]) if found else ""
+    usual = ">=" if metric.greater_is_better else "<="
+    sign = _SIGNS.get(found["sign"], usual) if found else usual
+    return f"{sign} {number or 0.9}"

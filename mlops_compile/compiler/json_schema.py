@@ -11,7 +11,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops_compile.compiler.read import VARIANTS
+from mlops_compile.compiler.evaluation import GATE
+from mlops_compile.compiler.instead import VARIANTS
 from mlops_compile.compiler.spec import Evaluate, Model, Spec
 from mlops_compile.ir.parameter import Parameter
 from mlops_compile.ir.schema import Key, declared, members, named_type, to_value
@@ -60,6 +61,7 @@ def json_schema(name: str, options: Mapping[str, Sequence[str]]) -> str:
     found["properties"]["defaults"] = _defaults(options)
     if whole:
         found["properties"]["hydra"] = {"type": "object", "description": "Hydra's own settings"}
+    found["type"] = ["object", "null"]  # a file may be empty
     head = {"$schema": _DRAFT, "title": f"mlops_compile: {name}", "description": doc}
     definitions = {"open": _OPEN, "chain": _chain()}
     return pretty(freeze({**head, **found, "definitions": definitions}))
@@ -216,7 +218,11 @@ def _add_metrics(properties: Json) -> None:
     names = {"enum": list(METRICS)}
     properties["primary"]["anyOf"] = [names, {"type": "null"}, {"$ref": "#/definitions/open"}]
     properties["metrics"]["anyOf"][0]["items"] = {"anyOf": [names, {"$ref": "#/definitions/open"}]}
-    gate = {"type": ["string", "null"], "description": 'for example ">= 0.9"'}
+    gate = {
+        "type": ["string", "null"],
+        "pattern": f"{GATE}|{_OPEN['pattern']}",
+        "description": 'for example ">= 0.9"',
+    }
     properties["gates"]["properties"] = dict.fromkeys(METRICS, gate)
     properties["gates"]["additionalProperties"] = False
 

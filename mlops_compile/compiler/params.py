@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlops_compile.compiler.read import Reader, number_in, shown
+from mlops_compile.compiler.instead import number_in, shown
+from mlops_compile.compiler.read import Reader
 from mlops_compile.compiler.suggest import nearest, suggest
 from mlops_compile.ir.parameter import Parameter
 from mlops_compile.ir.value import Map, Value, thaw

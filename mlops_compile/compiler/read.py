@@ -6,22 +6,25 @@ What is faulty becomes UNKNOWN in place of its value, so that the rest can still
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from mlops_compile.compiler.suggest import nearest, suggest
+from mlops_compile.compiler.instead import (
+    VARIANTS,
+    as_map,
+    instead,
+    other_choice,
+    plain,
+    rather,
+    shown,
+)
+from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.schema import Declared, Key, declared, members, named_type, to_value
-from mlops_compile.ir.value import KeyPath, Map, Value, dotted, thaw
-from mlops_compile.steps.families import FAMILIES
-from mlops_compile.steps.families.parameters import parameters
+from mlops_compile.ir.value import KeyPath, Map, Value, dotted
 from mlops_compile.steps.preparations import PREPARATIONS
-from mlops_compile.steps.sources import SOURCES
-from mlops_compile.steps.splits import SPLITS
 
 T = TypeVar("T")
 
-VARIANTS: Mapping[str, Mapping[str, Any]] = {"sources": SOURCES, "splits": SPLITS}
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -64,7 +67,7 @@ class Reader:
     def group(self, group_type: type[T], value: Value, where: KeyPath) -> T:
         """The group; UNKNOWN where it is none, or in place of what is wrong in it."""
         if not isinstance(value, Map):
-            hint = _as_map(value, group_type)
+            hint = as_map(value, group_type, where)
             message = f"must be a map, not {shown(value)}"
             return cast(T, self.complain("wrong-type", message, where, hint))
         keys = {item.name: item for item in declared(group_type)}
@@ -72,12 +75,12 @@ class Reader:
         for name in value:
             if name not in keys:
                 message = "there is no such key"
-                hint = _instead(name, value[name], where, group_type)
+                hint = instead(name, value[name], where, group_type)
                 if not where and name == "experiment":
                     message = "the experiment's keys stand under a key `experiment`"
                 self.complain("unknown-key", message, (*where, name), hint)
                 meant |= {key for key in keys if hint == f"did you mean {key!r}?"}
-                if name == "_target_" or (where and name == where[-1]):
+                if name in ("_target_", "_group_") or (where and name == where[-1]):
                     meant.update(keys)
         if not where and "default" in value and "defaults" not in value:
             return cast(T, UNKNOWN)  # what else is missing follows from it
@@ -114,7 +117,10 @@ class Reader:
                 return self.chain(value, where)
             case "chains":
                 if not isinstance(value, Map):
-                    return self.complain("wrong-type", f"must be a map, not {shown(value)}", where)
+                    names = value if isinstance(value, tuple) else ()
+                    hint = f"give each a list: {names[0]}: [scale]" if names else ""
+                    message = f"must be a map, not {shown(value)}"
+                    return self.complain("wrong-type", message, where, hint)
                 chains = {name: self.chain(item, (*where, name)) for name, item in value.items()}
                 return Map({name: chain for name, chain in chains.items() if known(chain)})
         table = VARIANTS[rules.variants]
@@ -158,6 +164,8 @@ class Reader:
         ((name, options),) = value.items()
         if name not in PREPARATIONS:
             hint = suggest(name, tuple(PREPARATIONS), "preparations")
+            if (first := name.partition(" ")[0]) in PREPARATIONS and "{" in name:
+                hint = f"a key needs a colon behind it: {first}: {{...}}"
             return self.complain("unknown-choice", f"there is no preparation {name!r}", where, hint)
         before = len(self.problems)
         spec = self.group(PREPARATIONS[name].spec, options or Map(), (*where, name))
@@ -181,7 +189,7 @@ class Reader:
         if isinstance(value, bool | int | float) and str in options:
             read = shown(value) if isinstance(value, bool) else f"the number {shown(value)}"
             message = f"must be {wanted}, and YAML reads this as {read}"
-        tip = _rather(value, options, rules)
+        tip = rather(value, options, where)
         nested = isinstance(value, tuple | Map)
         return self.complain("wrong-type", message, where, tip, by_key=nested)
 
@@ -216,7 +224,7 @@ class Reader:
         if rules.filled and isinstance(value, str) and not value.strip():
             return self.complain("missing-value", f"must not be empty: {rules.doc}", where)
         if rules.choices and value not in rules.choices:
-            tip = nearest(str(value), rules.choices)
+            tip = other_choice(str(value), rules.choices)
             message = f"{shown(value)} is not one of {', '.join(rules.choices)}"
             return self.complain("unknown-choice", message, where, tip)
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -225,7 +233,7 @@ class Reader:
             ):
                 sign = ">" if rules.low_open else ">="
                 return self.complain(
-                    "out-of-range", f"must be {sign} {rules.low}, not {_plain(value)}", where
+                    "out-of-range", f"must be {sign} {rules.low}, not {plain(value)}", where
                 )
             if rules.high is not None and (
                 value > rules.high or (rules.high_open and value == rules.high)
@@ -233,132 +241,12 @@ class Reader:
                 sign = "<" if rules.high_open else "<="
                 share = rules.high == 1 and 2 <= value <= 100
                 tip = f"it is a share: {value / 100:g} for {value:g} %" if share else ""
-                message = f"must be {sign} {rules.high}, not {_plain(value)}"
+                message = f"must be {sign} {rules.high}, not {plain(value)}"
                 return self.complain("out-of-range", message, where, tip)
         return value
 
 
 _UNFIT = object()
-
-
-def shown(value: Value) -> str:
-    """A value in a message: short, and as it would be written in YAML."""
-    match value:
-        case Map():
-            return "a map"
-        case tuple():
-            return "a list"
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case str():
-            return repr(value if len(value) <= 40 else value[:37] + "...")
-        case _:
-            return str(thaw(value))
-
-
-def _plain(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)
-
-
-def number_in(text: str) -> str:
-    """The number that a text may mean, as it is written; empty if it means none."""
-    share = text.strip().endswith("%")
-    try:
-        number = float(text.strip().rstrip("%").replace(",", "."))
-    except ValueError:
-        return ""
-    return f"{number / 100 if share else number:g}"
-
-
-def _rather(value: Value, options: tuple[Any, ...], rules: Key) -> str:
-    """What to write in place of a value of the wrong type."""
-    lists = any(getattr(option, "__origin__", None) is tuple for option in options)
-    match value:
-        case bool() if str in options:
-            return "put it in quotes, as every bare yes, no, on, off, true and false"
-        case int() | float() if str in options:
-            return "put it in quotes"
-        case float() if int in options and value == int(value):
-            return f"write {int(value)}"
-        case str() if value.lower() in ("none", "nil") and type(None) in options:
-            return "YAML's word for nothing is null"
-        case str() if bool in options and value.lower() in ("true", "false", "yes", "no"):
-            return f"write {'true' if value.lower() in ('true', 'yes') else 'false'} without quotes"
-        case str() if (int in options or float in options) and (number := number_in(value)):
-            return f"write {number}" + (" without quotes" if number == value else "")
-        case str() if lists and value:
-            return f"write [{value}]"
-        case str() if len(options) == 1 and dataclasses.is_dataclass(options[0]):
-            return _as_map(value, options[0])
-        case tuple() if str in options and len(value) == 1 and isinstance(value[0], str):
-            return f"write {value[0]}, without the brackets"
-        case tuple() if any(named_type(option) is not None for option in options):
-            names = [item for item in value if isinstance(item, str)]
-            return f"give each a map: {names[0]}: {{...}}" if names else ""
-        case tuple() if all(isinstance(item, Map) for item in value):
-            return "its keys stand without dashes"
-        case _:
-            return ""
-
-
-def _as_map(value: Value, group_type: Any) -> str:
-    """How a text, or a list of maps, is written as the map that a group is."""
-    if isinstance(value, tuple) and all(isinstance(item, Map) for item in value):
-        return "its keys stand without dashes"
-    for item in declared(group_type):
-        if isinstance(value, str) and value in item.rules.choices:
-            return f"write {{{item.name}: {value}}}"
-    return ""
-
-
-def _instead(name: str, value: Value, where: KeyPath, group_type: Any) -> str:
-    """What to write instead of a key that is not there."""
-    keys = tuple(item.name for item in declared(group_type))
-    if (not where and name == "experiment") or name.startswith("_glob"):
-        return "the first line of the experiment's file must be: # @package _global_"
-    if name == "_target_":
-        return "no class is made here: set family, and its parameters under params"
-    if name == "defaults":
-        return "a defaults list stands at the top of a file, not inside of a key"
-    if not where and name == "default":
-        return "did you mean 'defaults'?"
-    head, colon, rest = name.partition(":")
-    if colon and head in keys:
-        return f"a key needs a space behind its colon: {head}: {rest}"
-    if where and name == where[-1] and isinstance(value, Map):
-        return f"the file's keys are put under {name} already: take the line `{name}:` out"
-    if where[:2] == ("data", "columns") and len(where) == 3 and isinstance(value, Map):
-        column = f"{where[2]}.{name}"
-        inner = ", ".join(f"{key}: {thaw(item)}" for key, item in value.items())
-        return (
-            "a column with a dot in its name is written as a map:"
-            f" 'data.columns={{\"{column}\": {{{inner}}}}}'"
-        )
-    if near := nearest(name, keys):
-        return near
-    if where == ("model",) and any(
-        name in (item.name, *item.aliases) for family in FAMILIES for item in parameters(family)
-    ):
-        return f"did you mean model.params.{name}?"
-    if not where:
-        for item in declared(group_type):
-            if _is_group(item.type) and _has(item.type, name):
-                return f"did you mean {item.name}.{name}?"
-    for table in VARIANTS.values():
-        kinds = [kind for kind, entry in table.items() if _has(entry.spec, name)]
-        if kinds and any(entry.spec is group_type for entry in table.values()):
-            return f"only the kind {' or '.join(kinds)} has it"
-    return suggest(name, keys, "keys")
-
-
-def _is_group(hint: Any) -> bool:
-    return dataclasses.is_dataclass(hint) and isinstance(hint, type)
-
-
-def _has(spec: Any, name: str) -> bool:
-    return any(item.name == name for item in declared(spec))
 
 
 def _name(option: Any) -> str:

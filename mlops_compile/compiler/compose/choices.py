@@ -58,7 +58,8 @@ class Choices:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One entry of a defaults list that chooses an option of a group (or, without a group, names
-    another config). `overrides`: it replaces what another list chooses; no `option`: none yet."""
+    another config). `overrides`: it replaces what another list chooses; no `option`: none yet.
+    `words` stand in front of the group (`override`, `optional`)."""
 
     group: str
     option: str
@@ -66,6 +67,7 @@ class Entry:
     group_origin: Origin
     overrides: bool = False
     written: str = ""
+    words: tuple[str, ...] = ()
 
     @property
     def config_path(self) -> str:
@@ -127,4 +129,5 @@ def _chosen(key: Any, value: Any, own_group: str, file: Path, lines: list[str]) 
                 group_origin=node_origin(key, file, lines),
                 overrides="override" in words,
                 written=written,
+                words=tuple(words),
             )

@@ -12,15 +12,30 @@ from mlops_compile.compiler.compose.guard import refused
 from mlops_compile.compiler.compose.marks import found_file
 from mlops_compile.compiler.compose.overrides import options_in, parsed
 from mlops_compile.compiler.compose.search_path import loader_of, options_of
+from mlops_compile.compiler.suggest import nearest
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import CompileError, Problem
 
+_WORDS = ("override", "optional")
+
 
 def check_files(composition: Composition) -> None:
     """CompileError for every chosen file that is no config."""
-    if found := Chosen(composition).refused:
+    chosen = Chosen(composition)
+    if found := [*chosen.refused, *_no_words(chosen.entries)]:
         raise CompileError(found)
+
+
+def _no_words(entries: list[Entry]) -> Iterator[Problem]:
+    """Words in front of a group that mean nothing: Hydra takes no notice of them."""
+    for entry in entries:
+        for word in entry.words:
+            if word not in _WORDS:
+                message = f"{word!r} in front of a group has no meaning"
+                hint = nearest(word, _WORDS) or f"an entry is {entry.group}: {entry.option}"
+                origin = entry.group_origin
+                yield Problem(code="compose", message=message, hint=hint, origin=origin)
 
 
 class Chosen:

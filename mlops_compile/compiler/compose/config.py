@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mlops_compile.compiler.compose.chosen import check_files
+from mlops_compile.compiler.compose.entries import no_self
 from mlops_compile.compiler.compose.grammar import check_overrides
-from mlops_compile.compiler.compose.missing import no_self
 from mlops_compile.compiler.compose.origins import located, places_of
 from mlops_compile.compiler.compose.overrides import given_overrides, open_keys
 from mlops_compile.compiler.compose.places import with_places

@@ -6,14 +6,14 @@ Hydra stops at the first of them; here all are looked at before Hydra sees any.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override
+from hydra.core.override_parser.types import Glob, IntervalSweep, RangeSweep
 from hydra.errors import HydraException
 
+from mlops_compile.compiler.compose.many import EXPERIMENT, no_points, shell, two_experiments
 from mlops_compile.compiler.compose.missing import wrong_choices
 from mlops_compile.compiler.compose.overrides import bare_keys, options_in, parsed, shuffled
 from mlops_compile.compiler.compose.search_path import options_of
@@ -31,6 +31,13 @@ _LONGEST = 250  # as a file's name, with .yaml behind it
 _SQL = re.compile(r"\s*(select|with)\s", re.I)
 # Those that a config may call; `interval` and `shuffle` have no fixed points.
 _FUNCTIONS = ("bool", "choice", "float", "glob", "int", "range", "sort", "str", "tag")
+_CALLS = {
+    "choice": "choice(A,B)",
+    "glob": "glob(PATTERN) or glob([PATTERN], exclude=[PATTERN])",
+    "range": "range(STOP), range(START,STOP) or range(START,STOP,STEP)",
+    "sort": "sort(A,B) or sort(A,B,reverse=true)",
+    "tag": "tag(NAME,choice(A,B))",
+}
 _CLOSING = {"[": "]", "{": "}", "(": ")"}
 
 
@@ -39,22 +46,12 @@ def check_overrides(composition: Composition) -> None:
     texts = composition.overrides
     options = options_of(composition.search_path) if texts else {}
     found = [item for text in _joined(texts) for item in _refused(text, texts, options)]
-    if problems := [*found, *shuffled(texts)]:
+    twice = list(two_experiments(texts))
+    if problems := [*found, *twice, *shuffled(texts)]:
         told = {found.origin.text for found in problems if found.origin is not None}
+        told |= {text for text in texts if twice and EXPERIMENT.match(text)}
         rest = tuple(text for text in texts if text not in told)
         raise CompileError((*problems, *wrong_choices(replace(composition, overrides=rest))))
-
-
-def sweeps(composition: Composition) -> Iterator[Problem]:
-    """Overrides that ask for many configs, for where one is composed."""
-    options = options_of(composition.search_path)
-    for text in composition.overrides:
-        override = parsed(text)
-        if override is not None and override.is_sweep_override():
-            message = "asks for many configs, and one is composed here"
-            begin = len(text.partition("=")[0]) + 1
-            hint = _one_of(override, text, options)
-            yield _problem("override", message, hint, text, begin, len(text))
 
 
 def _joined(texts: tuple[str, ...]) -> Iterator[str]:
@@ -65,6 +62,8 @@ def _joined(texts: tuple[str, ...]) -> Iterator[str]:
         if rest and "=" not in text and text[:1] != "~" and rest[0][:1] == "=":
             text = f"{text} {rest.pop(0)}"
         if rest and text.endswith("=") and "=" not in rest[0]:
+            text = f"{text} {rest.pop(0)}"
+        while rest and text.endswith(",") and "=" in text and "=" not in rest[0]:
             text = f"{text} {rest.pop(0)}"
         while rest and _left_open(text.partition("=")[2]) and "=" not in rest[0]:
             text = f"{text} {rest.pop(0)}"
@@ -83,7 +82,7 @@ def _refused(
     if override is not None and text not in words and not re.search(r"\s=|=\s", text):
         begin = text.index(" ")
         message = "the shell parts this at its spaces"
-        hint = f"put the whole in quotes: {_shell(text)}"
+        hint = f"put the whole in quotes: {shell(text)}"
         yield _problem("override", message, hint, text, begin, begin + 1)
         return
     if override is None or re.search(r"\s=|=\s", key + equals + value[:1]):
@@ -110,24 +109,13 @@ def _refused(
         message = "an interval is for sweepers that search; here a sweep is a list of points"
         hint = "write range(START,STOP,STEP) or choice(A,B)"
         yield _problem("override", message, hint, text, text.index("=") + 1, len(text))
+    elif isinstance(override.value(), RangeSweep) and (message := no_points(override.value())):
+        hint = f"it is {_CALLS['range']}, without STOP itself"
+        yield _problem("override", message, hint, text, text.index("=") + 1, len(text))
     elif isinstance(override.value(), Glob) and not options_in(override, options.get(group, ())):
         message = f"no option of {group} is like this" if group in options else "this is no group"
         hint = f"the group has: {', '.join(options[group])}" if group in options else ""
         yield _problem("no-option", message, hint, text, text.index("=") + 1, len(text))
-
-
-def _one_of(override: Override, text: str, options: Mapping[str, tuple[str, ...]]) -> str:
-    """What to write in place of a sweep."""
-    key, _, value = text.partition("=")
-    hint = f"to run each: mlops-compile run -m {shlex.quote(text)}"
-    if isinstance(override.value(), ChoiceSweep) and not value.startswith("choice"):
-        meant = _shell(f"{key}=[{value}]")
-        if key == "experiment":
-            hint += f"\nto use all at once: {meant}"
-        elif key not in options:
-            quoted = f"{key}='{value}'"
-            hint += f"\nfor a list: {meant}; for one text: {_shell(quoted)}"
-    return hint
 
 
 def _diagnosis(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, str, int, int]:
@@ -139,7 +127,7 @@ def _diagnosis(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, 
         begin = len(key.rstrip())
         end = len(text) - len(value.lstrip())
         meant = f"{key.strip()}={value.strip()}"
-        return "there are spaces around the =", f"write {_shell(meant)}", begin, end
+        return "there are spaces around the =", f"write {shell(meant)}", begin, end
     if not _KEY.match(key) or ".." in key:
         return _bad_key(key, value)
     begin = len(key) + 1
@@ -152,7 +140,7 @@ def _diagnosis(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, 
         return f"this {what} is not closed", hint, begin + position, begin + position + 1
     if value.rstrip().endswith(","):
         place = begin + value.rstrip().rfind(",")
-        hint = f"leave it out: {_shell(text.rstrip(', '))}"
+        hint = f"leave it out: {shell(text.rstrip(', '))}"
         return "the override ends in a comma", hint, place, place + 1
     if name := next((m for m in _MAP_KEY.finditer(value) if _unholdable(m[1])), None):
         message = "the command line cannot hold this name"
@@ -163,7 +151,7 @@ def _diagnosis(text: str, options: Mapping[str, tuple[str, ...]]) -> tuple[str, 
     meant = f'{key}="{value}"' if value[:1] not in ("{", "[") else _QUOTABLE.sub(r'\1"\2"', text)
     hint = "put quotes around what holds commas, brackets, colons or comparisons"
     if '"' not in value and parsed(meant) is not None:
-        hint = f"put it in quotes, and the whole in quotes of the shell: {_shell(meant)}"
+        hint = f"put it in quotes, and the whole in quotes of the shell: {shell(meant)}"
     if _SQL.match(value):
         where = key.rpartition(".")[2]
         hint += f"\na long text is better kept in a file of conf/: `{where}: |` and lines below it"
@@ -182,7 +170,7 @@ def _call(text: str, name: str) -> tuple[str, str] | None:
     usual = ", ".join(name for name in known if name in _FUNCTIONS)
     key, _, value = text.partition("=")
     quoted = f'{key}="{value}"'
-    as_text = f"for a text: {_shell(quoted)}"
+    as_text = f"for a text: {shell(quoted)}"
     if name not in known:
         return f"there is no function {name}", f"functions: {usual}\n{as_text}"
     try:
@@ -190,7 +178,8 @@ def _call(text: str, name: str) -> tuple[str, str] | None:
     except HydraException as error:
         said = str(error).splitlines()[0]
         if " while evaluating " in said:
-            return f"{name} is not called so: {said.rpartition(': ')[2]}", as_text
+            usage = _CALLS.get(name, f"{name}(VALUE)")
+            return f"{name} is not called so", f"it is {usage}; {as_text}"
     return None
 
 
@@ -225,7 +214,7 @@ def _bad_key(key: str, value: str) -> tuple[str, str, int, int]:
     """A key that the grammar cannot hold: the way to write it is a map."""
     if ".." in key:
         place = key.index("..")
-        hint = f"write {_shell(re.sub(r'[.]+', '.', key) + '=' + value)}"
+        hint = f"write {shell(re.sub(r'[.]+', '.', key) + '=' + value)}"
         return "there are two dots in a row", hint, place, place + 2
     parts = re.findall(r"\"[^\"]*\"|'[^']*'|[^.]+", key)
     bad = next((n for n, part in enumerate(parts) if not _NAME.match(part.lstrip("+~"))), 0)
@@ -233,7 +222,7 @@ def _bad_key(key: str, value: str) -> tuple[str, str, int, int]:
     name = parts[bad].strip("\"'")
     if item := re.match(r"(\w+)\[(\d+)\]\Z", name):
         path = ".".join([*parts[:bad], item[1], item[2], *parts[bad + 1 :]])
-        hint = f"write {_shell(f'{path}={value}')}"
+        hint = f"write {shell(f'{path}={value}')}"
         return "an item of a list is named behind a dot", hint, begin, begin + len(parts[bad])
     inner = value
     for part in reversed(parts[bad + 1 :]):
@@ -242,7 +231,7 @@ def _bad_key(key: str, value: str) -> tuple[str, str, int, int]:
     hint = _IN_A_FILE
     meant = f'{".".join(parts[:bad])}={{"{name}": {inner}}}'
     if bad and parsed(meant) is not None:
-        hint = f"write a map, which is merged into what is there: {_shell(meant)}"
+        hint = f"write a map, which is merged into what is there: {shell(meant)}"
     return message, hint, begin, begin + len(parts[bad])
 
 
@@ -277,12 +266,6 @@ def _stops(text: str, value: str) -> int:
         column = next((len(line) - 1 - start for line in lines if line.strip() == "^"), 0)
         return min(max(column - (len(text) - len(value)), 0), max(len(value) - 1, 0))
     return 0
-
-
-def _shell(text: str) -> str:
-    if "'" in text and not set(text) & set('"$`\\!'):
-        return f'"{text}"'
-    return shlex.quote(text)
 
 
 def _problem(code: str, message: str, hint: str, text: str, begin: int, end: int) -> Problem:

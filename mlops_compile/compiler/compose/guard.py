@@ -16,6 +16,7 @@ from mlops_compile.ir.problem import Problem
 
 MOST_BYTES = 1_000_000
 MOST_NODES = 50_000
+_BRACES = re.compile(r"\{\{\s*([\w.]+)\s*\}\}")
 _NO_SPACE = re.compile(r"([\w.-]+):(\S+)\Z")
 
 
@@ -62,6 +63,8 @@ def _content(file: Path) -> Iterator[Problem]:
         hint = "put it in quotes"
         if isinstance(key, yaml.CollectionNode):
             message, hint = "a key is a text, not a list or map", "write KEY: VALUE"
+            if match := _BRACES.search(lines[key.start_mark.line]):
+                hint = f"if another key's value is meant: ${{{match[1]}}}"
         yield _problem("key", message, hint, node_origin(key, file, lines))
     count = _Count()
     nodes = count.of(node)

@@ -9,14 +9,14 @@ from typing import Any
 import yaml
 from hydra.core.object_type import ObjectType
 
-from mlops_compile.compiler.compose.choices import Entry, defaults_of
+from mlops_compile.compiler.compose.choices import Entry, defaults_of, entries_of
 from mlops_compile.compiler.compose.chosen import Chosen
+from mlops_compile.compiler.compose.entries import wrong_entry
 from mlops_compile.compiler.compose.marks import node_origin
 from mlops_compile.compiler.compose.overrides import parsed
 from mlops_compile.compiler.compose.search_path import (
     directories_of,
     listed,
-    loader_of,
     shown_path,
 )
 from mlops_compile.compiler.suggest import nearest, suggest
@@ -25,6 +25,7 @@ from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem
 from mlops_compile.ir.schema import declared
 
+_CHOICE = re.compile(r"\$\{\s*([\w/@]+)\s*\}")
 _DATA = re.compile(r".*\.(csv|tsv|txt|parquet|jsonl?|gz)\Z")
 
 
@@ -47,6 +48,7 @@ class _Lists:
     def problems(self) -> Iterator[Problem]:
         for name in self._all.names:
             yield from self._entries_of(name)
+        yield from self._circles()
         plain = [entry for entry in self._entries if not entry.overrides]
         for number, entry in enumerate(plain):
             if entry.group and any(entry.group == other.group for other in plain[:number]):
@@ -64,13 +66,57 @@ class _Lists:
         for entry in self._entries:
             if entry.overrides and entry.group not in groups:
                 yield self._overrides_nothing(entry, groups)
+            elif entry.overrides and (found := self._no_such_override(entry, plain)):
+                yield found
         for entry in self._all.chosen():
             if entry.overrides and entry.group not in groups and "hydra/" not in entry.group:
                 continue  # told of above
-            if "${" in entry.option:
-                continue  # known to Hydra alone, and to `impure`
+            if "${" in entry.option:  # resolvers are known to Hydra alone, and to `impure`
+                yield from self._no_such_choice(entry, groups)
+                continue
             if not self._loader.repository.config_exists(entry.config_path):
                 yield self._missing(entry)
+
+    def _circles(self) -> Iterator[Problem]:
+        """The entry by which a config is in its own defaults list, through others."""
+        inner = {
+            name: [entry for entry in entries_of(self._loader, name) if not entry.overrides]
+            for name in self._all.names
+        }
+        done: set[str] = set()
+
+        def follow(way: tuple[str, ...]) -> Iterator[Problem]:
+            done.add(way[-1])
+            for entry in inner.get(way[-1], ()):
+                path = entry.config_path
+                if path in way[:-1]:
+                    circle = " -> ".join((*way[way.index(path) :], path))
+                    message = f"leads back to itself: {circle}"
+                    yield _problem("compose", message, "leave this entry out", entry.origin)
+                elif path not in done:
+                    yield from follow((*way, path))
+
+        for name in self._all.names:
+            if name not in done:
+                yield from follow((name,))
+
+    def _no_such_override(self, entry: Entry, plain: list[Entry]) -> Problem | None:
+        """That `override /model@here: x` names a package, and the lists have the group without."""
+        package = entry.written.partition("@")[2]
+        listed = [item.written for item in plain if item.group == entry.group]
+        if not package or any("@" in written for written in listed):
+            return None
+        message = f"no defaults list has {entry.group}@{package} that this could override"
+        hint = f"write override /{entry.group}: {entry.option}"
+        return _problem("compose", message, hint, entry.group_origin)
+
+    def _no_such_choice(self, entry: Entry, groups: set[str]) -> Iterator[Problem]:
+        """Interpolations of an entry that name a group of which no option is chosen."""
+        for name in _CHOICE.findall(entry.option):
+            if name not in groups:
+                message = f"no option of a group {name} is chosen"
+                hint = suggest(name, tuple(sorted(groups - {""})), "groups")
+                yield _problem("interpolation", message, hint, entry.origin)
 
     def _no_such_package(self, entry: Entry) -> Problem | None:
         """That an override names a package (`model@main=ridge`) at which no list has the group."""
@@ -112,7 +158,7 @@ class _Lists:
             return
         for number, item in enumerate(value.value):
             others = value.value[:number], value.value[number + 1 :]
-            if (wrong := _wrong_entry(item, name, *others)) is not None:
+            if (wrong := wrong_entry(item, name, *others)) is not None:
                 node, message, hint = wrong
                 yield _problem("compose", message, hint, node_origin(node, file, lines))
 
@@ -145,22 +191,39 @@ class _Lists:
             message = f"there is no config {entry.option}"
             if entry.option in self._options:
                 message = f"{entry.option} is a group, and no option of it is named"
-                listed = ", ".join(self._options[entry.option])
-                hint = f"write {entry.option}: NAME, one of {listed}"
+                names = self._options[entry.option]
+                hint = f"write {entry.option}: NAME, one of {', '.join(names)}"
             else:
-                hint = "an entry is GROUP: OPTION, or the name of a file in conf/"
+                around, _, last = entry.option.rpartition("/")
+                beside = listed(self._loader.repository, around, ObjectType.CONFIG)
+                hint = nearest(last, ("_self_", *beside))
+                hint = hint or "an entry is GROUP: OPTION, or the name of a file in conf/"
             return _problem("no-option", message, hint, entry.origin)
         names = self._names(entry.group)
         if not names:
             message = f"there is no group {entry.group}"
-            hint = suggest(entry.group, tuple(self._options), "groups")
+            hint = self._below(entry) or suggest(entry.group, tuple(self._options), "groups")
             return _problem("no-option", message, hint, entry.group_origin)
+        if entry.option == "???":
+            message = f"an option of {entry.group} must be chosen"
+            hint = f"write it here, or on the command line: {entry.group}=NAME"
+            hint += f"\noptions of {entry.group}: {', '.join(names)}"
+            return _problem("no-option", message, hint, entry.origin)
         message = f"the group {entry.group} has no option {entry.option!r}"
         hint = self._elsewhere(entry) or suggest(entry.option, names, f"options of {entry.group}")
         if entry.group in ("hydra/launcher", "hydra/sweeper"):
             what = entry.group.removeprefix("hydra/")
             hint += f"; another {what} comes with a plugin of Hydra that is not installed"
         return _problem("no-option", message, hint, entry.origin)
+
+    def _below(self, entry: Entry) -> str:
+        """What is meant by a group below the one of a file that names it."""
+        around, _, last = entry.group.rpartition("/")
+        if last == around and entry.option in self._options.get(around, ()):
+            return f"this file is in the group {around}: write - {entry.option}"
+        if around and last in self._options:
+            return f"a slash stands for the top of conf/: /{last}: {entry.option}"
+        return ""
 
     def _names(self, group: str) -> tuple[str, ...]:
         """The options of a group, those in its folders too."""
@@ -175,7 +238,8 @@ class _Lists:
     def _elsewhere(self, entry: Entry) -> str:
         """Where an option is that was not found."""
         names = self._names(entry.group)
-        if (inner := entry.option.removeprefix(f"{entry.group}/")) in names:
+        inner = entry.option.removeprefix("conf/").removeprefix(f"{entry.group}/")
+        if inner != entry.option and inner in names:
             return f"the group is named already: {entry.group}={inner}"
         if below := [name for name in names if name.startswith(f"{entry.option}/")]:
             return f"{entry.option} is a folder of the group: {', '.join(below)}"
@@ -195,53 +259,6 @@ class _Lists:
             )
         others = [group for group, names in self._options.items() if entry.option in names]
         return f"it is an option of the group {others[0]}" if others else ""
-
-
-def _wrong_entry(
-    item: Any, name: str, before: list[Any], behind: list[Any]
-) -> tuple[Any, str, str] | None:
-    """The node that is wrong in an entry of a config's defaults list, with message and hint."""
-    if isinstance(item, yaml.SequenceNode):
-        return item, "an entry is GROUP: OPTION, not a list", "leave the brackets out"
-    if isinstance(item, yaml.ScalarNode):
-        if item.value == "_self_" and any(other.value == "_self_" for other in before):
-            return item, "_self_ is in the list already", "keep one of them"
-        if item.value.lstrip("/") == name:
-            return item, "a config cannot be in its own defaults list", "leave it out"
-        return None
-    if len(item.value) > 1:
-        return item.value[1][0], "an entry names one group", "give it a line and a dash of its own"
-    for key, option in item.value:
-        if isinstance(option, yaml.MappingNode):
-            return option, "an option is a name, not a map", "its values stand in the option's file"
-        if _overrides(item) and any(not _overrides(other) for other in behind):
-            return key, "this override stands in front of other entries", "move it to the end"
-    return None
-
-
-def _overrides(item: Any) -> bool:
-    """Whether an entry may stand at the end of a list: an override, or `_self_`."""
-    if isinstance(item, yaml.MappingNode):
-        return all("override" in str(key.value).split()[:-1] for key, _ in item.value)
-    return bool(item.value == "_self_")
-
-
-def no_self(composition: Composition) -> Iterator[Problem]:
-    """A note where the primary config does not say if its own keys come before or after what its
-    defaults list names."""
-    loader = loader_of(composition.search_path)
-    found = defaults_of(loader, composition.config_name)
-    if found is None or not isinstance(found[1], yaml.SequenceNode):
-        return
-    key, listed, file = found
-    if any(isinstance(item, yaml.ScalarNode) and item.value == "_self_" for item in listed.value):
-        return
-    text = file.read_text("utf-8")
-    if not re.search(r"^(?!defaults\b|hydra\b)\w+\s*:", text, re.M):
-        return
-    message = "the defaults list has no _self_: this file's own keys come last, behind experiments"
-    hint = "add `- _self_` where they shall come, in front of `- experiment`"
-    yield _problem("no-self", message, hint, node_origin(key, file, text.splitlines()))
 
 
 def _problem(code: str, message: str, hint: str, origin: Origin) -> Problem:

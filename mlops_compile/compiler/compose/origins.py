@@ -39,6 +39,8 @@ _REFUSED = (
     YAMLError,
 )
 
+_PARAMS = ("model", "params")
+
 
 @contextmanager
 def located(composition: Composition) -> Iterator[None]:
@@ -78,14 +80,27 @@ def _taken(found: Problem, settings: Settings) -> Problem:
 
 
 def _as_written(found: Problem, settings: Settings) -> Problem:
-    """A key that YAML reads as no text (`No` is False), as it stands in its file."""
-    if found.code != "key" or found.where in settings:
+    """A key that YAML reads as no text (`No` is False), or a parameter by another of its library's
+    names, as it stands in its file."""
+    if found.where in settings or not (found.code == "key" or found.where[:2] == _PARAMS):
         return found
     *around, read = found.where
+    aliases = _aliases(read) if len(found.where) == 3 and found.code != "key" else ()
     for path in settings:
-        if path[:-1] == tuple(around) and str(safe_load(path[-1])) == read:
+        if path[:-1] != tuple(around):
+            continue
+        if path[-1] in aliases or (found.code == "key" and str(safe_load(path[-1])) == read):
             return replace(found, where=path)
     return found
+
+
+def _aliases(name: str) -> tuple[str, ...]:
+    """The other names of a family's parameter."""
+    from mlops_compile.steps.families import FAMILIES  # only on the way to an error
+    from mlops_compile.steps.families.parameters import parameters
+
+    known = (item for family in FAMILIES for item in parameters(family) if item.name == name)
+    return tuple(alias for item in known for alias in item.aliases)
 
 
 def settings_of(composition: Composition) -> Settings:

@@ -16,6 +16,7 @@ from mlops_compile.compiler.suggest import nearest, suggest
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem, problem
+from mlops_compile.ir.schema import declared
 from mlops_compile.ir.value import KeyPath, freeze
 
 # Resolvers that give the same value for the same config.
@@ -110,7 +111,16 @@ def _complaints(
             message = f"there is no resolver {name}"
             known = ("oc.env", *_PURE)
             hint = nearest(name, known) or f"resolvers: {', '.join(known)}"
+            if name in _groups() and re.fullmatch(r"[\w.]+", variable):
+                hint = f"a key is written with dots: ${{{name}.{variable}}}"
         yield Problem(code="impure", message=message, where=where, hint=hint, origin=origin)
+
+
+def _groups() -> tuple[str, ...]:
+    """The keys at the top of a config."""
+    from mlops_compile.compiler.spec import Spec  # only on the way to an error
+
+    return tuple(item.name for item in declared(Spec))
 
 
 def texts_of(plain: object, where: KeyPath) -> Iterator[tuple[KeyPath, str]]:

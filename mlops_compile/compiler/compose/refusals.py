@@ -19,7 +19,7 @@ from omegaconf.grammar_parser import parse
 from yaml import YAMLError
 
 from mlops_compile.compiler.compose.chosen import Chosen
-from mlops_compile.compiler.compose.grammar import sweeps
+from mlops_compile.compiler.compose.many import sweeps
 from mlops_compile.compiler.compose.marks import file_node, node_origin, scalars
 from mlops_compile.compiler.compose.missing import wrong_choices
 from mlops_compile.compiler.compose.overrides import RefusedOverrides, parsed
@@ -63,6 +63,8 @@ def refusals(composition: Composition) -> Iterator[None]:
         raise CompileError([problem("interpolation", message)]) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise CompileError(_hydra_problems(error, composition)) from error
+    except BrokenPipeError:  # whoever reads our answer went away
+        raise
     except OSError as error:
         message = f"the config cannot be read: {error.strerror or error}"
         name = f": {shown_path(str(error.filename))}" if error.filename else ""

@@ -15,6 +15,9 @@ from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.value import KeyPath, dotted
 
 _VARIABLE = re.compile(r"Environment variable '(.+?)' not found")
+_TOO_DEEP = re.compile(r"Error resolving key '(\.+[^']+)'")
+# What OmegaConf puts in front of what a resolver says.
+_RAISED = re.compile(r"\A\w+ (?:raised )?while resolving interpolation: ")
 _NO_KEY = re.compile(r"Interpolation key '(.+?)' not found")
 
 
@@ -59,7 +62,11 @@ def _words(said: str, text: str, known: tuple[str, ...]) -> tuple[str, str]:
         beside = [path.removeprefix(ahead) for path in known if path.startswith(ahead)]
         names = tuple(path for path in beside if "." not in path)
         return message, suggest(last, names, f"keys of {around}" if around else "keys")
-    return said.splitlines()[0], ""
+    if match := _TOO_DEEP.search(said):
+        message = f"${{{match[1]}}} goes further up than there are maps around it"
+        hint = f"each dot in front goes up one map; ${{{match[1].lstrip('.')}}} begins at the top"
+        return message, hint
+    return _RAISED.sub("", said.splitlines()[0]), ""
 
 
 def _circle(path: KeyPath, texts: dict[KeyPath, str]) -> list[KeyPath]:

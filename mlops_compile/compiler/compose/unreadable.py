@@ -16,6 +16,9 @@ from mlops_compile.compiler.compose.search_path import config_files, shown_path
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem
 
+# Characters that look like a space, or like nothing, and are no space to YAML.
+_ODD = "\u00a0\u1680\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff"
+_NO_SPACE = re.compile(rf"(?:^[ \t]*|:[ \t]*|-[ \t]*)([{_ODD}])")
 _QUOTE = "put the text in quotes"
 
 
@@ -137,8 +140,13 @@ def _diagnosis(error: Any, what: str, lines: list[str]) -> tuple[str, str, int, 
         tag = what.rpartition(" ")[2].strip("'")
         hint = "leave it out; a text that begins with ! needs quotes"
         return f"there is no tag {tag}", hint, mark.line, mark.column, len(tag)
+    if found := _odd_space(lines, mark.line):
+        return found
     if "'\\t'" in what:
-        return "a tab, where YAML takes spaces only", "indent with spaces", *at
+        hint = "indent with spaces"
+        if line[: mark.column].strip():
+            hint = "write a space in its place" if line[mark.column :].strip() else "leave it out"
+        return "a tab, where YAML takes spaces only", hint, *at
     if context is not None and "flow" in str(error.context):
         number, column = _opened(lines, context)
         opened = lines[number][column : column + 1] if number < len(lines) else "bracket"
@@ -181,8 +189,20 @@ def _diagnosis(error: Any, what: str, lines: list[str]) -> tuple[str, str, int, 
         indent = len(line) - len(line.lstrip())
         width = max(mark.column - indent, 1)
         return "this key is indented otherwise than the one above", hint, mark.line, indent, width
-    hint = "look at the indentation, and at quotes and brackets in the lines above"
-    return f"this is not YAML: {what}", hint, *at
+    if line[mark.column :].strip() == ",":
+        hint = "leave it out: in YAML the keys of a map stand in lines of their own"
+        return "a comma at the end of a line", hint, *at
+    hint = "look at the indentation, and at quotes and brackets in this line and above"
+    return "YAML takes nothing more here", hint, *at
+
+
+def _odd_space(lines: list[str], number: int) -> tuple[str, str, int, int, int] | None:
+    """What looks like a space and is none, in a line or the one above."""
+    for place in (number - 1, number):
+        if 0 <= place < len(lines) and (match := _NO_SPACE.search(lines[place])):
+            message = f"this looks like a space and is none: U+{ord(match[1]):04X}"
+            return message, "write a plain space in its place", place, match.start(1), 1
+    return None
 
 
 def _no_colon(lines: list[str], number: int) -> tuple[str, str, int, int, int]:

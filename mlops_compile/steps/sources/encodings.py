@@ -38,9 +38,11 @@ def first_fault(file: IO[bytes], encoding: str) -> str:
             decoder.decode(line)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as wrong:
+        if "BOM" in wrong.reason:  # Python 3.13 gives this as a byte's fault
+            return f": {encoding} begins with a byte order mark, and the file does not"
         if is_wide(encoding):
             return f": byte {read - len(wrong.object) + wrong.start + 1} is not {encoding}"
         return f", line {number}: byte {wrong.start + 1} is not {encoding}"
-    except UnicodeError:  # of utf-16 alone
+    except UnicodeError:  # the same before Python 3.13
         return f": {encoding} begins with a byte order mark, and the file does not"
     return ""

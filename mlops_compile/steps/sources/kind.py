@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,10 @@ def where_is(file: Path) -> str:
 
     if str(file).startswith("~") or "/~" in str(file):
         return "a ~ is not unfolded here: write the whole path, or one relative to the project"
+    if re.match(r"\w{2,}:/", str(file)):
+        return "data is read from this machine: download it first"
+    if re.search(r"(?:^|/)\$\{?[A-Z_]+", str(file)):
+        return "a $NAME of the shell is not unfolded here: write ${oc.env:NAME}, with env: [NAME]"
     for place in dict.fromkeys((file.parent, Path())):
         names = [item.name for item in place.iterdir()] if place.is_dir() else []
         if near := difflib.get_close_matches(file.name, names, n=1, cutoff=0.6):
