@@ -98,7 +98,7 @@ class _Remover:
         """Remove actions, and the blobs that nobody else holds: row, record, blobs, in this
         order, so that a kill in between leaves no record without its blobs."""
         marks = self._live.marks()
-        going = [e for e in batch if not reached(e, marks) and self._unchanged(e)]
+        going = [e for e in batch if not reached(e, marks, self._census) and self._unchanged(e)]
         self._store.index.drop([entry.key for entry in going])
         _remove([self._store.records.place(entry.key) for entry in going])
         self.gone += [entry.key for entry in going]

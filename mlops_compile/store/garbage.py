@@ -34,7 +34,7 @@ def garbage(census: Census, marks: Marks, limits: Limits) -> Garbage:
 
     An action stays while one that stays was made of its outputs: `forget` follows these.
     """
-    roots = [e.key for e in census.entries.values() if reached(e, marks)]
+    roots = [e.key for e in census.entries.values() if reached(e, marks, census)]
     kept = set(_with_ancestors(census, roots, set()))
     wanted = Counter(sha for key in kept for sha in census.entries[key].blobs)
     wanted.update(census.entries[key].source for key in roots)
@@ -55,12 +55,13 @@ def garbage(census: Census, marks: Marks, limits: Limits) -> Garbage:
     return Garbage(actions=tuple(gone), orphans=orphans, stays=counts)
 
 
-def reached(entry: Entry, marks: Marks) -> bool:
+def reached(entry: Entry, marks: Marks, census: Census) -> bool:
     """Whether marks say that an action must stay."""
-    return (
-        entry.key in marks.keys
-        or entry.shape in marks.shapes
-        or any(digest in marks.blobs for digest in entry.outputs)
+    if entry.key in marks.keys or any(digest in marks.blobs for digest in entry.outputs):
+        return True
+    contents = {content for shape, content in marks.shapes if shape == entry.shape}
+    return bool(contents) and (
+        not census.origins[entry.key] or bool(contents & census.origins[entry.key])
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -19,12 +19,15 @@ _SHAPE = ("kind", "version", "params", "outputs", "seed")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
-    """What must stay: actions by key or by shape, and blobs by sha256. Who makes a marked blob as
-    output stays too."""
+    """What must stay: actions by key, and blobs by sha256, with who makes them as outputs.
+
+    `shapes` are pairs of a shape and of the content of a source: actions of that shape stay where
+    they derive from that content, or where it is not known any more what they derive from.
+    """
 
     keys: frozenset[str] = frozenset()
     blobs: frozenset[str] = frozenset()
-    shapes: frozenset[str] = frozenset()
+    shapes: frozenset[tuple[str, str]] = frozenset()
 
     def __or__(self, other: Marks) -> Marks:
         return Marks(
@@ -37,23 +40,31 @@ class Marks:
 def reach(lock: Lock, needs: Mapping[str, Needs] | None, store: Store) -> Marks:
     """What a lock reaches in a store.
 
-    `needs` are those of its steps. Without them (a lock of kinds that are not known here) every
-    action that could be of one of its steps, whatever its inputs, is reached.
+    `needs` are those of its steps; without them (a lock of kinds that are not known here) steps are
+    known by their shapes. So are steps behind one whose record is lost: what they took cannot be
+    told until it is made again.
     """
-    blobs = frozenset(source.digest.sha256 for _, source in lock.sources)
+    sources = frozenset(source.digest.sha256 for _, source in lock.sources)
     if needs is None:
-        return Marks(blobs=blobs, shapes=frozenset(map(_shape_of_step, lock.plan.steps)))
+        return Marks(blobs=sources, shapes=_shapes(lock.plan.steps, sources))
     plan_keys = {step: key_of(causes) for step, causes in plan_preimages(lock, needs).items()}
     known = store.plans(tuple(plan_keys.values()))
     keys: set[str] = set()
     made: dict[str, list[Mapping[str, Digest]]] = {}
+    behind = []
     for step in lock.plan.steps:
         candidates = [_platformless(lock, step, needs[step.name], i) for i in _inputs(step, made)]
         variants = store.index.variants(candidates)
         found = {*known.get(plan_keys[step.name], ()), *(k for v in variants.values() for k in v)}
         made[step.name] = list(_outputs(store, found))
         keys |= found
-    return Marks(keys=frozenset(keys), blobs=blobs)
+        if not all(made[ref.step] for _, ref in step.inputs):
+            behind.append(step)
+    return Marks(keys=frozenset(keys), blobs=sources, shapes=_shapes(behind, sources))
+
+
+def _shapes(steps: Iterable[Step], sources: frozenset[str]) -> frozenset[tuple[str, str]]:
+    return frozenset(product(map(_shape_of_step, steps), sources))
 
 
 def shape_of(preimage: Map) -> str:
