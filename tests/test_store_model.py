@@ -130,7 +130,7 @@ class StoreMachine(RuleBasedStateMachine):
     # What the model expects
 
     def walk(self, lock: Lock, platform: Map) -> dict[str, tuple[Step, Map, dict[str, bytes]]]:
-        """Each action of a lock on a machine, whether it is made or not: step, preimage, outputs."""
+        """Each action of a lock on a machine, made or not: step, preimage, outputs."""
         content = CONTENTS[int(lock.source("data").location[0])]
         outputs: dict[str, dict[str, bytes]] = {}
         found = {}
