@@ -199,6 +199,17 @@ EXAMPLES = (
         hint="the step is not reproducible on this machine; see docs/determinism.md",
     ),
     problem(
+        "killed",
+        "the process that ran train ended before the step did (SIGKILL)",
+        hint="if the machine ran out of memory: fewer steps at once (-j 1), or less data",
+    ),
+    problem(
+        "memory",
+        "train took 4,310 MiB of memory, more than the 4,096 MiB it may take",
+        ("execution", "memory"),
+        "allow more, or use less data",
+    ),
+    problem(
         "blob",
         "the blob 3f2a9c01b7de is missing or its bytes are wrong",
         hint="run again: it is made anew (a wrong one is kept in quarantine/)",
