@@ -8,13 +8,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import mlops_compile as mc
 from mlops_compile.ir.lock import encode
-from tests.benchmarks.pairs import Command, Pair, compare
+from tests.benchmarks.pairs import Command, Missing, Pair, Row, compare, environment
 from tests.probe import PROBES, SOURCE, Probes, probe
 
 _HERE = Path(__file__).resolve().parent
@@ -54,10 +54,6 @@ print(roc_auc_score(y_test, p), average_precision_score(y_test, p), log_loss(y_t
 """
 
 
-class Missing(Exception):
-    """A row cannot be measured here; its text says why."""
-
-
 def dvc() -> Path:
     """The program of dvc, in an environment of its own that is kept for later runs."""
     home = Path(os.environ.get("MLOPS_PEERS", Path(tempfile.gettempdir()) / "mlops-peers")) / "dvc"
@@ -73,7 +69,7 @@ def dvc() -> Path:
     return program
 
 
-def dvc_repro(directory: Path, stages: int, environment: Mapping[str, str]) -> Command:
+def dvc_repro(directory: Path, stages: int) -> Command:
     """`dvc repro` over stages that are all made: a chain of eight, or chains of eight side by side,
     each stage a copy of a small file."""
     place = directory / "dvc"
@@ -89,20 +85,20 @@ def dvc_repro(directory: Path, stages: int, environment: Mapping[str, str]) -> C
             f"    outs: [out{number}]",
         ]
     (place / "dvc.yaml").write_text("\n".join(lines) + "\n")
-    quiet = {**environment, "DVC_NO_ANALYTICS": "1"}
+    quiet = {**environment(), "DVC_NO_ANALYTICS": "1"}
     for words in (["init", "--no-scm", "--quiet"], ["repro", "--quiet"]):
         subprocess.run([dvc(), *words], cwd=place, env=quiet, check=True, capture_output=True)
     return Command(words=(str(dvc()), "repro"), directory=place, environment=quiet)
 
 
-def cached_8(directory: Path, runs: int, environment: Mapping[str, str]) -> Pair:
+def cached_8(directory: Path, runs: int) -> Pair:
     """`run` of seven steps that are all made, beside `dvc repro` of eight."""
     words = (sys.executable, "-m", "mlops_compile", "run", "--quiet")
-    ours = Command(words=words, directory=directory, environment=environment)
-    return compare(ours, dvc_repro(directory, 8, environment), runs)
+    ours = Command(words=words, directory=directory, environment=environment())
+    return compare(ours, dvc_repro(directory, 8), runs)
 
 
-def cached_1000(directory: Path, runs: int, environment: Mapping[str, str]) -> Pair:
+def cached_1000(directory: Path, runs: int) -> Pair:
     """A run of 1,000 steps that are all made, from a lock file to its run directory."""
     with mc.Workers(2) as workers:
         probes = Probes(directory, workers)
@@ -113,13 +109,13 @@ def cached_1000(directory: Path, runs: int, environment: Mapping[str, str]) -> P
         assert probes.execute(lock).ok
     (directory / "plan.lock.json").write_text(encode(lock))
     root = str(_HERE.parent.parent)
-    path = os.pathsep.join([environment["PYTHONPATH"], root, str(PROBES)])
+    path = os.pathsep.join([environment()["PYTHONPATH"], root, str(PROBES)])
     ours = Command(
         words=(sys.executable, "-m", "tests.benchmarks.run_lock", "plan.lock.json"),
         directory=directory,
-        environment={**environment, "PYTHONPATH": path},
+        environment={**environment(), "PYTHONPATH": path},
     )
-    return compare(ours, dvc_repro(directory, 1000, environment), min(runs, 5))
+    return compare(ours, dvc_repro(directory, 1000), min(runs, 5))
 
 
 def adult(times: int) -> Path:
@@ -133,12 +129,12 @@ def adult(times: int) -> Path:
     return file
 
 
-def main_job(directory: Path, runs: int, environment: Mapping[str, str], times: int) -> Pair:
+def main_job(directory: Path, runs: int, times: int) -> Pair:
     """`run` from nothing, packaging included, beside a script that reads, trains and evaluates."""
     file = adult(times)
     made = [sys.executable, "-m", "mlops_compile", "init", "adult", "--data", str(file)]
     made += ["--target", "income", "--columns", _ADULT]
-    subprocess.run(made, cwd=directory, env=dict(environment), check=True, capture_output=True)
+    subprocess.run(made, cwd=directory, env=dict(environment()), check=True, capture_output=True)
     project = directory / "adult"
     script = directory / "script.py"
     script.write_text(SCRIPT.format(columns=_ADULT))
@@ -146,7 +142,7 @@ def main_job(directory: Path, runs: int, environment: Mapping[str, str], times: 
         ours = Command(
             words=(sys.executable, "-m", "mlops_compile", "run", "--quiet"),
             directory=project,
-            environment=environment,
+            environment=environment(),
             before=lambda: shutil.rmtree(project / ".mlops", ignore_errors=True),
         )
         peer = replace(ours, words=(sys.executable, str(script), str(file)), before=lambda: None)
@@ -155,7 +151,7 @@ def main_job(directory: Path, runs: int, environment: Mapping[str, str], times: 
         shutil.rmtree(file.parent)
 
 
-def fingerprint(directory: Path, runs: int, environment: Mapping[str, str]) -> Pair:
+def fingerprint(directory: Path, runs: int) -> Pair:
     """The digest of a file of 2 GiB."""
     file = directory / "large"
     block = os.urandom(1 << 20)
@@ -168,35 +164,42 @@ def fingerprint(directory: Path, runs: int, environment: Mapping[str, str]) -> P
         "print(file_digest(Path(sys.argv[1])))"
     )
     ours = Command(
-        words=(sys.executable, "-c", code, str(file)), directory=directory, environment=environment
+        words=(sys.executable, "-c", code, str(file)),
+        directory=directory,
+        environment=environment(),
     )
     return compare(ours, replace(ours, words=("sha256sum", str(file))), min(runs, 5))
 
 
-def step_overhead(directory: Path, runs: int) -> tuple[float, float]:
-    """Milliseconds of a step beyond its own work on a warm worker: one after another in a chain,
-    and side by side. A step's own work is what its worker measured."""
+def _step_overhead(directory: Path, runs: int, *, chained: bool) -> str:
+    """Milliseconds of a step beyond its own work on a warm worker: one after another in a chain, or
+    side by side. A step's own work is what its worker measured."""
+    count, found = 100, []
     with mc.Workers(2) as workers:
         probes = Probes(directory, workers)
         probes.run(probe("warm", SOURCE), probe("warmer", SOURCE, text="x"))
+        for turn in range(runs):
+            before = [f"s{n - 1}" if chained and n else SOURCE for n in range(count)]
+            steps = [probe(f"s{n}", before[n], text=f"{turn} {n}") for n in range(count)]
+            lock = probes.lock(*steps)
+            start = time.perf_counter()
+            record = probes.execute(lock)
+            seconds = time.perf_counter() - start
+            own = sum(result.seconds for result in record.results if result.step != SOURCE)
+            found.append((seconds - own / (1 if chained else 2)) / count * 1000)
+    found.sort()
+    return f"{found[len(found) // 2]:.1f} ms ({found[0]:.1f} to {found[-1]:.1f})"
 
-        def measured(name: str, chained: bool) -> float:
-            count, found = 100, []
-            for turn in range(runs):
-                steps = [
-                    probe(
-                        f"s{n}",
-                        f"s{n - 1}" if chained and n else SOURCE,
-                        text=f"{name} {turn} {n}",
-                    )
-                    for n in range(count)
-                ]
-                lock = probes.lock(*steps)
-                start = time.perf_counter()
-                record = probes.execute(lock)
-                seconds = time.perf_counter() - start
-                own = sum(result.seconds for result in record.results if result.step != SOURCE)
-                found.append((seconds - own / (1 if chained else 2)) / count * 1000)
-            return sorted(found)[len(found) // 2]
 
-        return measured("chain", True), measured("side", False)
+overhead_in_a_chain = partial(_step_overhead, chained=True)
+overhead_side_by_side = partial(_step_overhead, chained=False)
+_SCRIPT = "a plain script, through evaluate"
+ROWS = (
+    Row("cached-8", "run, all of 7 steps cached", "`dvc repro` of 8", "<= 1", cached_8),
+    Row("cached-1000", "run, all of 1,000 cached", "`dvc repro` of 1,000", "<= 0.1", cached_1000),
+    Row("main-job", "run on adult from nothing", _SCRIPT, "<= 2", partial(main_job, times=1)),
+    Row("main-job-20", "on 20 x its rows", "the same", "<= 1.15", partial(main_job, times=20)),
+    Row("fingerprint", "fingerprint of 2 GiB", "`sha256sum`", "<= 1.1", fingerprint),
+    Row("step-chain", "a step beyond its work, in a chain", "-", "<= 5 ms", overhead_in_a_chain),
+    Row("step-side", "a step beyond its work, side by side", "-", "<= 5 ms", overhead_side_by_side),
+)

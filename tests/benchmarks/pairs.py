@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import mlops_compile
+
+_NO_CACHE = ("PYTHONDONTWRITEBYTECODE",)
+
+
+class Missing(Exception):
+    """A row cannot be measured here; its text says why."""
+
+
+def environment() -> Mapping[str, str]:
+    """This environment, in which other processes import the same mlops_compile, compiled once as
+    installed packages are."""
+    place = str(Path(mlops_compile.__file__).resolve().parent.parent)
+    cached = {name: text for name, text in os.environ.items() if name not in _NO_CACHE}
+    return {**cached, "PYTHONPATH": place}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +61,18 @@ class Pair:
     ratio: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the table. `measure` takes an empty directory and the number of pairs; it gives a
+    pair, or where there is no peer a text of figures. Missing where it cannot be measured."""
+
+    name: str
+    work: str
+    peer: str
+    target: str
+    measure: Callable[[Path, int], Pair | str]
 
 
 def compare(ours: Command, peer: Command, runs: int) -> Pair:
