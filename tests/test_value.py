@@ -101,8 +101,8 @@ def test_the_canonical_form_is_compact_json_and_the_pretty_one_ends_in_a_newline
     assert canonical(value) == json.dumps(
         thaw(value), ensure_ascii=False, separators=(",", ":"), sort_keys=True
     ).encode("utf-8")
-    assert pretty(value).endswith("\n")
-    assert json.loads(pretty(value)) == json.loads(canonical(value))
+    text = json.dumps(thaw(value), ensure_ascii=False, indent=1, sort_keys=True)
+    assert pretty(value) == f"{text}\n"
 
 
 def test_the_canonical_form_is_frozen() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from mlops_compile.ir.contract import Contract
@@ -19,7 +19,7 @@ FORMAT = 1
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Lock:
     """Causes only: what keys are computed from, and nothing that follows from it.
 
@@ -34,10 +34,15 @@ class Lock:
     def source(self, name: str) -> Source:
         return dict(self.sources)[name]
 
-    @property
+    @cached_property
+    def text(self) -> str:
+        """Its one form: canonical JSON, one key a line, sorted, a newline at the end."""
+        return pretty(to_value(self))
+
+    @cached_property
     def digest(self) -> str:
         """The plan's digest: the sha256 of the lock's bytes."""
-        return hashlib.sha256(encode(self).encode("utf-8")).hexdigest()
+        return hashlib.sha256(self.text.encode("utf-8")).hexdigest()
 
     def _repr_html_(self) -> str:
         rows = [
@@ -48,8 +53,8 @@ class Lock:
 
 
 def encode(lock: Lock) -> str:
-    """The lock's text: canonical JSON, one key a line, sorted, a newline at the end."""
-    return pretty(to_value(lock))
+    """The lock's text, which `decode` reads."""
+    return lock.text
 
 
 def to_value(lock: Lock) -> Map:

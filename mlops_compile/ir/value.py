@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 KeyPath: TypeAlias = tuple[str, ...]
+_COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_first = itemgetter(0)
 
 
 class Map(Mapping[str, "Value"]):
@@ -18,10 +21,10 @@ class Map(Mapping[str, "Value"]):
 
     def __init__(self, items: Mapping[str, Value] | tuple[tuple[str, Value], ...] = ()) -> None:
         pairs = tuple(items.items()) if isinstance(items, Mapping) else tuple(items)
-        self._items = tuple(sorted(pairs, key=lambda pair: pair[0]))
+        self._items = tuple(sorted(pairs, key=_first))
         self._table = dict(self._items)
         if len(self._table) != len(pairs):
-            raise ValueError(f"a key is given twice: {sorted(key for key, _ in pairs)}")
+            raise _twice(pairs)
 
     def __getitem__(self, key: str) -> Value:
         return self._table[key]
@@ -55,32 +58,39 @@ def freeze(plain: object) -> Value:
     equal in NFC, and every type that JSON does not have.
     """
     match plain:
+        case str():
+            return _text(plain)
         case None | bool() | int():
             return plain
         case float():
-            if not math.isfinite(plain):
-                raise ValueError(f"{plain} has no canonical form; write it as text or leave it out")
-            return plain
-        case str():
-            return _text(plain)
+            return _number(plain)
         case Mapping():
-            pairs = tuple((_key(key), freeze(item)) for key, item in plain.items())
-            return Map(pairs)
+            return Map(tuple([(_key(key), freeze(item)) for key, item in plain.items()]))
         case list() | tuple():
-            return tuple(freeze(item) for item in plain)
+            return tuple([freeze(item) for item in plain])
         case _:
-            raise ValueError(f"{type(plain).__name__} is not a plain value")
+            raise _no_value(plain)
 
 
-def thaw(value: Value) -> Any:
-    """The plain tree (dict, list, scalars) of a frozen value, keys sorted."""
+def thaw(value: object) -> Any:
+    """The plain tree (dict, list, scalars) of a value, keys sorted; refuses what `freeze` does."""
     match value:
-        case Map():
-            return {key: thaw(item) for key, item in value.items()}
-        case tuple():
+        case str():
+            return _text(value)
+        case None | bool() | int():
+            return value
+        case float():
+            return _number(value)
+        case Mapping():
+            pairs = sorted([(_key(key), item) for key, item in value.items()], key=_first)
+            table = {key: thaw(item) for key, item in pairs}
+            if len(table) != len(pairs):
+                raise _twice(pairs)
+            return table
+        case list() | tuple():
             return [thaw(item) for item in value]
         case _:
-            return value
+            raise _no_value(value)
 
 
 def canonical(value: Value) -> bytes:
@@ -89,15 +99,26 @@ def canonical(value: Value) -> bytes:
     JSON's own syntax tags the types, so the form is injective: `1`, `1.0`, `true` and `"1"` stay
     apart, and floats are written in their shortest round-trip form.
     """
-    return json.dumps(
-        thaw(freeze(value)), ensure_ascii=False, allow_nan=False, separators=(",", ":")
-    ).encode("utf-8")
+    return _COMPACT.encode(thaw(value)).encode("utf-8")
 
 
 def pretty(value: Value) -> str:
     """Canonical JSON for people: one key a line, sorted, a newline at the end."""
-    text = json.dumps(thaw(freeze(value)), ensure_ascii=False, allow_nan=False, indent=1)
-    return text + "\n"
+    return _indented(thaw(value), "\n") + "\n"
+
+
+def _indented(plain: Any, newline: str) -> str:
+    """JSON with one space a level, as `json.dumps(indent=1)` gives; that has no fast encoder."""
+    inner = f"{newline} "
+    match plain:
+        case dict() if plain:
+            items = [f"{_COMPACT.encode(k)}: {_indented(v, inner)}" for k, v in plain.items()]
+            return f"{{{inner}{f',{inner}'.join(items)}{newline}}}"
+        case list() if plain:
+            items = [_indented(item, inner) for item in plain]
+            return f"[{inner}{f',{inner}'.join(items)}{newline}]"
+        case _:
+            return _COMPACT.encode(plain)
 
 
 def parse(text: str | bytes) -> Value:
@@ -138,6 +159,20 @@ def same(left: Value, right: Value) -> bool:
 
 def _plain_key(key: str) -> bool:
     return bool(key) and all(char.isalnum() or char in "_-+/@" for char in key)
+
+
+def _no_value(found: object) -> ValueError:
+    return ValueError(f"{type(found).__name__} is not a plain value")
+
+
+def _twice(pairs: Sequence[tuple[str, object]]) -> ValueError:
+    return ValueError(f"a key is given twice: {sorted(key for key, _ in pairs)}")
+
+
+def _number(number: float) -> float:
+    if not math.isfinite(number):
+        raise ValueError(f"{number} has no canonical form; write it as text or leave it out")
+    return number
 
 
 def _text(text: str) -> str:

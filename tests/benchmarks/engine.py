@@ -70,8 +70,8 @@ def dvc() -> Path:
 
 
 def dvc_repro(directory: Path, stages: int) -> Command:
-    """`dvc repro` over stages that are all made: a chain of eight, or chains of eight side by side,
-    each stage a copy of a small file."""
+    """`dvc repro` over stages that are all made: chains of eight side by side, each stage a copy of
+    a small file and a line more."""
     place = directory / "dvc"
     place.mkdir()
     (place / "rows.csv").write_text("a\n1\n")
@@ -84,9 +84,11 @@ def dvc_repro(directory: Path, stages: int) -> Command:
             f"    deps: [{before}]",
             f"    outs: [out{number}]",
         ]
+        (place / f"out{number}").write_text(f"{(place / before).read_text()}{number}\n")
     (place / "dvc.yaml").write_text("\n".join(lines) + "\n")
     quiet = {**environment(), "DVC_NO_ANALYTICS": "1"}
-    for words in (["init", "--no-scm", "--quiet"], ["repro", "--quiet"]):
+    # What the commands would make is there: to commit it is to have run them.
+    for words in (["init", "--no-scm", "--quiet"], ["commit", "--force", "--quiet"]):
         subprocess.run([dvc(), *words], cwd=place, env=quiet, check=True, capture_output=True)
     return Command(words=(str(dvc()), "repro"), directory=place, environment=quiet)
 
