@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -420,4 +421,11 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 TestStore = StoreMachine.TestCase
-TestStore.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+# STORE_EXAMPLES=2000 looks for longer, and elsewhere each time.
+_EXAMPLES = os.environ.get("STORE_EXAMPLES")
+TestStore.settings = settings(
+    max_examples=int(_EXAMPLES or 100),
+    derandomize=not _EXAMPLES,
+    stateful_step_count=20,
+    report_multiple_bugs=False,
+)
