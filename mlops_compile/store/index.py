@@ -28,8 +28,8 @@ _BATCH = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """What was found of an index. `damage`: bytes that nobody has written. `behind`: records came or
-    went without it, as after a full disk or a lost write; who looks an action up adds it again."""
+    """What was found of an index. `damage`: bytes that nobody has written. `behind`: records came
+    or went without it, as after a full disk; who looks an action up adds it again."""
 
     damage: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
