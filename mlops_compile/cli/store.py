@@ -88,7 +88,11 @@ def _usage_text(root: Path, found: Usage, free: Collection | None) -> str:
 
 def _shares(shares: Sequence[Share]) -> str:
     rows = [
-        (visible(share.name), size(share.size), counted(share.actions, "result"))
+        (
+            visible(share.name),
+            size(share.size),
+            counted(share.actions, "result") if share.actions else "",
+        )
         for share in shares
     ]
     width = max(len(row[1]) for row in rows)
@@ -163,7 +167,7 @@ def _gc(call: Call, state: State) -> int:
         return 0
     did = found.collected
     live = [counted(did.live, "run") + " going on"] if did.live else []
-    roots = ", ".join([*found.roots, *live]) or "nothing (no lock, pin or run)"
+    roots = ", ".join([*found.roots, *live]) or "nothing: there is no lock, pin or run"
     stays = f"{counted(did.kept_actions, 'result')}, {size(did.kept_size)}"
     print(f"kept for: {visible(roots)}", file=call.out)
     print(f"{'would free' if options.dry_run else 'freed'} {_gone(found)}", file=call.out)

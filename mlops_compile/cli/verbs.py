@@ -127,7 +127,7 @@ def _gc(parser: ArgumentParser) -> None:
         "--budget",
         type=_size,
         metavar="SIZE",
-        help="remove no more than fits the store into that, the longest unused first (10G)",
+        help="remove only until blobs and records fit into that, the longest unused first (10G)",
     )
     parser.add_argument(
         "--older-than", type=_days, metavar="DAYS", help="keep what was used in the last DAYS"
