@@ -22,7 +22,7 @@ from mlops_compile.ir.lock import Lock, decode, encode
 from mlops_compile.ir.plan import Plan, Ref, Step
 from mlops_compile.ir.problem import CompileError, StoreError
 from mlops_compile.ir.source import Source
-from mlops_compile.ir.value import Map
+from mlops_compile.ir.value import Map, Value
 from mlops_compile.store.actions import Action
 from mlops_compile.store.census import take_census
 from mlops_compile.store.collect import collect
@@ -95,7 +95,7 @@ class Made:
     blobs: frozenset[str]
     takes: frozenset[str]
     makes: frozenset[str]
-    step: str
+    shape: tuple[str, Value]
     content: str
     used: float
 
@@ -171,14 +171,15 @@ class StoreMachine(RuleBasedStateMachine):
     def roots(self) -> list[Lock]:
         return [*self.pins.values(), *(lock for lock, _ in self.live)]
 
-    def whole(self, lock: Lock) -> bool:
-        """Whether each step of a lock that is made has the steps before it on some machine."""
-        steps = [
-            {k for p in PLATFORMS for k, w in self.walk(lock, p).items() if w[0] == s}
-            for s in lock.plan.steps
-        ]
-        there = [bool(keys & self.made.keys()) for keys in steps]
-        return there == sorted(there, reverse=True)
+    def exact(self, lock: Lock) -> bool:
+        """Whether it can be told which actions are of a lock. Behind a step that is not made they
+        are known by what they are alone, so that more may stay."""
+        steps = lock.plan.steps
+        walks = [self.walk(lock, platform) for platform in PLATFORMS]
+        names = {w[0].name for walk in walks for key, w in walk.items() if key in self.made}
+        made = [s.name in names for s in steps]
+        behind = steps[made.index(False) + 1 :] if False in made else ()
+        return not {(s.name, s.params["p"]) for s in behind} & {m.shape for m in self.made.values()}
 
     def mark(self, text: str) -> Marks:
         lock = decode(text)
@@ -228,7 +229,7 @@ class StoreMachine(RuleBasedStateMachine):
                     blobs=out,
                     takes=frozenset(map(str, takes)),
                     makes=out,
-                    step=s.name,
+                    shape=(s.name, s.params["p"]),
                     content=source.digest.sha256 if s.source else "",
                     used=self.now,
                 )
@@ -277,7 +278,7 @@ class StoreMachine(RuleBasedStateMachine):
         gone = self.made.keys() - there
         assert sum(count for _, count in did.actions) == len(gone)
         assert self.above(there) == there, "what something was made of is gone"
-        exact = all(map(self.whole, roots))
+        exact = all(map(self.exact, roots))
         if budget is None and days is None and exact:
             assert there == kept, "something unreachable stayed"
         use = {
@@ -357,7 +358,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.index_hurt = False
         if of != "record":
             (blob,) = (fault for fault in found.faults if fault.what == "blob")
-            assert blob.name == of and set(blob.steps) == {self.made[k].step for k in lost}
+            assert blob.name == of and set(blob.steps) == {self.made[k].shape[0] for k in lost}
             self.snapshots.discard(of)
         assert check(self.store, lambda text: True).faults == ()
         for k in lost:
