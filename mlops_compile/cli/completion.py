@@ -92,7 +92,8 @@ def _of_verb(verb: Verb, before: list[str], word: str) -> Iterable[str]:
     own_words = [action for action in positional if action.dest != "overrides"]
     if len(given) >= len(own_words) < len(positional):
         return _overrides(given[len(own_words) :]).words(word)
-    return [value for action in positional for value in _values(verb, action)]
+    awaited = own_words[len(given) :][:1]
+    return [value for action in awaited for value in _values(verb, action)]
 
 
 def _values(verb: Verb, action: Action) -> Sequence[str]:
