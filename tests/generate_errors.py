@@ -226,6 +226,16 @@ EXAMPLES = (
         "train cannot write its results: No space left on device",
         hint="make room, or set store.uri to another disk; what is stored stays whole",
     ),
+    problem(
+        "no-source",
+        "nothing of a source 'rows.cvs' is in the store",
+        hint="give its location as the config has it, or its digest as the lock has it",
+    ),
+    problem(
+        "root",
+        "there is no git ref 'v1' here",
+        hint="`git for-each-ref` lists those that there are",
+    ),
     problem("output", "plan.lock.json cannot be written: Permission denied"),
     problem("no-run", "outputs is not a run directory: it has no record.json"),
     problem(

@@ -78,13 +78,16 @@ def collect_garbage(
     return Collection(collected=collected, roots=names, notes=roots.notes)
 
 
-def pin(state: State, name: str, lock: Lock) -> None:
-    """Keep what a lock reaches, under a name. UsageError for a name that cannot be."""
+def pin(state: State, name: str, lock: Lock) -> str:
+    """Keep what a lock reaches, under a name; the text of the lock that had this name before, if
+    any. UsageError for a name that cannot be."""
+    before = state.store.pins.all().get(name, "")
     try:
         with _written(state):
             state.store.pins.put(name, encode(lock))
     except ValueError as error:
         raise UsageError([problem("usage", f"{name!r} cannot be a pin: {error}")]) from None
+    return before
 
 
 def unpin(state: State, name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import Action, ArgumentParser
+from argparse import Action, ArgumentParser, _SubParsersAction
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +72,9 @@ def candidates(line: Line) -> Iterable[str]:
 def _of_verb(verb: Verb, before: list[str], word: str) -> Iterable[str]:
     parser = ArgumentParser(add_help=False)
     verb.arguments(parser)
+    for action in parser._actions:
+        if isinstance(action, _SubParsersAction) and before and before[0] in action.choices:
+            parser, before = action.choices[before[0]], before[1:]
     options = {name: action for action in parser._actions for name in action.option_strings}
     flag, equals, _ = word.partition("=")
     if equals and flag in options:
@@ -83,12 +86,14 @@ def _of_verb(verb: Verb, before: list[str], word: str) -> Iterable[str]:
     if verb.composes:
         return [*own, *_composing(_without(before, options), word)]
     if own:
-        return [*own, "--help"]
+        return sorted({*own, "--help"})
     positional = [action for action in parser._actions if not action.option_strings]
     given = _without(before, options)
-    if given and any(action.dest == "overrides" for action in positional):
-        return _overrides(given[1:]).words(word)
-    return [value for action in positional for value in _values(verb, action)]
+    own_words = [action for action in positional if action.dest != "overrides"]
+    if len(given) >= len(own_words) < len(positional):
+        return _overrides(given[len(own_words) :]).words(word)
+    awaited = own_words[len(given) :][:1]
+    return [value for action in awaited for value in _values(verb, action)]
 
 
 def _values(verb: Verb, action: Action) -> Sequence[str]:

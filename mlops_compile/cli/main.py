@@ -25,6 +25,7 @@ usage: mlops-compile VERB [options] [hydra flags and overrides]
   run                                    compile and execute, into outputs/DATE/TIME/
   bundle MODEL -o DIR                    write the serving bundle of a run or digest
   serve MODEL                            run that bundle's service on 127.0.0.1
+  store du|fsck|gc|pin|unpin|forget      look after the store of results
   schema                                 JSON Schema of the config, for editors
   explain CODE                           what a code of problems (MC0012) means
 
@@ -120,9 +121,13 @@ def _parse(verb: Verb, words: list[str]) -> tuple[Namespace, tuple[str, ...]]:
         print("\n", end="")
     if verb.composes and "--version" in left:
         print(_version())  # Hydra adds its own
+    if "overrides" in options:  # argparse does not look for these behind an option any more
+        options.overrides += [word for word in left if not word.startswith("-")]
+        left = [word for word in left if word.startswith("-")]
     if left and not verb.composes:
         word = next((word for word in left if word.startswith("-")), left[0])
         what = f"has no option {word}" if word.startswith("-") else f"does not take {word!r}"
-        hint = f"see `mlops-compile {verb.name} --help`"
-        raise UsageError([problem("usage", f"{verb.name} {what}", hint=hint)])
+        called = " ".join((verb.name, *filter(None, [getattr(options, "action", "")])))
+        hint = f"see `mlops-compile {called} --help`"
+        raise UsageError([problem("usage", f"{called} {what}", hint=hint)])
     return options, tuple(left)

@@ -153,6 +153,22 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def size(count: float) -> str:
+    """Bytes: `812 B`, `3.4 MiB`."""
+    if count < 1024:
+        return f"{count:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        count /= 1024
+        if count < 1023.95:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1024:.1f} TiB"
+
+
+def counted(count: int, name: str) -> str:
+    """`1 step`, `2,000 steps`."""
+    return f"{count:,} {name if count == 1 else name + 's'}"
+
+
 def _line(result: StepResult) -> str:
     worked = result.status in ("ran", "failed")
     seconds = f"{result.seconds:7.2f} s" if worked else ""

@@ -17,15 +17,18 @@ from mlops_compile.store.faults import (
     wrong_pins,
     wrong_records,
 )
+from mlops_compile.store.index import FILE
 from mlops_compile.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """What a check found. `size` is that of all blobs in bytes; `swept` counts what dead processes
-    left behind, which is no fault."""
+    left behind, and `behind` says how the index lags behind the records: neither is a fault, and
+    both are mended too."""
 
     faults: tuple[Fault, ...]
+    behind: tuple[str, ...]
     blobs: int
     size: int
     actions: int
@@ -45,7 +48,7 @@ def check(
     the store cannot be mended.
     """
     swept = len(store.rooms.dead()) + len(store.claims.dead())
-    index = store.index.faults()
+    index = store.index.examine()
     census = take_census(store)
     found = [
         *strange_files(store),
@@ -62,11 +65,12 @@ def check(
     lost = list(lost_results(store, census))
     if mend:
         _mend(store, lost)
-        if index:
+        if index.damage or index.behind:
             store.index.renew()
-    told = [Fault(what="index", name="index.sqlite", matter=m, fate="made again") for m in index]
+    told = [Fault(what="index", name=FILE, matter=m, fate="made again") for m in index.damage]
     return Checked(
         faults=(*(wrong.fault for wrong in (*found, *lost)), *told),
+        behind=index.behind,
         blobs=len(census.blobs),
         size=sum(blob.size for blob in census.blobs.values()),
         actions=len(census.entries),

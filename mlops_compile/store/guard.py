@@ -44,7 +44,10 @@ class Guard:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Nobody looks up or adds meanwhile. Never inside of `shared`. OSError where the store
-        cannot be written."""
+        cannot be written; where there is none, there is nobody to wait for."""
+        if not self._root.is_dir():
+            yield
+            return
         handle = self._open_to_write()
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)

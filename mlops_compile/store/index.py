@@ -6,8 +6,9 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +24,15 @@ FILE = "index.sqlite"
 _PARTS = ("", "-wal", "-shm")
 _WAIT_MS = 5000
 _BATCH = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What was found of an index. `damage`: bytes that nobody has written. `behind`: records came
+    or went without it, as after a full disk; who looks an action up adds it again."""
+
+    damage: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
 
 
 class Index:
@@ -96,27 +106,30 @@ class Index:
         """Where the file is, or would be."""
         return self._root / FILE
 
-    def faults(self) -> tuple[str, ...]:
-        """What of the file does not agree with the records."""
+    def examine(self) -> Examined:
+        """What of the file is damaged, and what of it the records say otherwise."""
         there = set(self._records.every_key())
         with self._mutex:
             opened = self._file()
-            if opened is None:
-                gone = not self.place.exists()
-                wrong = "it is not there" if gone else "it is damaged, or of another format"
-                return (wrong,) if there or not gone else ()
+            if opened is None and not self.place.exists():
+                return Examined(behind=("it was not there",) if there else ())
             try:
+                if opened is None:
+                    self._open().close()  # says why it cannot be
+                    return Examined()
                 (told,) = opened.execute("PRAGMA quick_check(1)").fetchone()
                 known, damaged = Rows(opened).keys(), Rows(opened).damaged()
             except _errors() as error:
-                return (f"it is damaged: {error}",)
-        found = {
-            "its pages are damaged": told != "ok",
-            f"{damaged} of its rows are damaged": damaged > 0,
-            f"{len(there - known)} actions are not in it": not there <= known,
-            f"{len(known - there)} of its actions have no record": not known <= there,
+                return Examined(damage=(f"it is damaged: {error}",))
+        damage = {"its pages are damaged": told != "ok", f"{_rows(damaged)} damaged": damaged > 0}
+        behind = {
+            f"{_actions(there - known)} not in it": not damaged and not there <= known,
+            f"{_actions(known - there)} in it without a record": not known <= there,
         }
-        return tuple(text for text, wrong in found.items() if wrong)
+        return Examined(
+            damage=tuple(text for text, wrong in damage.items() if wrong),
+            behind=tuple(text for text, wrong in behind.items() if wrong),
+        )
 
     def renew(self) -> None:
         """Put the file aside and make it again from the records, with the uses that it knew."""
@@ -314,6 +327,14 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _rows(count: int) -> str:
+    return "1 row of it is" if count == 1 else f"{count} rows of it are"
+
+
+def _actions(keys: Collection[str]) -> str:
+    return "1 action was" if len(keys) == 1 else f"{len(keys)} actions were"
 
 
 def _grouped(pairs: Iterable[tuple[Any, Any]]) -> Mapping[str, tuple[str, ...]]:

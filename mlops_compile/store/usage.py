@@ -14,6 +14,7 @@ SHARED, SNAPSHOTS, LOOSE = "(shared)", "(snapshots)", "(nobody's)"
 _DAY = 86_400
 _AGES = (("today", _DAY), ("this week", 7 * _DAY), ("this month", 30 * _DAY))
 _OLDER = "older"
+_YOUNGEST_FIRST = (*(name for name, _ in _AGES), _OLDER, LOOSE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +30,10 @@ class Share:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Where the bytes of a store are. The shares of each view add up to `blobs` and `records`; all
-    sizes are in bytes."""
+    sizes are in bytes. Kinds and data sets stand in the order of their sizes."""
 
+    action_count: int
+    blob_count: int
     kinds: tuple[Share, ...]
     data: tuple[Share, ...]
     ages: tuple[Share, ...]
@@ -49,10 +52,13 @@ def usage(store: Store, now: float) -> Usage:
     """What takes the space of a store; `now` is the Unix time that ages count from."""
     census = take_census(store)
     root = store.root
+    ages = _view(census, lambda entry: _age(now - entry.used), lambda sha: None, youngest=True)
     return Usage(
+        action_count=len(census.entries),
+        blob_count=len(census.blobs),
         kinds=_view(census, lambda entry: entry.kind, _snapshot_or_none(census)),
         data=_view(census, lambda entry: census.data(entry.key), lambda sha: None),
-        ages=_view(census, lambda entry: _age(now - entry.used), lambda sha: None, youngest=True),
+        ages=tuple(sorted(ages, key=lambda share: _YOUNGEST_FIRST.index(share.name))),
         blobs=sum(blob.size for blob in census.blobs.values()),
         records=sum(entry.size for entry in census.entries.values()),
         index=sum(_size(path) for path in root.glob("index.sqlite*")),
@@ -86,8 +92,7 @@ def _view(
 
 def _owner(owners: set[str], youngest: bool) -> str:
     if youngest and owners:
-        order = [*(name for name, _ in _AGES), _OLDER]
-        return min(owners, key=order.index)
+        return min(owners, key=_YOUNGEST_FIRST.index)
     if len(owners) > 1:
         return SHARED
     return next(iter(owners), LOOSE)

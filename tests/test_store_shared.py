@@ -1,0 +1,323 @@
+"""A store that several use: read-only ones, two users, copies, damaged indexes, killed cleaners."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mlops_compile.ir.digest import digest_of
+from mlops_compile.ir.key import key_of
+from mlops_compile.ir.value import Map
+from mlops_compile.store.actions import Action
+from mlops_compile.store.blobs import stage
+from mlops_compile.store.commit import Staged
+from mlops_compile.store.fsck import Checked, check
+from mlops_compile.store.store import Store
+
+Start = Callable[..., "subprocess.Popen[str]"]
+NOBODY = 65534
+# The names of a program that works as another user; whatever is imported is imported before.
+AS_ANOTHER = """
+import os, sqlite3, sys
+from pathlib import Path
+from mlops_compile.ir.problem import StoreError
+from mlops_compile.store.fsck import check
+from mlops_compile.store.store import Store
+from tests.test_store_shared import fill, key_at
+root, user = Path(sys.argv[1]), int(sys.argv[2])
+os.setgroups([])
+os.setgid(int(sys.argv[3]))
+os.setuid(user)
+os.umask(0o077)
+"""
+
+
+def key_at(number: int) -> str:
+    return key_of(Map({"n": number}))
+
+
+def fill(store: Store, numbers: range) -> None:
+    """Commit small results, a blob each."""
+    with store.scratch() as scratch:
+        batch = []
+        for number in numbers:
+            place = scratch / str(number)
+            place.write_bytes(b"%d\n" % number * 50)
+            digest, files = stage(place, False, place)
+            action = Action(
+                step=f"s{number % 3}",
+                kind="k",
+                preimage=Map({"n": number}),
+                outputs=(("out", digest),),
+                blobs=(digest,),
+                seconds=1.0,
+                plan=f"p{number}",
+                made=float(number),
+            )
+            batch.append(Staged(key=key_at(number), action=action, files=files))
+        store.commit(batch)
+    store.close()
+
+
+def checked(root: Path) -> Checked:
+    """Check and mend a store; a second check finds nothing."""
+    store = Store(root)
+    found = check(store, lambda text: True)
+    second = check(store, lambda text: True)
+    store.close()
+    assert second.faults == () == second.behind and second.swept == 0
+    return found
+
+
+def hits(root: Path, numbers: range) -> list[int]:
+    """Those that are found, with the right bytes."""
+    store, found = Store(root), []
+    for number in numbers:
+        action = store.find(key_at(number), f"p{number}")
+        if action is not None:
+            (digest,) = action.blobs
+            assert store.blobs.read(digest).read_bytes() == b"%d\n" % number * 50
+            found.append(number)
+    store.close()
+    return found
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that every user can reach."""
+    place = Path(tempfile.mkdtemp())
+    place.chmod(0o755)
+    yield place
+    shutil.rmtree(place)
+
+
+def ended(process: subprocess.Popen[str]) -> None:
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can work as another user")
+
+
+@root_only
+def test_a_store_that_may_only_be_read_gives_hits(open_directory: Path, start: Start) -> None:
+    root = open_directory / "store"
+    fill(Store(root), range(5))
+    before = {path: path.lstat().st_mtime_ns for path in root.rglob("*")}
+    program = """
+store = Store(root)
+for number in range(5):
+    action = store.find(key_at(number), f"p{number}")
+    assert store.blobs.read(action.blobs[0]).read_bytes() == b"%d\\n" % number * 50
+assert store.find(key_at(9), "p9") is None
+assert store.plans(["p3"]) == {"p3": (key_at(3),)}
+assert store.durations() and store.nearest("k", "s1")[0].made == 4.0
+try:
+    with store.scratch():
+        raise AssertionError("it could be written")
+except StoreError as error:
+    assert "cannot be written: Permission denied" in str(error)
+try:
+    store.claim(key_at(9))
+    raise AssertionError("it could be claimed")
+except StoreError:
+    pass
+store.close()
+assert check(store, lambda text: True, mend=False).faults == ()
+"""
+    ended(start(AS_ANOTHER + program, root, NOBODY, NOBODY))
+    assert {path: path.lstat().st_mtime_ns for path in root.rglob("*")} == before
+
+
+@root_only
+def test_two_users_share_a_store(open_directory: Path, start: Start) -> None:
+    """Both with umask 077, in a directory of their group."""
+    root, group = open_directory / "store", 7777
+    root.mkdir()
+    os.chown(root, -1, group)
+    root.chmod(0o2775)
+    for turn, user in enumerate((NOBODY, 4321, NOBODY, 0)):
+        numbers = f"range({turn * 3}, {turn * 3 + 5})"  # some are there already
+        program = f"""
+store = Store(root, lambda: 1e6 + {turn})
+claim = store.claim(key_at({turn}))
+fill(store, {numbers})
+claim.release()
+store.pins.put("p{turn}", "text")
+assert all(store.find(key_at(n), f"p{{n}}") for n in range({turn * 3 + 5}))
+store.flush()
+store.claims.sweep()
+found = check(store, lambda text: True)
+assert found.faults == () == found.behind, found
+store.index.drop([key_at(99)])
+"""
+        ended(start(AS_ANOTHER + program, root, user, group))
+    store = Store(root)
+    assert set(store.index.uses().values()) >= {1e6, 1e6 + 1, 1e6 + 2, 1e6 + 3}
+    for path in root.rglob("*"):
+        mode = path.stat()
+        assert mode.st_gid == group, path
+        wanted = stat.S_IRWXG | stat.S_ISGID if path.is_dir() else stat.S_IRGRP
+        assert mode.st_mode & wanted == wanted, path
+    assert hits(root, range(14)) == list(range(14))
+
+
+def test_a_store_of_one_user_stays_private(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        fill(Store(tmp_path / "store"), range(3))
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "store").rglob("*"):
+        if path.is_dir():
+            assert not path.stat().st_mode & 0o077, path
+
+
+def test_a_store_may_be_moved_and_copied(tmp_path: Path) -> None:
+    fill(Store(tmp_path / "a"), range(6))
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    (tmp_path / "a").rename(tmp_path / "c")
+    for root in (tmp_path / "b", tmp_path / "c"):
+        assert hits(root, range(6)) == list(range(6))
+        found = checked(root)
+        assert found.faults == () == found.behind
+        assert str(tmp_path).encode() not in b"".join(
+            path.read_bytes() for path in root.rglob("*") if path.is_file()
+        )
+    fill(Store(tmp_path / "b"), range(6, 8))
+    assert hits(tmp_path / "b", range(9)) == list(range(8))
+
+
+def answers(root: Path) -> object:
+    """What a store tells, however it knows it."""
+    store = Store(root)
+    told = (
+        store.plans([f"p{n}" for n in range(12)]),
+        store.durations(),
+        [action.made for action in store.nearest("k", "s1")],
+        [action.made for action in store.of_kind("k")],
+    )
+    store.close()
+    return told
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_flipped_bits_in_the_index_change_no_answer_for_a_wrong_one(
+    tmp_path: Path, seed: int
+) -> None:
+    """Rows that are hurt count as missing; what is found is what was stored."""
+    root = tmp_path / "store"
+    fill(Store(root), range(12))
+    whole = Store(root).plans([f"p{n}" for n in range(12)])
+    draw, place = random.Random(seed), root / "index.sqlite"
+    text = bytearray(place.read_bytes())
+    for _ in range(draw.choice([1, 30])):
+        text[draw.randrange(len(text))] ^= 1 << draw.randrange(8)
+    place.write_bytes(text)
+    told = Store(root).plans(list(whole))
+    assert all(keys == whole[plan] for plan, keys in told.items())
+    assert hits(root, range(13)) == list(range(12))
+    fill(Store(root), range(12, 14))
+    checked(root)
+    assert hits(root, range(14)) == list(range(14))
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "noise", "cut", "other"])
+def test_a_lost_index_is_made_again(tmp_path: Path, how: str) -> None:
+    root = tmp_path / "store"
+    fill(Store(root), range(12))
+    whole, place = answers(root), root / "index.sqlite"
+    text = place.read_bytes()
+    place.unlink()
+    if how != "gone":
+        texts = {"empty": b"", "noise": b"x" * 9000, "cut": text[:9000], "other": b"{}"}
+        place.write_bytes(texts[how])
+    assert answers(root) == whole, "the files of actions know it all"
+    found = checked(root)
+    assert (found.faults == ()) == (how == "gone") and bool(found.behind) == (how == "gone")
+    assert answers(root) == whole
+
+
+def test_the_index_is_filled_again_by_those_who_look(tmp_path: Path) -> None:
+    """As after a commit for which the disk had no room left for the index."""
+    root = tmp_path / "store"
+    fill(Store(root), range(12))
+    whole = answers(root)
+    store = Store(root)
+    store.index.drop([key_at(n) for n in range(12)])
+    store.close()
+    assert answers(root) != whole
+    seen = check(Store(root), lambda text: True, mend=False)
+    assert seen.faults == () and seen.behind == ("12 actions were not in it",)
+    assert hits(root, range(12)) == list(range(12))
+    assert answers(root) == whole
+    assert checked(root).behind == ()
+
+
+@pytest.mark.parametrize("what", ["record", "blob"])
+def test_a_flipped_bit_is_named_mended_and_made_again(tmp_path: Path, what: str) -> None:
+    root, draw = tmp_path / "store", random.Random(what)
+    fill(Store(root), range(6))
+    for turn in range(10):
+        number = draw.randrange(6)
+        digest = digest_of(b"%d\n" % number * 50).sha256
+        store = Store(root)
+        place = store.blobs.place(digest)
+        if what == "record":
+            place = store.records.place(key_at(number))
+        text = bytearray(place.read_bytes())
+        text[draw.randrange(len(text))] ^= 1 << draw.randrange(8)
+        place.unlink()
+        place.write_bytes(text)
+        found = checked(root)
+        assert what in {fault.what for fault in found.faults}, turn
+        assert {fault.steps for fault in found.faults if fault.what == "blob"} <= {
+            (f"s{number % 3}",)
+        }
+        assert hits(root, range(6)) == [n for n in range(6) if n != number]
+        fill(Store(root), range(number, number + 1))
+        assert hits(root, range(6)) == list(range(6))
+
+
+CLEAN = """
+import sys
+from pathlib import Path
+from mlops_compile.store.collect import collect
+from mlops_compile.store.forget import forget
+from mlops_compile.store.garbage import Limits
+from mlops_compile.store.reach import Marks
+from mlops_compile.store.store import Store
+from tests.test_store_shared import key_at
+
+store = Store(Path(sys.argv[1]))
+marks = Marks(keys=frozenset(key_at(n) for n in range(0, 200, 4)))
+print("ready", flush=True)
+collect(store, lambda text: Marks(), marks, Limits())
+print("done", flush=True)
+"""
+
+
+def test_a_killed_collection_leaves_nothing_wrong(tmp_path: Path, start: Start) -> None:
+    root = tmp_path / "store"
+    kept = list(range(0, 200, 4))
+    for turn in range(6):
+        fill(Store(root), range(200))
+        cleaner = start(CLEAN, root)
+        assert cleaner.stdout is not None and cleaner.stdout.readline() == "ready\n"
+        time.sleep(0.03 * turn)
+        cleaner.kill()
+        cleaner.communicate()
+        assert {*kept} <= {*hits(root, range(200))}
+        assert checked(root).faults == ()
+    ended(start(CLEAN, root))
+    assert hits(root, range(200)) == kept
+    assert len(list((root / "blobs").glob("*/*"))) == len(kept)
