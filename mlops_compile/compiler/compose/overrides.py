@@ -27,11 +27,11 @@ _EXPERIMENT = re.compile(r"\+?experiment=")
 
 
 class RefusedOverrides(HydraException):
-    """What Hydra says of each override that it cannot apply."""
+    """What Hydra says of each override that it cannot apply, beside the override it was given."""
 
-    def __init__(self, errors: Sequence[HydraException]) -> None:
+    def __init__(self, errors: Sequence[tuple[str, HydraException]]) -> None:
         self.errors = tuple(errors)
-        super().__init__("\n".join(map(str, errors)))
+        super().__init__("\n".join(str(error) for _, error in errors))
 
 
 def given_overrides(composition: Composition) -> tuple[tuple[str, str], ...]:
@@ -69,7 +69,7 @@ def open_keys() -> Iterator[None]:
     apply = ConfigLoaderImpl._apply_overrides_to_config
 
     def applied(overrides: list[Override], config: DictConfig) -> None:
-        errors: list[HydraException] = []
+        errors: list[tuple[str, HydraException]] = []
         for override in overrides:
             try:
                 if override.is_hydra_override():
@@ -78,7 +78,7 @@ def open_keys() -> Iterator[None]:
                     with open_dict(config):
                         apply([override], config)
             except HydraException as error:
-                errors.append(error)
+                errors.append((override.input_line or "", error))
         if errors:
             raise RefusedOverrides(errors)
         if problems := tuple(shuffled(_sweeper_params(config))):
