@@ -21,7 +21,7 @@ from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import CompileError, Problem
 
-_QUOTED = re.compile(r"""'[^'\\]*'|"[^"\\]*\"""")
+QUOTED = re.compile(r"""'[^'\\]*'|"[^"\\]*\"""")
 _SPECIAL = re.compile(r"[\\()\[\]{}:=,\s]")
 _EXPERIMENT = re.compile(r"\+?experiment=")
 
@@ -43,7 +43,7 @@ def parsed(text: str) -> Override | None:
     """An override by Hydra's grammar; None where it does not parse."""
     try:
         return OverridesParser.create().parse_override(bare_keys(text))
-    except HydraException:
+    except (HydraException, RecursionError):
         return None
 
 
@@ -162,7 +162,7 @@ def bare_keys(text: str) -> str:
     `data.columns={"pm2.5": {role: ignore}}` becomes `data.columns={pm2.5: {role: ignore}}`.
     """
     done, rest = "", text
-    while match := _QUOTED.search(rest):
+    while match := QUOTED.search(rest):
         before, quoted = rest[: match.start()], match[0]
         after = rest[match.end() :]
         opens = before.rstrip()[-1:] in ("{", ",") and after.lstrip().startswith(":")

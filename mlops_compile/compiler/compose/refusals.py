@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -60,8 +60,9 @@ def refusals(composition: Composition) -> Iterator[None]:
     except (YAMLError, UnicodeDecodeError) as error:
         raise CompileError(_unreadable(error, composition)) from error
     except RecursionError as error:
-        if found := wrong_choices(composition):
-            raise CompileError(found) from error
+        with suppress(RecursionError):
+            if found := wrong_choices(composition):
+                raise CompileError(found) from error
         message = "the config is nested too deep, or an interpolation leads back to itself"
         raise CompileError([problem("interpolation", message)]) from error
     except (HydraException, OmegaConfBaseException) as error:
