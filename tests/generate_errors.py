@@ -157,7 +157,7 @@ EXAMPLES = (
     ),
     problem(
         "infinite",
-        "row 1 holds an infinite value",
+        "row 1 of the data holds an infinite value",
         ("data", "columns", "age"),
         "mend it, or list it in data.source.options.missing",
     ),

@@ -67,6 +67,13 @@ def test_problems_name_the_override(tmp_path: Path) -> None:
     assert "model.params.num_leafs=3" in found["model.params.num_leafs"]
 
 
+def test_one_text_is_no_list_of_overrides(tmp_path: Path) -> None:
+    for call in (mc.compile, mc.run):
+        with pytest.raises(mc.CompileError, match="one text") as caught:
+            call("model=ridge", project=tmp_path)
+        assert "write ['model=ridge']" in str(caught.value)
+
+
 def test_problems_name_the_file_and_line(tmp_path: Path) -> None:
     conf = tmp_path / "conf"
     (conf / "model").mkdir(parents=True)
@@ -108,7 +115,7 @@ def test_a_run_directory_is_read_back_and_names_its_bundle(tmp_path: Path) -> No
 
 
 def test_a_directory_that_is_no_run_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(mc.CompileError, match="not a run directory"):
+    with pytest.raises(mc.CompileError, match="not the directory of a run that ended"):
         read_run(tmp_path)
 
 

@@ -215,6 +215,11 @@ def test_the_nearest_of_earlier_results_explains() -> None:
             ["code of features.ratio changed"],
         ),
         (
+            {"params": {"model": "x"}, "environment": {"blas": "1", "lightgbm": "2"}, "seed": 1},
+            {"params": {"model": "y"}, "environment": {"blas": "1"}, "seed": 2},
+            ['model "x" -> "y"', "seed 1 -> 2", "lightgbm 2 left out"],
+        ),
+        (
             {"params": {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}},
             {"params": {"a": 2, "b": 2, "c": 2, "d": 2, "e": 2}},
             ["a 1 -> 2", "b 1 -> 2", "c 1 -> 2", "and 2 more"],

@@ -192,6 +192,11 @@ def test_an_old_encoding_is_found(tmp_path: Path) -> None:
     assert dict(found.options) == {"encoding": "cp1252"}
 
 
+def test_a_wide_encoding_is_known_by_its_mark(tmp_path: Path) -> None:
+    found = look(write(tmp_path / "t.csv", rows(), encoding="utf-16"), "answer")
+    assert dict(found.options) == {"encoding": "utf-16"}
+
+
 def test_a_file_without_a_header_needs_names(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", rows(), header=False)
     with pytest.raises(CompileError, match="looks like data") as caught:

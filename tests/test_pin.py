@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -355,6 +356,21 @@ def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path, make: str) -> No
         look(tmp_path)
     (problem,) = caught.value.problems
     assert problem.where == ("data", "source", "path") and "people.csv" in problem.message
+
+
+def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path, monkeypatch: Any) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "people.csv")
+
+    (tmp_path / "people.csv").write_text("a,answer\n1,yes\n2,no\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refused)
+        with pytest.raises(CompileError, match=r"cannot be read: Permission denied$"):
+            look(tmp_path)
+    (tmp_path / "people.csv").unlink()
+    (tmp_path / "people.csv").symlink_to("people.csv")
+    with pytest.raises(CompileError, match=r"cannot be read: Too many levels of symbolic links$"):
+        look(tmp_path)
 
 
 def test_without_the_data_the_committed_pin_stands(project: Path) -> None:

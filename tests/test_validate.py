@@ -106,7 +106,7 @@ def test_the_profile_counts_what_is_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf")])
 def test_infinite_values_are_a_sentence(tmp_path: Path, value: float) -> None:
-    with pytest.raises(StepError, match="row 3 holds an infinite") as caught:
+    with pytest.raises(StepError, match="row 3 of the data holds an infinite") as caught:
         run(tmp_path, {**COLUMNS, "share": pa.array([0.5, None, value, 1.0])})
     assert caught.value.problems[0].where == ("data", "columns", "share")
     values = {**COLUMNS, "answer": pa.array([0.5, 1.0, value, 1.0])}
@@ -119,3 +119,14 @@ def test_a_column_without_a_value_is_a_column(tmp_path: Path) -> None:
     table, _, profile = run(tmp_path, {**COLUMNS, **empty})
     assert table.column("share").null_count == table.column("color").null_count == 4
     assert profile["columns"]["color"]["levels"] == 0
+
+
+def test_rows_are_named_as_they_stand_in_the_data(tmp_path: Path) -> None:
+    table = {
+        "share": pa.array([0.5, float("inf"), 1.5, float("-inf")]),
+        "answer": pa.array(["no", None, "yes", "no"]),
+    }
+    with pytest.raises(StepError, match="row 4 of the data"):
+        run(tmp_path, table, missing_target="drop")
+    with pytest.raises(StepError, match="row 2 of the data"):
+        run(tmp_path, table, target="share", task="regression")

@@ -44,7 +44,15 @@ def compile(overrides: Sequence[str] = (), *, project: str | Path = ".") -> Lock
 
     CompileError carries every problem found. Nothing is written but the cache.
     """
-    return compile_config(compose(tuple(overrides), Path(project)), Path(project)).lock
+    return compile_config(compose(overrides_of(overrides), Path(project)), Path(project)).lock
+
+
+def overrides_of(given: Sequence[str]) -> tuple[str, ...]:
+    """Overrides as they are given; CompileError for one text, which is a sequence of letters."""
+    if isinstance(given, str):
+        message = "overrides are a list of texts, and this is one text"
+        raise CompileError([problem("override", message, hint=f"write [{given!r}]")])
+    return tuple(given)
 
 
 def compile_config(

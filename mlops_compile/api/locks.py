@@ -16,7 +16,13 @@ def read_lock(file: Path) -> Lock:
     except FileNotFoundError:
         hint = "write it with `mlops-compile compile`"
         raise CompileError([problem("no-lock", f"there is no lock {file}", hint=hint)]) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except IsADirectoryError:
+        hint = f"name the lock in it: {file / 'plan.lock.json'}"
+        raise CompileError([problem("lock", f"{file} is a directory", hint=hint)]) from None
+    except OSError as error:
+        message = f"{file} cannot be read: {error.strerror or error}"
+        raise CompileError([problem("lock", message)]) from None
+    except UnicodeDecodeError as error:
         raise CompileError([problem("lock", f"{file} cannot be read: {error}")]) from None
     return decode(text, str(file))
 
@@ -24,6 +30,8 @@ def read_lock(file: Path) -> Lock:
 def write_lock(lock: Lock, file: Path) -> bool:
     """Write a lock; whether the file's bytes changed."""
     data = encode(lock).encode("utf-8")
+    if file.is_dir():
+        raise CompileError([problem("output", f"{file} is a directory, and a lock is a file")])
     try:
         if file.is_file() and file.read_bytes() == data:
             return False

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlops_compile.api.compiling import compile_config
+from mlops_compile.api.compiling import compile_config, overrides_of
 from mlops_compile.api.locks import read_lock
 from mlops_compile.api.state import LATEST, State, state_of
 from mlops_compile.compiler.check import check_places
@@ -45,7 +45,7 @@ def run(
     `record` holds what was made) when a step fails.
     """
     place = Path(project)
-    config = compose(() if isinstance(lock, Lock) else tuple(lock), place)
+    config = compose(() if isinstance(lock, Lock) else overrides_of(lock), place)
     state, execution = state_of(config, place), check_places(config)[1]
     if not isinstance(lock, Lock):
         lock = compile_config(config, place).lock

@@ -34,7 +34,9 @@ def settle_evaluation(reader: Reader, evaluate: Evaluate, task: str) -> Evaluate
         hint = suggest("", fitting, _these(task))
         reader.complain("missing-value", "must name a metric", ("evaluate", "metrics"), hint)
     for position, name in enumerate(metrics if known(metrics) else ()):
-        _fits(reader, name, task, fitting, ("evaluate", "metrics", str(position)))
+        where = ("evaluate", "metrics", str(position))
+        if _fits(reader, name, task, fitting, where) and name in metrics[:position]:
+            reader.complain("impossible", f"{name} is listed twice", where, "leave one out")
     primary = _primary(reader, evaluate.primary, metrics, task, fitting)
     gates = _gates(reader, evaluate.gates, metrics, task, fitting)
     return replace(evaluate, primary=primary, metrics=metrics, gates=gates)
@@ -69,6 +71,11 @@ def _fits(
     return False
 
 
+def _sound(metrics: tuple[str, ...], fitting: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a list that are metrics of the task, each once."""
+    return tuple(name for name in dict.fromkeys(metrics) if name in fitting)
+
+
 def _primary(
     reader: Reader,
     stated: str | None,
@@ -83,7 +90,9 @@ def _primary(
         return next(iter(metrics), None) if known(metrics) else UNKNOWN
     if _fits(reader, stated, task, fitting, where) and known(metrics) and stated not in metrics:
         message = f"{stated} is not computed: it is not among evaluate.metrics"
-        hint = f"add it to evaluate.metrics, or take {' or '.join(metrics)}"
+        hint = "add it to evaluate.metrics"
+        if others := _sound(metrics, fitting):
+            hint += f", or take {' or '.join(others)}"
         reader.complain("impossible", message, where, hint)
     return stated
 
@@ -98,11 +107,13 @@ def _gates(
         where = ("evaluate", "gates", name)
         if not _fits(reader, name, task, fitting, where, by_key=True):
             continue
+        if text is None:  # a gate that is taken back
+            continue
         if known(metrics) and name not in metrics:
             message = "this metric is not computed: it is not among evaluate.metrics"
-            hint = f"add it: evaluate.metrics=[{','.join((*metrics, name))}]"
+            hint = f"add it: evaluate.metrics=[{','.join((*_sound(metrics, fitting), name))}]"
             reader.complain("impossible", message, where, hint, by_key=True)
-        elif text is not None and (gate := _gate(reader, METRICS[name], text, where)):
+        if gate := _gate(reader, METRICS[name], text, where):
             gates[name] = gate
     return Map(gates)
 

@@ -14,6 +14,8 @@ _MOST = 3
 _WIDEST = 24
 # What a preimage holds beside a step's own causes.
 _NOT_OWN = ("level", "outputs", "kind", "inputs", "platform")
+# The config is told first: distributions mostly come and go with it.
+_RANKS = {"params": 0, "environment": 2}
 
 
 class Earlier(Protocol):
@@ -57,7 +59,8 @@ def _changes(
     before, after = _own(earlier.preimage), _own(preimage)
     if "source" in preimage:
         yield from _data(lock, step, earlier)
-    for path in sorted({*before, *after}):
+    every = {**before, **after}
+    for path in sorted(every, key=lambda path: (every[path].rank, path)):
         if path[0] != "source":
             text = _text(path, before.get(path), after.get(path))
             if text:
@@ -76,14 +79,16 @@ def _own(preimage: Map) -> dict[KeyPath, _Cause]:
         known = path[1:] if head in ("params", "environment") else path
         if known:
             shown = _plain(value) if head == "environment" else _shown(value)
-            found[known] = _Cause(form=canonical(value), shown=shown)
+            rank = _RANKS.get(head, 1)
+            found[known] = _Cause(rank=rank, form=canonical(value), shown=shown)
     return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Cause:
-    """A value by its canonical form, and as people see it."""
+    """A value by its canonical form, and as people see it; the lower ranks are told first."""
 
+    rank: int
     form: bytes
     shown: str
 

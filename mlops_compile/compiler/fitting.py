@@ -41,6 +41,8 @@ _BARE: Mapping[object, tuple[str, ...]] = {
 def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
     """Every problem that the facts of the data show."""
     facts = {fact.name: fact for fact in pinned.source.columns}
+    if len(facts) == 1 and known(spec.data.target) and spec.data.target not in facts:
+        return _no_column(spec.data.target, facts, ("data", "target"))  # the separator hides it all
     found = [*_columns(spec.data, facts)]
     if known(spec.prepare.columns):
         for name in spec.prepare.columns:

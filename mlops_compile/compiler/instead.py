@@ -148,7 +148,9 @@ def instead(name: str, value: Value, where: KeyPath, group_type: Any) -> str:
         )
         return f"a key in a file has no dots: {head}: {{{nested}}}"
     if name == "_target_":
-        return "no class is made here: set family, and its parameters under params"
+        family = not where or where[0] == "model"
+        instead_of_it = "set family, and its parameters under params" if family else "leave it out"
+        return f"no class is made here: {instead_of_it}"
     if name == "defaults":
         return "a defaults list stands at the top of a file, not inside of a key"
     if not where and name == "default":

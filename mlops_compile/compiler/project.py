@@ -70,11 +70,13 @@ def project_files(name: str, location: str, proposal: Proposal) -> dict[str, str
 
 def in_the_way(directory: Path, files: dict[str, str]) -> list[Problem]:
     """What of a project's files is there already."""
-    return [
-        problem("exists", f"{directory / path} is there already", hint="name another directory")
-        for path in files
-        if (directory / path).exists()
-    ]
+    found = [str(directory / path) for path in files if (directory / path).exists()]
+    if not found:
+        return []
+    more = f" and {len(found) - 3} more files" if len(found) > 3 else ""
+    are = "is" if len(found) == 1 else "are"
+    message = f"{', '.join(found[:3])}{more} {are} there already"
+    return [problem("exists", message, hint="name another directory")]
 
 
 def _data_yaml(name: str, location: str, proposal: Proposal) -> str:

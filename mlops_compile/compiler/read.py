@@ -6,6 +6,7 @@ What is faulty becomes UNKNOWN in place of its value, so that the rest can still
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
 from mlops_compile.compiler.instead import (
@@ -132,6 +133,8 @@ class Reader:
                 "wrong-type", f"must be a map, not {shown(value)}", where, hint, by_key=True
             )
         kind = value.get("kind")
+        if kind not in table:
+            self._shared([declared(entry.spec) for entry in table.values()], value, where)
         if kind is None or kind == "???":
             hint = f"one of {', '.join(table)}"
             return self.complain("missing-value", "must be given", (*where, "kind"), hint)
@@ -140,6 +143,12 @@ class Reader:
             hint = suggest(str(kind), tuple(table), "kinds")
             return self.complain("unknown-choice", message, (*where, "kind"), hint)
         return self.group(table[str(kind)].spec, value, where)
+
+    def _shared(self, kinds: Sequence[tuple[Declared, ...]], value: Map, where: KeyPath) -> None:
+        """Judge the keys that every kind has alike, where the kind is not known."""
+        for item in kinds[0]:
+            if item.name in value and all(item in kind for kind in kinds):
+                self._key(item, value, where)
 
     def chain(self, value: Value, where: KeyPath) -> Any:
         """A list of preparations, each a name or a map of one name to its options."""

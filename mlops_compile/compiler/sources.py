@@ -23,6 +23,7 @@ from mlops_compile.steps.sources.kind import SourceKind, combined, file_digest, 
 _VERSION = 2
 # A file changed within this time before it was hashed may change again at the same mtime.
 _TICK_NS = 2_000_000_000
+_PATH = ("data", "source", "path")
 
 
 class Cache(Protocol):
@@ -43,7 +44,7 @@ def pin_source(
     """
     kind = SOURCES[data.source.kind]
     files = tuple(project / file for file in kind.files(data.source))
-    if committed is not None and not all(file.exists() for file in files):
+    if committed is not None and any(map(_is_gone, files)):
         if (pinned := _from_lock(data, kind, committed)) is not None:
             return pinned
     before = [_stat(file) for file in files]
@@ -104,18 +105,30 @@ def _facts(
     return facts
 
 
+def _is_gone(file: Path) -> bool:
+    try:
+        file.stat()
+    except OSError as error:  # of others `_stat` says that the file cannot be read
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
+    return False
+
+
 def _stat(file: Path) -> tuple[int, ...]:
     try:
         stat = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        message = f"there is no file {file}"
+        raise CompileError([problem("no-file", message, _PATH, where_is(file))]) from None
     except OSError as error:
-        hint = where_is(file)
-        message = f"there is no file {file}" if isinstance(error, FileNotFoundError) else str(error)
-        where = ("data", "source", "path")
-        raise CompileError([problem("no-file", message, where, hint)]) from None
+        raise _unreadable(file, error) from None
     if not file.is_file():
-        message = f"{file} is not a file"
-        raise CompileError([problem("no-file", message, ("data", "source", "path"))])
+        raise CompileError([problem("no-file", f"{file} is not a file", _PATH)])
     return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def _unreadable(file: Path, error: OSError) -> CompileError:
+    message = f"{file} cannot be read: {error.strerror or error}"
+    return CompileError([problem("source", message, _PATH)])
 
 
 def _digest(file: Path, stat: tuple[int, ...], cache: Cache, refresh: bool) -> Digest:
@@ -127,7 +140,10 @@ def _digest(file: Path, stat: tuple[int, ...], cache: Cache, refresh: bool) -> D
         if isinstance(seen, int) and isinstance(sha256, str) and stat[3] < seen - _TICK_NS:
             return Digest(sha256=sha256, size=stat[2])
     seen = time.time_ns()
-    digest = file_digest(file)
+    try:
+        digest = file_digest(file)
+    except OSError as error:
+        raise _unreadable(file, error) from None
     cache.put(key, Map({"stat": stat, "seen": seen, "sha256": digest.sha256}))
     return digest
 

@@ -70,7 +70,7 @@ def skipped(step: Step, inputs: Sequence[str], results: Mapping[str, StepResult]
     behind = sorted(
         {name for name in inputs if name in results and results[name].status not in ("ran", "hit")}
     )
-    why = f"{', '.join(behind)} has no result"
+    why = f"{', '.join(behind)} {'has' if len(behind) == 1 else 'have'} no result"
     return StepResult(step=step.name, kind=step.kind, status="skipped", error=why)
 
 

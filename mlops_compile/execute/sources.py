@@ -28,13 +28,19 @@ def source_problems(
         return []
     files = (locate(source),) if kind.snapshot else kind.files(spec)
     where = ("sources", str(step.source))
-    if gone := [file for file in files if not file.is_file()]:
-        message = f"there is no file {source.location}, and the store has no whole snapshot of it"
-        hint = _HINT if kind.snapshot else f"{gone[0].name} belongs to an installed package"
-        return [problem("no-file", message, where, hint)]
-    size = sum(file.stat().st_size for file in files)
-    if size == source.digest.size and combined([*map(file_digest, files)]) == source.digest:
-        return []
+    try:
+        if gone := [file for file in files if not file.is_file()]:
+            message = (
+                f"there is no file {source.location}, and the store has no whole snapshot of it"
+            )
+            hint = _HINT if kind.snapshot else f"{gone[0].name} belongs to an installed package"
+            return [problem("no-file", message, where, hint)]
+        size = sum(file.stat().st_size for file in files)
+        if size == source.digest.size and combined([*map(file_digest, files)]) == source.digest:
+            return []
+    except OSError as error:
+        message = f"{source.location} cannot be read: {error.strerror or error}"
+        return [problem("source", message, where)]
     message = f"{source.location} is not what was locked, and the store has no snapshot of that"
     return [problem("source-changed", message, where, _HINT)]
 

@@ -57,7 +57,7 @@ CODES: Mapping[str, Code] = _table(
     _code(
         4,
         "too-large",
-        "A config file is far larger than configs are, or its anchors and aliases"
+        "A config file is far larger or deeper than configs are, or its anchors and aliases"
         " unfold to that. Data belongs into a data file that `data.source` names.",
     ),
     _code(

@@ -22,8 +22,10 @@ from mlops_compile.steps.sources.csv import (
     CsvOptions,
     CsvSource,
     open_text,
+    reason,
     scan,
 )
+from mlops_compile.steps.sources.encodings import marked
 
 Array = NDArray[np.float64]
 _HEAD_BYTES = 1 << 18
@@ -91,12 +93,12 @@ def _options(file: Path, columns: Sequence[str]) -> dict[str, Value]:
     except FileNotFoundError:
         raise CompileError([problem("no-file", f"there is no file {file}")]) from None
     except UNREADABLE as error:
-        raise CompileError([problem("source", f"{file} cannot be read: {error}")]) from None
+        raise CompileError([problem("source", f"{file} cannot be read: {reason(error)}")]) from None
     if not head.strip():
         raise CompileError([problem("empty", f"{file} is empty")])
-    if b"\0" in head:
+    if b"\0" in head and not marked(head):
         raise CompileError([problem("binary", f"{file} is a binary file, not delimited text")])
-    encoding = _encoding(head)
+    encoding = marked(head) or _encoding(head)
     lines = head.decode(encoding, errors="replace").splitlines()
     if len(head) == _HEAD_BYTES:
         lines = lines[:-1]  # it may be cut off
@@ -171,7 +173,7 @@ def _frame(file: Path, options: dict[str, Value]) -> pd.DataFrame:
                 nrows=_LOOK_ROWS,
             )
     except UNREADABLE as error:
-        raise CompileError([problem("source", f"{file} cannot be read: {error}")]) from None
+        raise CompileError([problem("source", f"{file} cannot be read: {reason(error)}")]) from None
     frame.columns = pd.Index(
         [
             f"column_{n}" if str(c).startswith("Unnamed: ") else str(c).strip()

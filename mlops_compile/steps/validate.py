@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.schema import from_value
@@ -17,6 +18,7 @@ from mlops_compile.steps.tables import read_table, write_table
 if TYPE_CHECKING:
     from mlops_compile.steps.kind import Work
 
+Rows = NDArray[np.int64]
 _TOP_LEVELS = 20
 
 
@@ -31,9 +33,11 @@ def run(work: Work) -> None:
     table = read_table(work.inputs["table"])
     name = str(data["target"])
     total = table.num_rows
+    rows = np.arange(1, total + 1)  # as they stand in the data, for people
     if data.get("missing_target") == "drop":
-        table = table.filter(pc.is_valid(table.column(name)))
-    target = _target(table.column(name), name, str(data["task"]), data.get("positive"))
+        kept_rows = pc.is_valid(table.column(name))
+        table, rows = table.filter(kept_rows), rows[kept_rows.to_numpy()]
+    target = _target(table.column(name), name, str(data["task"]), data.get("positive"), rows)
     write_table(work.outputs["target"], pa.table({"target": target}))
 
     kept, fields, profile = [], [], {}
@@ -41,7 +45,7 @@ def run(work: Work) -> None:
         role = columns[column].role if column in columns else "feature"
         if role == "ignore":
             continue
-        sort, values = _typed(table.column(column), column)
+        sort, values = _typed(table.column(column), column, rows)
         metadata = {"role": role, "sort": sort}
         kept.append(values)
         fields.append(pa.field(column, values.type, metadata=metadata))
@@ -52,7 +56,7 @@ def run(work: Work) -> None:
     work.outputs["profile"].write_text(text, "utf-8")
 
 
-def _typed(column: pa.ChunkedArray, name: str) -> tuple[str, pa.Array]:
+def _typed(column: pa.ChunkedArray, name: str, rows: Rows) -> tuple[str, pa.Array]:
     """The sort and the values of a column as features: float64, bool, dictionary or timestamp."""
     values = column.combine_chunks()
     if pa.types.is_integer(values.type):
@@ -60,7 +64,7 @@ def _typed(column: pa.ChunkedArray, name: str) -> tuple[str, pa.Array]:
     if pa.types.is_floating(values.type):
         infinite = np.flatnonzero(np.isinf(values.to_numpy(zero_copy_only=False)))
         if len(infinite):
-            message = f"row {infinite[0] + 1} holds an infinite value"
+            message = f"row {rows[infinite[0]]} of the data holds an infinite value"
             hint = "mend it, or list it in data.source.options.missing"
             raise StepError([problem("infinite", message, ("data", "columns", name), hint)])
         return "numeric", values
@@ -77,20 +81,22 @@ def _categories(values: pa.Array) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(codes, pa.array(levels, pa.string()))
 
 
-def _target(column: pa.ChunkedArray, name: str, task: str, positive: Value) -> pa.Array:
+def _target(column: pa.ChunkedArray, name: str, task: str, positive: Value, rows: Rows) -> pa.Array:
     """Class positions over the classes' names (the positive one last), or float64 numbers."""
     values = column.combine_chunks()
     where = ("data", "target")
     if values.null_count:
-        rows = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))
-        message = f"{name!r} is missing in {len(rows)} rows, the first is row {rows[0] + 1}"
+        gaps = np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))
+        message = f"{name!r} is missing in {len(gaps)} rows, the first is row {rows[gaps[0]]}"
         hint = "mend them, or leave them out with data.missing_target=drop"
         raise StepError([problem("target", message, where, hint)])
     if task == "regression":
         numbers = pc.cast(values, pa.float64(), safe=False)
-        if not pc.all(pc.is_finite(numbers), min_count=0).as_py():
-            message = f"{name!r} holds a value that is no finite number"
-            raise StepError([problem("target", message, where)])
+        infinite = np.flatnonzero(~np.isfinite(numbers.to_numpy(zero_copy_only=False)))
+        if len(infinite):
+            message = f"{name!r} is no finite number in row {rows[infinite[0]]} of the data"
+            hint = "mend it, or list it in data.source.options.missing"
+            raise StepError([problem("target", message, where, hint)])
         return numbers
     coded = _categories(pc.cast(values, pa.string()))
     levels = class_order(tuple(coded.dictionary.to_pylist()), task, positive)

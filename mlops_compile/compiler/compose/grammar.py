@@ -14,8 +14,15 @@ from hydra.core.override_parser.types import Glob, IntervalSweep, RangeSweep
 from hydra.errors import HydraException
 
 from mlops_compile.compiler.compose.many import EXPERIMENT, no_points, shell, two_experiments
+from mlops_compile.compiler.compose.marks import MOST_DEPTH
 from mlops_compile.compiler.compose.missing import wrong_choices
-from mlops_compile.compiler.compose.overrides import bare_keys, options_in, parsed, shuffled
+from mlops_compile.compiler.compose.overrides import (
+    QUOTED,
+    bare_keys,
+    options_in,
+    parsed,
+    shuffled,
+)
 from mlops_compile.compiler.compose.search_path import options_of
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
@@ -70,9 +77,23 @@ def _joined(texts: tuple[str, ...]) -> Iterator[str]:
         yield text
 
 
+def _too_deep(text: str) -> int | None:
+    """Where brackets open deeper than in any config; None where they do not."""
+    depth = 0
+    for position, sign in enumerate(QUOTED.sub(lambda quoted: " " * len(quoted[0]), text)):
+        depth += (sign in _CLOSING) - (sign in _CLOSING.values())
+        if depth > MOST_DEPTH:
+            return position
+    return None
+
+
 def _refused(
     text: str, words: tuple[str, ...], options: Mapping[str, tuple[str, ...]]
 ) -> Iterator[Problem]:
+    if (deep := _too_deep(text)) is not None:
+        message = f"more than {MOST_DEPTH} levels, each in the other"
+        yield _problem("override", message, _IN_A_FILE, text, deep, deep + 1)
+        return
     override = parsed(text)
     key, equals, value = text.partition("=")
     if not key.strip():

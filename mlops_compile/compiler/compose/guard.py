@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from mlops_compile.compiler.compose.marks import file_node, node_origin
+from mlops_compile.compiler.compose.marks import TooDeep, file_node, node_origin
 from mlops_compile.compiler.compose.search_path import not_a_file, shown_path
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import Problem
@@ -43,6 +43,10 @@ def _content(file: Path) -> Iterator[Problem]:
         return
     try:
         node = file_node(file)
+    except TooDeep as error:
+        hint = "is a bracket missing? Data belongs into a data file that data.source names"
+        yield _too_large(file, error.line, str(error), hint)
+        return
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
         return  # Hydra's own reading tells of it
     if node is None or (isinstance(node, yaml.ScalarNode) and node.tag.endswith(":null")):

@@ -21,6 +21,16 @@ from mlops_compile.ir.value import KeyPath
 
 _MERGE = "tag:yaml.org,2002:merge"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+MOST_DEPTH = 100  # levels in a file; OmegaConf ends somewhere below 200
+_OPENING = "[{-:?"  # every list and map begins with one of these
+
+
+class TooDeep(yaml.YAMLError):
+    """A text of YAML that is nested deeper than any config."""
+
+    def __init__(self, line: int) -> None:
+        self.line = line
+        super().__init__(f"more than {MOST_DEPTH} levels, each in the other")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +81,21 @@ def config_file(loader: ConfigLoaderImpl, config_path: str) -> Path | None:
 
 
 def file_node(file: Path) -> Any:
-    """The YAML node of a config file; None of an empty one."""
-    return yaml.compose(file.read_text("utf-8"), Loader=_LOADER)
+    """The YAML node of a config file; None of an empty one. TooDeep where building it might end the
+    process's stack."""
+    text = file.read_text("utf-8")
+    if sum(map(text.count, _OPENING)) > MOST_DEPTH:
+        _check_depth(text)
+    return yaml.compose(text, Loader=_LOADER)
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_DEPTH:
+            raise TooDeep(event.start_mark.line + 1 if event.start_mark else 0)
 
 
 def file_marks(loader: ConfigLoaderImpl, config_path: str) -> Marks | None:

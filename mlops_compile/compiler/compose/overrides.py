@@ -21,17 +21,17 @@ from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin
 from mlops_compile.ir.problem import CompileError, Problem
 
-_QUOTED = re.compile(r"""'[^'\\]*'|"[^"\\]*\"""")
+QUOTED = re.compile(r"""'[^'\\]*'|"[^"\\]*\"""")
 _SPECIAL = re.compile(r"[\\()\[\]{}:=,\s]")
 _EXPERIMENT = re.compile(r"\+?experiment=")
 
 
 class RefusedOverrides(HydraException):
-    """What Hydra says of each override that it cannot apply."""
+    """What Hydra says of each override that it cannot apply, beside the override it was given."""
 
-    def __init__(self, errors: Sequence[HydraException]) -> None:
+    def __init__(self, errors: Sequence[tuple[str, HydraException]]) -> None:
         self.errors = tuple(errors)
-        super().__init__("\n".join(map(str, errors)))
+        super().__init__("\n".join(str(error) for _, error in errors))
 
 
 def given_overrides(composition: Composition) -> tuple[tuple[str, str], ...]:
@@ -43,7 +43,7 @@ def parsed(text: str) -> Override | None:
     """An override by Hydra's grammar; None where it does not parse."""
     try:
         return OverridesParser.create().parse_override(bare_keys(text))
-    except HydraException:
+    except (HydraException, RecursionError):
         return None
 
 
@@ -69,7 +69,7 @@ def open_keys() -> Iterator[None]:
     apply = ConfigLoaderImpl._apply_overrides_to_config
 
     def applied(overrides: list[Override], config: DictConfig) -> None:
-        errors: list[HydraException] = []
+        errors: list[tuple[str, HydraException]] = []
         for override in overrides:
             try:
                 if override.is_hydra_override():
@@ -78,7 +78,7 @@ def open_keys() -> Iterator[None]:
                     with open_dict(config):
                         apply([override], config)
             except HydraException as error:
-                errors.append(error)
+                errors.append((override.input_line or "", error))
         if errors:
             raise RefusedOverrides(errors)
         if problems := tuple(shuffled(_sweeper_params(config))):
@@ -162,7 +162,7 @@ def bare_keys(text: str) -> str:
     `data.columns={"pm2.5": {role: ignore}}` becomes `data.columns={pm2.5: {role: ignore}}`.
     """
     done, rest = "", text
-    while match := _QUOTED.search(rest):
+    while match := QUOTED.search(rest):
         before, quoted = rest[: match.start()], match[0]
         after = rest[match.end() :]
         opens = before.rstrip()[-1:] in ("{", ",") and after.lstrip().startswith(":")

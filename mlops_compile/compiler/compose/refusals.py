@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from mlops_compile.compiler.compose.chosen import Chosen
 from mlops_compile.compiler.compose.many import sweeps
 from mlops_compile.compiler.compose.marks import file_node, node_origin, scalars
 from mlops_compile.compiler.compose.missing import wrong_choices
-from mlops_compile.compiler.compose.overrides import RefusedOverrides, parsed
+from mlops_compile.compiler.compose.overrides import RefusedOverrides, given_overrides, parsed
 from mlops_compile.compiler.compose.purity import impure_lists
 from mlops_compile.compiler.compose.search_path import shown_path
 from mlops_compile.compiler.compose.unreadable import unreadable_files, yaml_problem
@@ -38,6 +38,9 @@ _CHECKS = (ValueError, TypeError, AttributeError, ImportError, RuntimeError, Ass
 _NOISE = ("full_key:", "object_type=", "reference_type=", "Config search path:", "provider=")
 _TWICE = re.compile(r"Could not append to config\. An item is already at '(.+?)'")
 _ABSENT = re.compile(r"Could not delete from config\. '(.+?)' does not exist")
+_OTHER = re.compile(
+    r"Could not delete from config\. The value of '(.+?)' is (.*) and not (.*)\.", re.S
+)
 _NO_MATCH = re.compile(r"Could not delete '(.+?)'\. No match in the defaults list")
 _HYDRAS_KEY = re.compile(r"full_key: (hydra\.\S+)")
 _SWEEP = re.compile(r"^Ambiguous value for argument|^Sweep parameters ")
@@ -57,8 +60,9 @@ def refusals(composition: Composition) -> Iterator[None]:
     except (YAMLError, UnicodeDecodeError) as error:
         raise CompileError(_unreadable(error, composition)) from error
     except RecursionError as error:
-        if found := wrong_choices(composition):
-            raise CompileError(found) from error
+        with suppress(RecursionError):
+            if found := wrong_choices(composition):
+                raise CompileError(found) from error
         message = "the config is nested too deep, or an interpolation leads back to itself"
         raise CompileError([problem("interpolation", message)]) from error
     except (HydraException, OmegaConfBaseException) as error:
@@ -91,7 +95,11 @@ def _unreadable(error: Exception, composition: Composition) -> list[Problem]:
 
 def _hydra_problems(error: Exception, composition: Composition) -> list[Problem]:
     if isinstance(error, RefusedOverrides):
-        return [found for one in error.errors for found in _hydra_problems(one, composition)]
+        written, found = dict(given_overrides(composition)), []
+        for given, one in error.errors:
+            known = _of_an_override(str(one), written.get(given, given))
+            found += [known] if known else _hydra_problems(one, composition)
+        return found
     deepest: BaseException = error
     while isinstance(deepest, HydraException) and deepest.__cause__ is not None:
         deepest = deepest.__cause__
@@ -105,8 +113,8 @@ def _hydra_problems(error: Exception, composition: Composition) -> list[Problem]
     if not isinstance(deepest, OmegaConfBaseException):
         if choices := wrong_choices(composition):
             return list(choices)
-    if (one := _of_an_override(text, composition)) is not None:
-        return [one]
+    if group := _NO_MATCH.search(text):
+        return [_not_chosen(group[1])]
     if (key := _HYDRAS_KEY.search(text)) and (name := _NOT_IN.search(text)):
         return [_no_hydras_key(tuple(key[1].split(".")), name[1], composition)]
     if "interpolation" in text and (impure := list(impure_lists(composition))):
@@ -132,19 +140,18 @@ def _no_hydras_key(where: KeyPath, name: str, composition: Composition) -> Probl
     return Problem(code="unknown-key", message=message, where=where, hint=hint, origin=origin)
 
 
-def _of_an_override(text: str, composition: Composition) -> Problem | None:
-    """What Hydra says of one override: found again by its key."""
-    if match := _NO_MATCH.search(text):
-        message = f"no defaults list has {match[1]} that could be taken away"
-        hint = "`mlops-compile config --info defaults` shows what is chosen"
-        origin = Origin.of_override(f"~{match[1]}", 1)
+def _of_an_override(text: str, written: str) -> Problem | None:
+    """What Hydra says of one override that it cannot apply, as it was written."""
+    if other := _OTHER.search(text):
+        key, held, said = other.groups()
+        message = f"{key} is {held}, not {said}, so this takes nothing away"
+        origin = Origin.of_override(written, 1, 1 + len(key))
+        hint = f"without a value it goes whatever it is: ~{key}"
         return Problem(code="compose", message=message, hint=hint, origin=origin)
     for pattern, sign in ((_TWICE, "+"), (_ABSENT, "~")):
         if not (match := pattern.search(text)):
             continue
         key = match[1]
-        known = (text for text in composition.overrides if text[:1] == sign and _key(text) == key)
-        written = next(known, sign + key)
         origin = Origin.of_override(written, 1, 1 + len(key))
         message, hint = f"{key} is there already", f"leave the + out: {written[1:]}"
         if sign == "~":
@@ -154,9 +161,12 @@ def _of_an_override(text: str, composition: Composition) -> Problem | None:
     return None
 
 
-def _key(text: str) -> str:
-    override = parsed(text)
-    return "" if override is None else override.key_or_group
+def _not_chosen(group: str) -> Problem:
+    message = f"no defaults list has {group} that could be taken away"
+    hint = "`mlops-compile config --info defaults` shows what is chosen"
+    return Problem(
+        code="compose", message=message, hint=hint, origin=Origin.of_override(f"~{group}", 1)
+    )
 
 
 def _in_its_words(error: Exception, deepest: BaseException) -> Problem:

@@ -21,7 +21,7 @@ from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.source import ColumnFact, Source
 from mlops_compile.steps.sources.cells import Guess, Levels, arrow_type, cast, clean
-from mlops_compile.steps.sources.encodings import encoding_of, first_fault, is_wide
+from mlops_compile.steps.sources.encodings import encoding_of, first_fault, is_wide, marked
 from mlops_compile.steps.sources.kind import Facts, SourceKind, where_is
 from mlops_compile.steps.tables import BATCH_ROWS, write_batches
 
@@ -240,7 +240,7 @@ def _batches(path: Path, spec: CsvSource, names: list[str], skip: int) -> Iterat
             return
         raise _unreadable(path, spec, error) from None
     except UNREADABLE as error:
-        raise _fault("source", f"{spec.path} cannot be read: {error}") from None
+        raise _fault("source", f"{spec.path} cannot be read: {reason(error)}") from None
 
 
 def _check_quotes(path: Path, spec: CsvSource) -> None:
@@ -267,6 +267,8 @@ def _ragged(row: Any, path: Path, spec: CsvSource) -> CompileError:
     line = f", line {number}" if number else ""
     cells = "1 cell" if row.actual_columns == 1 else f"{row.actual_columns} cells"
     message = f"{spec.path}{line}: {cells}, expected {row.expected_columns}"
+    if "\n" in row.text:  # it runs on to the end of the file, or of a cell with line breaks
+        _check_quotes(path, spec)
     hint = f"the row reads {row.text[:80]!r}; mend it, or set data.source.options.separator"
     return _fault("ragged-row", message, _PATH, hint)
 
@@ -304,10 +306,13 @@ def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
         hint = where_is(path)
         raise _fault("no-file", f"there is no file {spec.path}", _PATH, hint) from None
     except UNREADABLE as error:
-        raise _fault("source", f"{spec.path} cannot be read: {error}") from None
+        raise _fault("source", f"{spec.path} cannot be read: {reason(error)}") from None
     if not head.strip():
         raise _fault("empty", f"{spec.path} is empty")
     if b"\0" in head[:65536] and not is_wide(spec.options.encoding):
+        if wide := marked(head):
+            hint = f"set data.source.options.encoding={wide}"
+            raise _fault("encoding", f"{spec.path} is {wide}", (*_OPTIONS, "encoding"), hint)
         message = f"{spec.path} is a binary file, not delimited text"
         raise _fault("binary", message, _PATH, "of a spreadsheet, export the rows as csv")
     decoder = codecs.getincrementaldecoder(spec.options.encoding)("strict")
@@ -326,6 +331,11 @@ def _first_row(path: Path, spec: CsvSource) -> tuple[list[str], int]:
         hint = "is a quote left open, or another character the quote (data.source.options.quote)?"
         raise _fault("csv", message, _PATH, hint) from None
     raise _fault("empty", f"{spec.path} is empty")
+
+
+def reason(error: Exception) -> str:
+    """What one of UNREADABLE says, without the system's number for it."""
+    return str(getattr(error, "strerror", None) or error)
 
 
 def open_text(path: Path) -> IO[bytes]:

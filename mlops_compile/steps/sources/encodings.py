@@ -8,6 +8,11 @@ from typing import IO
 # Codecs of Python that turn bytes into texts, and are no encoding of a file: names of hosts,
 # literals of a language, mail headers, or nothing at all.
 _NO_FILES = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7")
+# That of UTF-32 begins as that of UTF-16 does.
+_MARKS = (
+    ("utf-32", (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)),
+    ("utf-16", (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)),
+)
 
 
 def encoding_of(name: str) -> codecs.CodecInfo | None:
@@ -25,6 +30,14 @@ def is_wide(name: str) -> bool:
     """Whether plain characters have zero bytes in this encoding."""
     found = encoding_of(name)
     return found is not None and found.name.startswith(("utf-16", "utf-32"))
+
+
+def marked(head: bytes) -> str:
+    """The wide encoding that the byte order mark at a file's beginning tells; empty without one."""
+    for name, marks in _MARKS:
+        if head.startswith(marks):
+            return name
+    return ""
 
 
 def first_fault(file: IO[bytes], encoding: str) -> str:
