@@ -172,7 +172,11 @@ def test_gc_keeps_what_is_pinned_and_what_runs_recorded(project: Path) -> None:
     assert "unpinned best" in good(project, "store", "unpin", "best").out
     gone = mlops(project, "store", "unpin", "best")
     assert gone.code == 2 and "there is no pin 'best'" in gone.err
-    everything = good(project, "store", "gc")
+    before = stored(project)
+    unmeant = mlops(project, "store", "gc")
+    assert unmeant.code == 3 and "all 10 results would go" in unmeant.err
+    assert stored(project) == before
+    everything = good(project, "store", "gc", "--budget", "0")
     assert "kept for: nothing: there is no lock, pin or run" in everything.out
     assert stored(project) == {}
 

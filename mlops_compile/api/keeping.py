@@ -14,7 +14,7 @@ from mlops_compile.api.roots import Kept, find_roots, reached_by, run_directorie
 from mlops_compile.api.state import State
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import Lock, decode, encode
-from mlops_compile.ir.problem import CompileError, StoreError, UsageError, problem
+from mlops_compile.ir.problem import CompileError, Problem, StoreError, UsageError, problem
 from mlops_compile.steps.sources.kind import file_digest
 from mlops_compile.store.collect import Collected, collect
 from mlops_compile.store.faults import Progress
@@ -59,7 +59,7 @@ def collect_garbage(
     """Remove what no root reaches (see docs/keys-and-store.md).
 
     `budget` is in bytes, `older_than` in days. CompileError, and nothing is removed, where a root
-    cannot be read.
+    cannot be read, or where there is none and no limit either: that would be everything.
     """
     store = state.store
     roots = find_roots(store, project, kept)
@@ -71,11 +71,23 @@ def collect_garbage(
     def mark(text: str) -> Marks:
         return reached_by(decode(text, "the lock of a run that goes on"), store)
 
-    with _written(state):
-        limits = Limits(budget=budget, since=since)
-        collected = collect(store, mark, marks, limits, dry_run=dry_run)
+    limits = Limits(budget=budget, since=since)
     names = tuple(name for name, _ in roots.locks)
+    stated = kept.roots or budget is not None or older_than is not None
+    if not (names or dry_run or stated):
+        would = collect(store, mark, marks, limits, dry_run=True)
+        if would.actions and not would.live:
+            raise CompileError([_nothing_to_keep(sum(count for _, count in would.actions))])
+    with _written(state):
+        collected = collect(store, mark, marks, limits, dry_run=dry_run)
     return Collection(collected=collected, roots=names, notes=roots.notes)
+
+
+def _nothing_to_keep(actions: int) -> Problem:
+    message = f"no lock, pin or run says what to keep, so all {actions} results would go"
+    keep = "write a lock with `mlops-compile compile`, or keep what run directories name"
+    hint = f"{keep} (--keep-runs); --budget 0 removes everything"
+    return problem("root", message, hint=hint)
 
 
 def pin(state: State, name: str, lock: Lock) -> str:
