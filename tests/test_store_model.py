@@ -332,9 +332,9 @@ class StoreMachine(RuleBasedStateMachine):
             return
         assert forget(self.store, name, frozenset(), self.place / "cache", **told) == said
         assert said.actions == len(gone) and said.sources == (sha,)
-        for key in gone:
-            del self.made[key]
-        self.snapshots.discard(sha)
+        results = {sha}.union(*(self.made.pop(key).blobs for key in gone))
+        # A snapshot of the same bytes as a result stays while something needs it.
+        self.snapshots -= results - {made.content for made in self.made.values()}
         self.pins = {
             name: lock
             for name, lock in self.pins.items()
