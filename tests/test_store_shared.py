@@ -257,7 +257,7 @@ def test_the_index_is_filled_again_by_those_who_look(tmp_path: Path) -> None:
     store.close()
     assert answers(root) != whole
     seen = check(Store(root), lambda text: True, mend=False)
-    assert seen.faults == () and seen.behind == ("12 actions were not in it",)
+    assert seen.faults == () and seen.behind == ("it lacks 12 of the actions",)
     assert hits(root, range(12)) == list(range(12))
     assert answers(root) == whole
     assert checked(root).behind == ()

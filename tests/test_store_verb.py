@@ -177,7 +177,7 @@ def test_gc_keeps_what_is_pinned_and_what_runs_recorded(project: Path) -> None:
     assert unmeant.code == 3 and "all 10 results would go" in unmeant.err
     assert stored(project) == before
     everything = good(project, "store", "gc", "--budget", "0")
-    assert "kept for: nothing: there is no lock, pin or run" in everything.out
+    assert "kept for: nothing (there is no lock, pin or run)" in everything.out
     assert stored(project) == {}
 
 
@@ -246,7 +246,7 @@ def test_fsck_names_and_mends(project: Path) -> None:
 def test_an_index_that_lags_behind_is_a_note(project: Path) -> None:
     (project / ".mlops" / "store" / "index.sqlite").unlink()
     said = good(project, "store", "fsck").out
-    assert "note: the index is written anew: it was not there\n" in said
+    assert "note: the index lags behind: it was not there; it is written anew\n" in said
     assert said.endswith("nothing is wrong\n")
     assert store(project, "fsck")["index_behind"] == []
 
@@ -259,7 +259,7 @@ def test_fsck_sweeps_what_died(project: Path) -> None:
     (root / "blobs" / "ab").mkdir(exist_ok=True)
     (root / "blobs" / "ab" / ".new-x").touch()
     said = mlops(project, "store", "fsck")
-    assert said.code == 7 and "2 rests of dead processes" in said.out
+    assert said.code == 7 and "2 leftovers of dead processes, swept away" in said.out
     assert "file blobs/ab/.new-x: is the rest of a write" in said.out
     assert store(project, "fsck")["swept"] == 0
 

@@ -25,6 +25,7 @@ from mlops_compile.store.reach import Marks
 from mlops_compile.store.usage import Usage, usage
 
 _DAY = 86_400
+_ROOM = "make room, or ask whom the store belongs to; what is stored stays whole"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ def store_usage(state: State) -> Usage:
 
 def check_store(state: State, progress: Progress, *, dry_run: bool = False) -> Checked:
     """Check a store, and mend it unless `dry_run`. StoreError where it cannot be mended."""
-    with _written(state):
+    with _written(state, "`store fsck --dry-run` names what is wrong, and mends nothing"):
         return check(state.store, _is_lock, progress, mend=not dry_run)
 
 
@@ -158,11 +159,10 @@ def _is_lock(text: str) -> bool:
 
 
 @contextmanager
-def _written(state: State) -> Iterator[None]:
+def _written(state: State, hint: str = _ROOM) -> Iterator[None]:
     """Say in a sentence what an OSError of the store means."""
     try:
         yield
     except OSError as error:
         message = f"the store {state.store.root} cannot be written: {error.strerror or error}"
-        hint = "make room, or ask whom the store belongs to; what is stored stays whole"
         raise StoreError([problem("store", message, ("store", "uri"), hint)]) from None

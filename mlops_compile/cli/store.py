@@ -29,6 +29,7 @@ from mlops_compile.store.fsck import Checked
 from mlops_compile.store.usage import Share, Usage
 
 _PROJECT = Path()
+_MOST = 10  # roots by name
 
 
 def run(call: Call) -> int:
@@ -118,9 +119,10 @@ def _check_text(root: Path, found: Checked, dry_run: bool) -> str:
         lines.append(f"  {fault.what} {name}: {visible(fault.matter)}")
         of = f"of {', '.join(fault.steps)} from {' and '.join(fault.data)}; " if fault.steps else ""
         lines.append(f"    {visible(of)}{fault.fate}")
-    lines += [f"  note: the index is written anew: {text}" for text in found.behind]
+    anew, away = ("", "") if dry_run else ("; it is written anew", ", swept away")
+    lines += [f"  note: the index lags behind: {text}{anew}" for text in found.behind]
     if found.swept:
-        lines.append(f"  note: {counted(found.swept, 'rest')} of dead processes, swept away")
+        lines.append(f"  note: {counted(found.swept, 'leftover')} of dead processes{away}")
     if not found.faults:
         return "\n".join([*lines, "nothing is wrong"])
     wrong = f"{counted(len(found.faults), 'thing')} wrong"
@@ -167,7 +169,9 @@ def _gc(call: Call, state: State) -> int:
         return 0
     did = found.collected
     live = [counted(did.live, "run") + " going on"] if did.live else []
-    roots = ", ".join([*found.roots, *live]) or "nothing: there is no lock, pin or run"
+    names = [*live, *found.roots]
+    more = [f"{len(names) - _MOST} more"] if len(names) > _MOST else []
+    roots = ", ".join([*names[:_MOST], *more]) or "nothing (there is no lock, pin or run)"
     stays = f"{counted(did.kept_actions, 'result')}, {size(did.kept_size)}"
     print(f"kept for: {visible(roots)}", file=call.out)
     print(f"{'would free' if options.dry_run else 'freed'} {_gone(found)}", file=call.out)

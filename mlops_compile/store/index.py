@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mlops_compile.store.actions import Action, Records
 from mlops_compile.store.files import make_directory, share
 from mlops_compile.store.rows import FORMAT, Rows
+from mlops_compile.store.sqlite import connect, errors, is_damage, transaction, wrong_database
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FILE = "index.sqlite"
 _PARTS = ("", "-wal", "-shm")
-_WAIT_MS = 5000
 _BATCH = 10_000
 
 
@@ -70,7 +70,7 @@ class Index:
                 return None
             try:
                 return Rows(opened).known(plan, key)
-            except _errors():
+            except errors():
                 return None
 
     def plans(self, plans: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
@@ -119,12 +119,15 @@ class Index:
                     return Examined()
                 (told,) = opened.execute("PRAGMA quick_check(1)").fetchone()
                 known, damaged = Rows(opened).keys(), Rows(opened).damaged()
-            except _errors() as error:
+            except errors() as error:
                 return Examined(damage=(f"it is damaged: {error}",))
-        damage = {"its pages are damaged": told != "ok", f"{_rows(damaged)} damaged": damaged > 0}
+        damage = {
+            "its pages are damaged": told != "ok",
+            f"it has damaged rows: {damaged}": damaged > 0,
+        }
         behind = {
-            f"{_actions(there - known)} not in it": not damaged and not there <= known,
-            f"{_actions(known - there)} in it without a record": not known <= there,
+            f"it lacks {len(there - known)} of the actions": not damaged and not there <= known,
+            f"it has rows without a record: {len(known - there)}": not known <= there,
         }
         return Examined(
             damage=tuple(text for text, wrong in damage.items() if wrong),
@@ -153,7 +156,7 @@ class Index:
             if opened is not None:
                 try:
                     return question(Rows(opened))
-                except _errors():
+                except errors():
                     self.close()
             if self._by_files is None:
                 self._by_files = self._in_memory()
@@ -164,7 +167,7 @@ class Index:
         if self._opened is not None and self._process != os.getpid():
             self._opened = None  # a connection does not survive a fork
         if self._opened is None and self.place.exists():
-            with contextlib.suppress(*_errors()):
+            with contextlib.suppress(*errors()):
                 self._opened = self._open()
         self._process = os.getpid()
         return self._opened
@@ -173,21 +176,21 @@ class Index:
         """The file's connection; to read only where it cannot be written."""
         uri = self.place.absolute().as_uri()
         for how in ("mode=rw", "mode=ro", "immutable=1"):
-            connection = _connect(f"{uri}?{how}", uri=True)
+            connection = connect(f"{uri}?{how}", uri=True)
             try:
                 if Rows(connection).format() != FORMAT:
-                    raise _wrong(f"the index is not of format {FORMAT}")
+                    raise wrong_database(f"the index is not of format {FORMAT}")
                 if how == "mode=rw":
                     connection.execute("PRAGMA synchronous=NORMAL")
                 return connection
-            except _errors() as error:
+            except errors() as error:
                 connection.close()
-                if _is_damage(error) or how == "immutable=1":
+                if is_damage(error) or how == "immutable=1":
                     raise
         raise AssertionError("the last way returns or raises")
 
     def _in_memory(self) -> Rows:
-        connection = _connect(":memory:")
+        connection = connect(":memory:")
         rows = Rows(connection)
         rows.create()
         self._fill(rows, {})
@@ -205,19 +208,19 @@ class Index:
     def _change(self, change: Callable[[Rows], None]) -> None:
         with self._mutex:
             self._by_files = None
-            failures: tuple[type[Exception], ...] = (OSError, *_errors())
+            failures: tuple[type[Exception], ...] = (OSError, *errors())
             for _ in range(2):  # once more after a damaged file was put aside
                 try:
                     if self._file() is None:
                         self._mend()
                     if self._opened is None:
                         return
-                    with _transaction(self._opened):
+                    with transaction(self._opened):
                         change(Rows(self._opened))
                     return
                 except failures as error:
                     self.close()
-                    if not _is_damage(error):
+                    if not is_damage(error):
                         return
 
     def _mend(self) -> None:
@@ -233,20 +236,20 @@ class Index:
     def _damaged(self) -> bool:
         try:
             self._open().close()
-        except _errors() as error:
-            return _is_damage(error)
+        except errors() as error:
+            return is_damage(error)
         return False
 
     def _make(self, uses: Mapping[str, float]) -> None:
         """Make the file beside its place, whole, before it is named."""
         new = self._root / f".new-{os.getpid()}-{FILE}"
         new.unlink(missing_ok=True)
-        connection = _connect(str(new))
+        connection = connect(str(new))
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=OFF")
             Rows(connection).create()
-            with _transaction(connection):
+            with transaction(connection):
                 self._fill(Rows(connection), uses)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.close()
@@ -270,7 +273,7 @@ class Index:
         opened = self._file()
         try:
             return Rows(opened).uses() if opened is not None else {}
-        except _errors():
+        except errors():
             return {}
 
     @contextmanager
@@ -285,56 +288,6 @@ class Index:
             yield
         finally:
             os.close(handle)
-
-
-# sqlite3 takes longer to import than a compile has: it is imported when the index is asked.
-
-
-def _connect(name: str, uri: bool = False) -> sqlite3.Connection:
-    import sqlite3
-
-    return sqlite3.connect(
-        name, timeout=_WAIT_MS / 1000, isolation_level=None, check_same_thread=False, uri=uri
-    )
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    import sqlite3
-
-    return (sqlite3.Error, UnicodeDecodeError, TypeError)
-
-
-def _wrong(message: str) -> Exception:
-    import sqlite3
-
-    return sqlite3.DatabaseError(message)
-
-
-def _is_damage(error: Exception) -> bool:
-    """Whether a file is malformed, or of another format, rather than busy or not to be written."""
-    import sqlite3
-
-    return not isinstance(error, sqlite3.OperationalError | OSError) or "no such" in str(error)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(*_errors()):
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _rows(count: int) -> str:
-    return "1 row of it is" if count == 1 else f"{count} rows of it are"
-
-
-def _actions(keys: Collection[str]) -> str:
-    return "1 action was" if len(keys) == 1 else f"{len(keys)} actions were"
 
 
 def _grouped(pairs: Iterable[tuple[Any, Any]]) -> Mapping[str, tuple[str, ...]]:
