@@ -6,10 +6,10 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import composing, engine
+from tests.benchmarks import composing, engine, store
 from tests.benchmarks.pairs import Missing, Pair, Row
 
-ROWS = {row.name: row for row in (*composing.ROWS, *engine.ROWS)}
+ROWS = {row.name: row for row in (*composing.ROWS, *engine.ROWS, *store.ROWS)}
 
 
 def main() -> None:
@@ -17,6 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(ROWS))
     parser.add_argument("--runs", type=int, default=15, help="pairs a row (15)")
+    parser.add_argument("--where", type=Path, help="a directory on the disk to measure")
     options = parser.parse_args()
     if unknown := [name for name in options.names if name not in ROWS]:
         parser.error(f"there is no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
@@ -24,7 +25,7 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     for name in options.names or ROWS:
         row = ROWS[name]
-        with tempfile.TemporaryDirectory() as directory:
+        with tempfile.TemporaryDirectory(dir=options.where) as directory:
             cells = (row.work, row.peer, *_measured(row, Path(directory), options.runs), row.target)
         print(f"| {' | '.join(cells)} |", flush=True)
 

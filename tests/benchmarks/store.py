@@ -1,13 +1,8 @@
-"""Rows of the store: ten thousand small outputs, and the time of an operation as it grows.
-
-`python -m tests.benchmarks.store [--outputs N] [--most N] [--directory DIR]` prints both tables.
-"""
+"""Rows of the store: ten thousand small outputs, and the time of an operation as it grows."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,8 +16,10 @@ from mlops_compile.store.blobs import stage
 from mlops_compile.store.commit import Staged
 from mlops_compile.store.files import make_directory
 from mlops_compile.store.store import Store
+from tests.benchmarks.pairs import Row
 
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
+_OUTPUTS = 10_000
 _TIMES = 300  # operations of each sort, at each size
 _CHUNK = 10_000
 
@@ -137,29 +134,26 @@ def _each(work: Callable[[int], None]) -> float:
     return median(times) * 1000
 
 
-def main() -> None:
-    """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--outputs", type=int, default=10_000, help="small outputs (10,000)")
-    parser.add_argument("--most", type=int, default=_SIZES[-1], help="results (1,000,000: 9 GB)")
-    parser.add_argument("--directory", type=Path, help="on the disk to measure")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.directory) as directory:
-        print("| outputs | batches | durable after | target |")
-        print("| --- | --- | --- | --- |")
-        for batches in (1, 100):
-            seconds = committed(Path(directory), options.outputs, batches)
-            print(f"| {options.outputs:,} | {batches} | {seconds:.2f} s | < 10 s |", flush=True)
-        print("\n| results | find, there | find, not there | claim and release | commit of one |")
-        print("| --- | --- | --- | --- | --- |")
-        store, before = Store(Path(directory) / "grown"), 0
-        for size in (size for size in _SIZES if size <= options.most):
-            grow(store, before, size)
-            store.close()
-            before = size
-            took = operations(store.root, size)
-            print(f"| {size:,} | {' | '.join(f'{ms:.3f} ms' for ms in took)} |", flush=True)
+def small_outputs(directory: Path, runs: int) -> str:
+    """Ten thousand results of one small output each, in one batch and in a hundred."""
+    one, many = committed(directory, _OUTPUTS, 1), committed(directory, _OUTPUTS, 100)
+    return f"{one:.2f} s in one batch, {many:.2f} s in 100"
 
 
-if __name__ == "__main__":
-    main()
+def growing(directory: Path, runs: int, *, sizes: Sequence[int] = _SIZES) -> str:
+    """The time of each operation in stores of more and more results: 9 GB at the last size."""
+    store, before, found = Store(directory / "grown"), 0, []
+    for size in sizes:
+        grow(store, before, size)
+        store.close()
+        before = size
+        took = operations(store.root, size)
+        found.append(f"{size:,}: {' / '.join(f'{ms:.2f}' for ms in took)} ms")
+    return "<br>".join(found)
+
+
+_GROWING = "find / miss / claim / commit of one, by results in the store"
+ROWS = (
+    Row("store-10000", "10,000 small outputs made durable", "-", "<= 10 s", small_outputs),
+    Row("store-growing", _GROWING, "-", "flat", growing),
+)

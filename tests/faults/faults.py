@@ -105,8 +105,9 @@ def read_only(victim: Victim, draw: random.Random, seconds: float) -> None:
     _whole(victim)
     lost = draw.choice([None, *victim.truth.by_step])
     if lost is not None:
-        for _, digest in victim.truth.by_step[lost]:
-            victim.store.blobs.place(digest.sha256).unlink(missing_ok=True)
+        with victim.store() as store:
+            for _, digest in victim.truth.by_step[lost]:
+                store.blobs.place(digest.sha256).unlink(missing_ok=True)
     with _not_to_be_written(victim.root / ".mlops"):
         ended = victim.end(victim.start())
     victim.is_true(ended)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from tests.project import package_environment
 
 _TESTS = str(Path(__file__).resolve().parent.parent.parent)
 _MARK = "MLOPS_FAULTS"
+_DIGEST = re.compile(r"\b[0-9a-f]{12}\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +48,14 @@ class Victim:
         self.root.mkdir(parents=True, exist_ok=True)
         self.put_source_back()
 
-    @property
-    def store(self) -> Store:
-        return Store(self.root / ".mlops" / "store")
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """The store, looked at once: no connection is left whose files a fault could cut off."""
+        store = Store(self.root / ".mlops" / "store")
+        try:
+            yield store
+        finally:
+            store.close()
 
     def put_source_back(self) -> None:
         (self.root / "rows.csv").write_text(TEXT)
@@ -102,21 +110,24 @@ class Victim:
 
     def fsck(self) -> Checked:
         """Check and mend; a second check must find nothing."""
-        found = check(self.store, lambda text: True)
-        again = check(self.store, lambda text: True)
+        with self.store() as store:
+            found = check(store, lambda text: True)
+        with self.store() as store:
+            again = check(store, lambda text: True)
         assert not again.faults, f"{self.what}: a second check finds {again.faults}"
-        self.faults_named += [f"{fault.what}: {fault.matter}" for fault in found.faults]
+        self.faults_named += [
+            f"{fault.what}: {_DIGEST.sub('X', fault.matter)}" for fault in found.faults
+        ]
         return found
 
     def nothing_wrong_is_readable(self) -> int:
         """Whatever the store gives is right; how many results it has."""
-        store, found = self.store, 0
-        for key, outputs in self.truth.by_key.items():
-            action = store.find(key)
+        with self.store() as store:
+            found = [store.find(key) for key in self.truth.by_key]
+        for action, outputs in zip(found, self.truth.by_key.values(), strict=True):
             if action is not None:
-                found += 1
                 assert action.outputs == outputs, f"{self.what}: {action.step} has wrong outputs"
-        return found
+        return sum(action is not None for action in found)
 
     def recovers(self, *, clean: bool) -> Ended:
         """Nothing wrong can be read, a check is clean (or names what is wrong, and mends it), and
