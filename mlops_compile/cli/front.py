@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import NoReturn, TextIO, TypeVar
 
@@ -195,8 +196,8 @@ def _job(config: DictConfig, written: dict[str, str]) -> Job:
 
 
 class _Reserver:
-    """Gives PARENT/DATE/TIME of this run; reserved by making the directory, so that two runs in the
-    same second never share one. `refused` is why a directory could not be made.
+    """Gives PARENT/DATE/TIME of this run, or TIME-02 to the second in that second; reserved by making
+    the directory, so that they never share one. `refused` is why a directory could not be made.
 
     With `nowhere`, a directory that is thrown away, it makes none, and `${mlops_run:}` is that.
     """
@@ -209,12 +210,13 @@ class _Reserver:
     def __call__(self, parent: str = "") -> str:
         if self._nowhere is not None and not parent:
             return self._nowhere
-        while parent not in self._chosen:
-            name = f"{parent}/{time.strftime('%Y-%m-%d/%H-%M-%S')}"
-            if self._nowhere is not None or self._made(name):
-                self._chosen[parent] = name
-            else:
-                time.sleep(0.05)
+        if parent not in self._chosen:
+            stamp = f"{parent}/{time.strftime('%Y-%m-%d/%H-%M-%S')}"
+            # Later runs of the same second are sorted behind the first.
+            names = chain([stamp], (f"{stamp}-{number:02}" for number in count(2)))
+            self._chosen[parent] = next(
+                name for name in names if self._nowhere is not None or self._made(name)
+            )
         return self._chosen[parent]
 
     def _made(self, name: str) -> bool:
