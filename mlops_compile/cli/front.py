@@ -196,7 +196,7 @@ def _job(config: DictConfig, written: dict[str, str]) -> Job:
 
 
 class _Reserver:
-    """Gives PARENT/DATE/TIME of this run, or TIME-02 to the second in that second; reserved by making
+    """Gives PARENT/DATE/TIME of this run, TIME-02 to the second in that second; reserved by making
     the directory, so that they never share one. `refused` is why a directory could not be made.
 
     With `nowhere`, a directory that is thrown away, it makes none, and `${mlops_run:}` is that.
