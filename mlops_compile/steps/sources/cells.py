@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Any number of these may fit a column; the first that fits all of its cells is its type.
 ORDER = ("bool", "int64", "float64", "timestamp", "timestamp_utc", "string")
 _FEW = 16
+_SOME = 1000
 
 
 def arrow_type(type_name: str) -> pa.DataType:
@@ -35,12 +36,25 @@ def arrow_type(type_name: str) -> pa.DataType:
 
 def clean(column: pa.Array, missing: tuple[str, ...]) -> pa.Array:
     """A column's texts in NFC without white space around them, missing marks as nulls."""
+    if _repeats(column):  # each text once
+        coded = column.dictionary_encode()
+        return _cleaned(coded.dictionary, missing).take(coded.indices)
+    return _cleaned(column, missing)
+
+
+def _cleaned(column: pa.Array, missing: tuple[str, ...]) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     trimmed = pc.utf8_normalize(pc.utf8_trim_whitespace(column), form="NFC")
     marked = pc.match_substring_regex(trimmed, _pattern(missing))
     return pc.if_else(marked, pa.nulls(len(trimmed), pa.string()), trimmed)
+
+
+def _repeats(column: pa.Array) -> bool:
+    """Whether it seems to pay to look at each text of a column once."""
+    some = column.slice(0, _SOME)
+    return len(some) == _SOME and 2 * len(some.unique()) < _SOME
 
 
 @cache
@@ -92,7 +106,7 @@ class Guess:
     def see(self, column: pa.Array) -> None:
         """Take a batch of cleaned texts into account."""
         self._missing = self._missing or column.null_count > 0
-        known = column.drop_null()
+        known = (column.unique() if _repeats(column) else column).drop_null()
         if not len(known):
             return
         self._seen = True
