@@ -12,7 +12,7 @@ import pytest
 
 from mlops_compile.compiler.fitting import data_problems
 from mlops_compile.compiler.pin import contract_of, pin
-from mlops_compile.compiler.sources import pin_source
+from mlops_compile.compiler.sources import Looking, pin_sources
 from mlops_compile.ir.lock import Lock, decode, encode
 from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.source import Pinned
@@ -271,7 +271,9 @@ def project(tmp_path: Path) -> Path:
 def look(project: Path, committed: Lock | None = None, **change: Any) -> tuple[Pinned, list[str]]:
     cache = Counting(project / "cache")
     data = spec_of(tweak(CSV, **change)).data
-    return pin_source(data, cache, committed, project), cache.missed
+    return pin_sources(
+        data, Looking(cache=cache, project=project, committed=committed)
+    ), cache.missed
 
 
 def test_a_file_is_pinned_by_content(project: Path) -> None:
@@ -401,6 +403,6 @@ def test_a_pin_of_something_else_does_not_stand(project: Path, change: dict[str,
 
 def test_an_installed_set_is_pinned_by_its_files(tmp_path: Path) -> None:
     cache = FileCache(tmp_path)
-    one = pin_source(spec_of(BASE).data, cache, None, tmp_path)
+    one = pin_sources(spec_of(BASE).data, Looking(cache=cache, project=tmp_path))
     assert one.source.location == "sklearn:iris"
     assert one.source.rows == 150 and one.levels == ("setosa", "versicolor", "virginica")

@@ -15,7 +15,7 @@ from mlops_compile.compiler.fitting import data_problems
 from mlops_compile.compiler.lower import lower
 from mlops_compile.compiler.pin import pin
 from mlops_compile.compiler.read import whole
-from mlops_compile.compiler.sources import pin_source
+from mlops_compile.compiler.sources import Looking, pin_sources
 from mlops_compile.compiler.spec import PLACES, Spec
 from mlops_compile.execute.environment import installed_version
 from mlops_compile.execute.platform import this_platform
@@ -86,11 +86,13 @@ def _pinned(
     if any(found.where and found.where[0] in PLACES for found in problems):
         raise CompileError(problems)
     state, data = state_of(config, project), spec.data
-    if problems and not whole((data.source, data.columns, data.target, data.task)):
+    needed = (data.source, data.test, data.join, data.columns, data.target, data.task)
+    if problems and not whole(needed):
         raise CompileError(problems)
     try:
         state.made()
-        pinned = pin_source(data, state.cache, committed, project, refresh=refresh)
+        looking = Looking(cache=state.cache, project=project, committed=committed, refresh=refresh)
+        pinned = pin_sources(data, looking)
     except CompileError as error:
         raise CompileError([*problems, *error.problems]) from None
     told = [found.where for found in problems]

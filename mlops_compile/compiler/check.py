@@ -11,8 +11,9 @@ from typing import Any
 
 from mlops_compile.compiler.chains import chain_problem
 from mlops_compile.compiler.evaluation import settle_evaluation
+from mlops_compile.compiler.lower import SOURCE, TEST
 from mlops_compile.compiler.params import settle_params
-from mlops_compile.compiler.read import UNKNOWN, Reader, known
+from mlops_compile.compiler.read import UNKNOWN, Reader, known, whole
 from mlops_compile.compiler.spec import (
     PLACES,
     Data,
@@ -23,10 +24,12 @@ from mlops_compile.compiler.spec import (
     Store,
 )
 from mlops_compile.ir.config import Config
+from mlops_compile.ir.plan import is_name
 from mlops_compile.ir.problem import CompileError, Problem
 from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family, problem_of
+from mlops_compile.steps.joins import settings_problems
 from mlops_compile.steps.preparations.kind import Sort
 
 _SORTS: tuple[Sort, ...] = ("numeric", "boolean", "categorical", "datetime")
@@ -74,6 +77,7 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
         reader.complain("impossible", message, ("model", "family"), hint)
     _check_split(reader, data)
     _check_columns(reader, data)
+    _check_joins(reader, data)
     _check_store(reader, spec.store)
     name = spec.deploy.name
     return replace(
@@ -93,6 +97,12 @@ def _check_split(reader: Reader, data: Data) -> None:
     if known(split.kind, data.task) and (split.kind, data.task) == ("stratified", "regression"):
         message = "a stratified split needs classes, and the task is regression"
         reader.complain("impossible", message, ("data", "split", "kind"), "take random or time")
+    if known(split.kind, data.test) and (split.kind == "file") != (data.test is not None):
+        message = "data.test names a source of test rows, and the split would make others"
+        if data.test is None:
+            message = "takes the rows of a source of their own, and there is no data.test"
+        hint = "data.split.kind=file goes with data.test.kind, data.test.path"
+        reader.complain("impossible", message, ("data", "split", "kind"), hint)
     sizes = split.test_size, split.validation_size
     if known(*sizes) and sum(sizes) >= 1:
         listed = f"{split.test_size:g} + {split.validation_size:g}"
@@ -112,6 +122,16 @@ def _check_columns(reader: Reader, data: Data) -> None:
             message = "is the target and cannot have a role of its own"
             hint = "leave the role out, or name another data.target"
             reader.complain("impossible", message, ("data", "columns", name, "role"), hint)
+
+
+def _check_joins(reader: Reader, data: Data) -> None:
+    for name, join in data.join if known(data.join) else ():
+        where = ("data", "join", name)
+        if not is_name(name) or "/" in name or name in (SOURCE, TEST, "table"):
+            message = "cannot name a source (lower-case letters, digits, `_`; not data or test)"
+            reader.complain("impossible", message, where, "for example weather", by_key=True)
+        if known(join) and whole(join):
+            reader.problems += settings_problems(name, join)
 
 
 def _check_store(reader: Reader, store: Store) -> None:

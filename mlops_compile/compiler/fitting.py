@@ -40,14 +40,14 @@ _BARE: Mapping[object, tuple[str, ...]] = {
 
 def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
     """Every problem that the facts of the data show."""
-    facts = {fact.name: fact for fact in pinned.source.columns}
+    facts = {fact.name: fact for fact in pinned.table.columns}
     if len(facts) == 1 and known(spec.data.target) and spec.data.target not in facts:
         return _no_column(spec.data.target, facts, ("data", "target"))  # the separator hides it all
     found = [*_columns(spec.data, facts)]
     if known(spec.prepare.columns):
         for name in spec.prepare.columns:
             found += _no_column(name, facts, ("prepare", "columns", name))
-    found += _split(spec.data, facts, pinned.source.rows)
+    found += _split(spec.data, facts, pinned.table.rows)
     if known(spec.data.target):
         found += _no_column(spec.data.target, facts, ("data", "target"))
         if spec.data.target in facts and known(spec.data.task, spec.data.missing_target):
@@ -95,12 +95,12 @@ def _columns(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
         yield problem("no-features", message, _COLUMNS, "give at least one column the role feature")
 
 
-def _split(data: Data, facts: Mapping[str, ColumnFact], rows: int) -> Iterator[Problem]:
+def _split(data: Data, facts: Mapping[str, ColumnFact], rows: int | None) -> Iterator[Problem]:
     if not known(data.split, data.split.test_size, data.split.validation_size):
         return
     target = facts.get(data.target) if known(data.target) else None
     exact = target is not None and not target.missing  # else rows may be dropped
-    if exact and data.split.test_size + data.split.validation_size < 1:
+    if exact and rows is not None and data.split.test_size + data.split.validation_size < 1:
         for name, size in part_sizes(data.split, rows).items():
             if not size and not (name == "validation" and not data.split.validation_size):
                 key = "test_size" if name == "train" else f"{name}_size"
@@ -198,7 +198,7 @@ def _starts(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[tuple[Colum
     stated = dict(data.columns) if known(data.columns, data.target) else {}
     for name, fact in sorted(facts.items()) if known(data.target) else ():
         column: Column | None = stated.get(name)
-        if name == data.target or (column is not None and column.role != "feature"):
+        if name == data.target or role_of(stated, name) != "feature":
             continue
         if column is None or known(column, column.type):
             yield fact, cast(Sort, feature_type(fact, column))

@@ -5,31 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mlops_compile.compiler.spec import Spec
+from mlops_compile.compiler.spec import Data, Spec
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order
 from mlops_compile.ir.schema import to_value
-from mlops_compile.ir.value import Map, Value
+from mlops_compile.ir.value import KeyPath, Map, Value
 from mlops_compile.steps.kinds import KINDS, slice_of
 
-SOURCE = "data"
+SOURCE, TEST = "data", "test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A step to come: where each of its input ports comes from, and the optional ports it makes."""
+    """A step to come: where each of its input ports comes from, the optional ports it makes, and
+    what of the config it reads (else what its kind does)."""
 
     name: str
     kind: str
     takes: Mapping[str, Ref] = field(default_factory=dict)
     makes: tuple[str, ...] = ()
     source: str | None = None
+    reads: tuple[KeyPath, ...] | None = None
 
 
 def pieces(spec: Spec) -> tuple[Piece, ...]:
     """The steps that a spec asks for, and what they take from each other."""
+    acquired = acquisition(spec.data)
+    table = acquired[-1].name
     return (
-        Piece(name="acquire", kind="acquire", source=SOURCE),
-        Piece(name="validate", kind="validate", takes=_from(acquire="table")),
+        *acquired,
+        Piece(name="validate", kind="validate", takes=_from(**{table: "table"})),
         Piece(name="split", kind="split", takes=_from(validate="table target")),
         Piece(name="prepare", kind="prepare", takes=_from(validate="table", split="train")),
         Piece(
@@ -55,6 +59,40 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
             takes=_from(train="model", evaluate="metrics predictions", validate="table profile"),
         ),
     )
+
+
+def acquisition(data: Data) -> tuple[Piece, ...]:
+    """The steps that bring the rows together; the last one makes their table."""
+    main = Piece(name="acquire", kind="acquire", source=SOURCE)
+    others = others_of(data)
+    if not others:
+        return (main,)
+    return (
+        main,
+        *(
+            Piece(
+                name=f"acquire/{name}",
+                kind="acquire",
+                source=name,
+                reads=(where,),
+            )
+            for name, where in others.items()
+        ),
+        Piece(
+            name="combine",
+            kind="combine",
+            takes={
+                **_from(acquire="table"),
+                **{name: Ref(step=f"acquire/{name}", output="table") for name in others},
+            },
+        ),
+    )
+
+
+def others_of(data: Data) -> dict[str, KeyPath]:
+    """The sources beside the data's own, by name: where the keys of each stand."""
+    found: dict[str, KeyPath] = {TEST: ("data", "test")} if data.test is not None else {}
+    return found | {name: ("data", "join", name, "source") for name, _ in data.join}
 
 
 def _from(**outputs: str) -> dict[str, Ref]:
@@ -88,7 +126,7 @@ def causes(spec: Spec) -> Map:
 
 def _step(piece: Piece, spec: Spec, config: Map) -> Step:
     kind = KINDS[piece.kind]
-    params = slice_of(config, kind)
+    params = slice_of(config, kind.reads if piece.reads is None else piece.reads)
     return Step(
         name=piece.name,
         kind=kind.name,

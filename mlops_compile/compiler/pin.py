@@ -21,7 +21,7 @@ def pin(spec: Spec, plan: Plan, pinned: Pinned, version: Callable[[str], str]) -
     }
     return Lock(
         plan=plan,
-        sources=((SOURCE, pinned.source),),
+        sources=tuple(sorted([(SOURCE, pinned.source), *pinned.others])),
         environment=tuple((name, version(name)) for name in sorted(names)),
         contract=contract_of(spec.data, pinned),
     )
@@ -39,7 +39,7 @@ def contract_of(data: Data, pinned: Pinned) -> Contract:
             type=feature_type(fact, stated.get(fact.name)),
             nullable=fact.missing,
         )
-        for fact in pinned.source.columns
+        for fact in pinned.table.columns
         if fact.name != data.target and role_of(stated, fact.name) == "feature"
     )
     classes = (

@@ -97,7 +97,7 @@ class Reader:
         empty = found is None and type(None) not in members(item.type) and item.required
         if found == "???" or empty:
             return self._missing(item.rules, path)
-        if item.name not in value:
+        if item.name not in value or (found is None and item.rules.variants in VARIANTS):
             return item.default
         if item.rules.variants:
             return self._variant(item.rules, found, path)

@@ -5,20 +5,37 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlops_compile.compiler.lower import SOURCE
+from mlops_compile.compiler.lower import SOURCE, TEST
 from mlops_compile.compiler.spec import Data
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
-from mlops_compile.ir.problem import CompileError, problem
+from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.schema import to_value
-from mlops_compile.ir.source import ColumnFact, Pinned, Source
-from mlops_compile.ir.value import Map, Value, canonical
-from mlops_compile.steps.columns import storage_type
+from mlops_compile.ir.source import ColumnFact, Pinned, Source, Table
+from mlops_compile.ir.value import KeyPath, Map, Value, canonical, pick
+from mlops_compile.steps.columns import Column, storage_type
+from mlops_compile.steps.joins import (
+    below,
+    join_problems,
+    joined,
+    keeps_rows,
+    test_problems,
+    where_of,
+)
 from mlops_compile.steps.sources import SOURCES
-from mlops_compile.steps.sources.kind import SourceKind, combined, file_digest, where_is
+from mlops_compile.steps.sources.kind import (
+    SOURCE_KEYS,
+    SourceKind,
+    combined,
+    file_digest,
+    moved,
+    where_is,
+)
 
 _VERSION = 2
 # A file changed within this time before it was hashed may change again at the same mtime.
@@ -34,65 +51,147 @@ class Cache(Protocol):
     def put(self, key: str, value: Value) -> None: ...
 
 
-def pin_source(
-    data: Data, cache: Cache, committed: Lock | None, project: Path, refresh: bool = False
-) -> Pinned:
-    """The source of a config, pinned by content; its location is relative to the project.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """A source to pin: its keys and where they stand, the storage types that are asked of its
+    columns, and the target, whose levels are looked for (or the empty text)."""
+
+    name: str
+    keys: Any
+    where: KeyPath
+    types: Mapping[str, str]
+    target: str
+
+    @property
+    def kind(self) -> SourceKind:
+        found: SourceKind = SOURCES[self.keys.kind]
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looking:
+    """What looking at sources needs of a project. `refresh`: trust no earlier look; the pins of
+    `committed` stand where the data is not here."""
+
+    cache: Cache
+    project: Path
+    committed: Lock | None = None
+    refresh: bool = False
+
+
+def pin_sources(data: Data, looking: Looking) -> Pinned:
+    """The sources of a config, pinned by content; their locations are relative to the project.
 
     Where the data is not here (a reviewer, CI), the pin of the committed lock stands, if it is of
-    the same source read in the same way. CompileError says what cannot be read.
+    the same source read in the same way. CompileError says what cannot be read, of all sources.
     """
-    kind = SOURCES[data.source.kind]
-    files = tuple(project / file for file in kind.files(data.source))
-    if committed is not None and any(map(_is_gone, files)):
-        if (pinned := _from_lock(data, kind, committed)) is not None:
-            return pinned
-    before = [_stat(file) for file in files]
-    digests = [
-        _digest(file, stat, cache, refresh) for file, stat in zip(files, before, strict=True)
-    ]
-    digest = combined(digests)
-    facts = _facts(data, kind, files, digest, cache)
-    if [_stat(file) for file in files] != before:
-        message = f"{kind.location(data.source)} changes while it is read"
-        hint = "compile again once it is whole"
-        raise CompileError([problem("source", message, ("data", "source"), hint)])
-    columns, levels, rows = facts["columns"], facts["levels"], facts["rows"]
-    assert isinstance(columns, Map) and isinstance(levels, tuple) and isinstance(rows, int)
-    return Pinned(
-        source=Source(
-            kind=kind.name,
-            location=kind.location(data.source),
-            digest=digest,
-            rows=rows,
-            columns=tuple(ColumnFact.parse(name, str(text)) for name, text in columns.items()),
-        ),
-        levels=tuple(str(level) for level in levels),
+    target = "" if data.task == "regression" else data.target
+    types = _types(data.columns)
+    main = _Wanted(name=SOURCE, keys=data.source, where=SOURCE_KEYS, types=types, target=target)
+    wanted = [main]
+    if data.test is not None:
+        where = ("data", "test")
+        wanted.append(_Wanted(name=TEST, keys=data.test, where=where, types=types, target=target))
+    for name, join in data.join:
+        wanted.append(
+            _Wanted(
+                name=name,
+                keys=join.source,
+                where=("data", "join", name, "source"),
+                types={
+                    column.removeprefix(join.prefix): stored
+                    for column, stored in types.items()
+                    if column.startswith(join.prefix)
+                },
+                target="",
+            )
+        )
+    pinned: dict[str, tuple[Source, tuple[str, ...]]] = {}
+    problems: list[Problem] = []
+    for one in wanted:
+        try:
+            pinned[one.name] = _pin(one, data, looking)
+        except CompileError as error:
+            problems += moved(error, one.where).problems
+    if problems:
+        raise CompileError(problems)
+    return together(
+        data,
+        {name: source for name, (source, _) in pinned.items()},
+        tuple(sorted({level for _, levels in pinned.values() for level in levels})),
     )
 
 
-def _facts(
-    data: Data, kind: SourceKind, files: tuple[Path, ...], digest: Digest, cache: Cache
-) -> Map:
-    types = {
-        name: stored
-        for name, column in data.columns
-        if (stored := storage_type(column)) is not None
-    }
+def together(data: Data, sources: Mapping[str, Source], levels: tuple[str, ...]) -> Pinned:
+    """What pinned sources make together. CompileError where they do not fit each other."""
+    main = sources[SOURCE]
+    others = tuple(sorted((name, source) for name, source in sources.items() if name != SOURCE))
+    if not others:
+        return Pinned(source=main, levels=levels)
+    columns, rows = main.columns, main.rows
+    problems: list[Problem] = []
+    if TEST in sources:
+        problems += test_problems(main, sources[TEST])
+        columns = below(main.columns, sources[TEST].columns)
+        rows += sources[TEST].rows
+    problems += join_problems(columns, data.join, sources)
+    if problems:
+        raise CompileError(problems)
+    columns = joined(columns, data.join, sources)
+    table = Table(columns=columns, rows=rows if keeps_rows(data.join) else None)
+    return Pinned(source=main, levels=levels, others=others, together=table)
+
+
+def _types(columns: tuple[tuple[str, Column], ...]) -> dict[str, str]:
+    found = {name: storage_type(column) for name, column in columns}
+    return {name: stored for name, stored in found.items() if stored is not None}
+
+
+def _pin(wanted: _Wanted, data: Data, looking: Looking) -> tuple[Source, tuple[str, ...]]:
+    """A source, and the levels of the target in it."""
+    kind, spec = wanted.kind, wanted.keys
+    files = tuple(looking.project / file for file in kind.files(spec))
+    if looking.committed is not None and any(map(_is_gone, files)):
+        if (found := _from_lock(wanted, data, looking.committed)) is not None:
+            return found, tuple(sorted(looking.committed.contract.classes))
+    before = [_stat(file) for file in files]
+    digests = [
+        _digest(file, stat, looking.cache, looking.refresh)
+        for file, stat in zip(files, before, strict=True)
+    ]
+    digest = combined(digests)
+    facts = _facts(wanted, files, digest, looking.cache)
+    if [_stat(file) for file in files] != before:
+        message = f"{kind.location(spec)} changes while it is read"
+        hint = "compile again once it is whole"
+        raise CompileError([problem("source", message, SOURCE_KEYS, hint)])
+    columns, levels, rows = facts["columns"], facts["levels"], facts["rows"]
+    assert isinstance(columns, Map) and isinstance(levels, tuple) and isinstance(rows, int)
+    source = Source(
+        kind=kind.name,
+        location=kind.location(spec),
+        digest=digest,
+        rows=rows,
+        columns=tuple(ColumnFact.parse(name, str(text)) for name, text in columns.items()),
+    )
+    return source, tuple(map(str, levels))
+
+
+def _facts(wanted: _Wanted, files: tuple[Path, ...], digest: Digest, cache: Cache) -> Map:
     asked = Map(
         {
             "version": _VERSION,
-            "source": to_value(data.source, places=False),
+            "source": to_value(wanted.keys, places=False),
             "digest": digest.sha256,
-            "types": Map(types),
-            "target": "" if data.task == "regression" else data.target,
+            "types": Map(wanted.types),
+            "target": wanted.target,
         }
     )
     key = "facts-" + hashlib.sha256(canonical(asked)).hexdigest()
     cached = cache.get(key)
     if isinstance(cached, Map) and set(cached) == {"digest", "rows", "columns", "levels"}:
         return cached
-    found = kind.scan(files, data.source, types, str(asked["target"]))
+    found = wanted.kind.scan(files, wanted.keys, wanted.types, wanted.target)
     facts = Map(
         {
             "digest": digest.sha256,  # by which `store forget` finds it
@@ -148,20 +247,20 @@ def _digest(file: Path, stat: tuple[int, ...], cache: Cache, refresh: bool) -> D
     return digest
 
 
-def _from_lock(data: Data, kind: SourceKind, lock: Lock) -> Pinned | None:
+def _from_lock(wanted: _Wanted, data: Data, lock: Lock) -> Source | None:
     sources: dict[str, Any] = dict(lock.sources)
-    source = sources.get(SOURCE)
-    if source is None or source.kind != kind.name or source.location != kind.location(data.source):
+    source = sources.get(wanted.name)
+    location = wanted.kind.location(wanted.keys)
+    if source is None or source.kind != wanted.kind.name or source.location != location:
         return None
-    acquire = next((step for step in lock.plan.steps if step.source == SOURCE), None)
-    wanted = to_value(data.source, defaults=False, places=False)
-    if acquire is None or acquire.params.get("data") != Map({"source": wanted}):
+    acquire = next((step for step in lock.plan.steps if step.source == wanted.name), None)
+    keys = to_value(wanted.keys, defaults=False, places=False)
+    if acquire is None or pick(acquire.params, where_of(acquire.params)) != keys:
         return None
     if lock.contract.target != data.target and data.task != "regression":
         return None
     types = {column.name: column.type for column in source.columns}
-    for name, column in data.columns:
-        stored = storage_type(column)
-        if stored is not None and types.get(name) != stored:
-            return None
-    return Pinned(source=source, levels=tuple(sorted(lock.contract.classes)))
+    if any(types.get(name, stored) != stored for name, stored in wanted.types.items()):
+        return None
+    found: Source = source
+    return found

@@ -11,6 +11,7 @@ from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.columns import Column
 from mlops_compile.steps.deploy import Deploy
 from mlops_compile.steps.families import FAMILIES
+from mlops_compile.steps.joins import Join
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,12 @@ class Data:
         "rows whose target is missing: fail, or drop them", default="fail", choices=("fail", "drop")
     )
     source: Any = key("where the rows come from", variants="sources")
+    test: Any = key(
+        "where the rows to test on come from; else they are split off",
+        default=None,
+        variants="sources",
+    )
+    join: tuple[tuple[str, Join], ...] = key("columns of other sources, by name", default=())
     columns: tuple[tuple[str, Column], ...] = key("what is to be known of columns", default=())
     split: Any = key("which rows train and which test", variants="splits")
 

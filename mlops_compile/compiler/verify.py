@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mlops_compile.compiler.check import check
 from mlops_compile.compiler.fitting import data_problems
-from mlops_compile.compiler.lower import SOURCE, lower
+from mlops_compile.compiler.lower import SOURCE, TEST, lower, others_of
 from mlops_compile.compiler.pin import contract_of
+from mlops_compile.compiler.sources import together
+from mlops_compile.compiler.spec import Data
 from mlops_compile.ir.config import Composition, Config
 from mlops_compile.ir.lock import Lock, plan_value, to_value
+from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import CompileError, Problem, problem
-from mlops_compile.ir.source import Pinned
-from mlops_compile.ir.value import Map, Value, dotted, leaves, same
+from mlops_compile.ir.source import Source
+from mlops_compile.ir.value import Map, Value, dotted, leaves, pick, same
+from mlops_compile.steps.joins import where_of
+from mlops_compile.steps.sources import SOURCES
+from mlops_compile.steps.sources.kind import SOURCE_KEYS
 
 _HINT = "a lock is made, not edited; write it again with `mlops-compile compile`"
 
@@ -23,19 +29,21 @@ def verify(lock: Lock) -> None:
     The params of its steps are slices of a config: put together again, they must pass every check
     and lower to the same plan. What only running can find (the classes in the data) is left to it.
     """
-    source = dict(lock.sources).get(SOURCE)
-    if source is None or len(lock.sources) != 1:
-        raise CompileError([problem("lock", "must hold one source, `data`", ("sources",), _HINT)])
+    sources = dict(lock.sources)
+    if SOURCE not in sources:
+        raise CompileError([problem("lock", "must hold the source `data`", ("sources",), _HINT)])
     try:
         spec = check(Config(values=_config(lock), composition=_NOWHERE))
     except CompileError as error:
         raise CompileError(_from_lock(found) for found in error.problems) from None
     found = [*_differences(plan_value(lower(spec)), plan_value(lock.plan), ("steps",))]
-    if source.kind != spec.data.source.kind:
-        message = f"is {source.kind!r}, and the plan reads {spec.data.source.kind!r}"
-        found.append(problem("lock", message, ("sources", SOURCE, "kind"), _HINT))
-    pinned = Pinned(source=source, levels=tuple(sorted(lock.contract.classes)))
-    found += map(_from_lock, data_problems(spec, pinned))
+    found += _source_problems(spec.data, sources)
+    if not found:
+        try:
+            pinned = together(spec.data, sources, tuple(sorted(lock.contract.classes)))
+        except CompileError as error:
+            raise CompileError(_from_lock(item) for item in error.problems) from None
+        found += map(_from_lock, data_problems(spec, pinned))
     if not found:
         contract = to_value(lock)["contract"]
         found += _differences(contract_of(spec.data, pinned).to_dict(), contract, ("contract",))
@@ -46,22 +54,51 @@ def verify(lock: Lock) -> None:
 _NOWHERE = Composition(config_name="lock", search_path=(), overrides=())
 
 
+def _source_problems(data: Data, sources: Mapping[str, Source]) -> Iterator[Problem]:
+    """Sources that the plan does not read, or not as what they are."""
+    wanted = {SOURCE: SOURCE_KEYS, **others_of(data)}
+    for name in sorted({*sources} ^ {*wanted}):
+        message = "is not in the lock" if name in wanted else "is read by no step"
+        yield problem("lock", f"the source {name} {message}", ("sources",), _HINT)
+    for name in sorted({*sources} & {*wanted}):
+        keys = data.source if name == SOURCE else data.test
+        keys = keys if name in (SOURCE, TEST) else dict(data.join)[name].source
+        if sources[name].kind != keys.kind:
+            message = f"is {sources[name].kind!r}, and the plan reads {keys.kind!r}"
+            yield problem("lock", message, ("sources", name, "kind"), _HINT)
+
+
 def _config(lock: Lock) -> Map:
     """The config that a lock's steps are slices of."""
     merged: Value = Map()
     for step in lock.plan.steps:
         merged = _merged(merged, step.params)
+        if step.source is not None:
+            merged = _merged(merged, _place(step, lock.source(step.source)))
     assert isinstance(merged, Map)
     seeds = [step.seed for step in lock.plan.steps if step.seed is not None]
     data = merged.get("data", Map())
     if not isinstance(data, Map):
         return merged
-    keys = data.get("source")
-    if isinstance(keys, Map) and keys.get("kind") == "csv":
-        data = Map({**data, "source": Map({**keys, "path": lock.source(SOURCE).location})})
     deploy = merged.get("deploy", Map())
     name = deploy.get("name", "data") if isinstance(deploy, Map) else "data"
     return Map({**merged, "data": Map({**data, "name": name}), "seed": seeds[0] if seeds else 0})
+
+
+def _place(step: Step, source: Source) -> Map:
+    """Where a step's source is, under the key that says so; a lock tells it apart."""
+    try:
+        where = where_of(step.params)
+        kind = SOURCES[str(pick(step.params, (*where, "kind")))]
+    except (KeyError, StopIteration, AssertionError):  # the checks say what is wrong
+        return Map()
+    if not kind.snapshot:
+        return Map()
+    value: Value = source.location
+    for name in reversed((*where, kind.place)):
+        value = Map({name: value})
+    assert isinstance(value, Map)
+    return value
 
 
 def _merged(one: Value, other: Value) -> Value:

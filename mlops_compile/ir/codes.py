@@ -250,6 +250,12 @@ CODES: Mapping[str, Code] = _table(
         " Allow more, or give the step less to do.",
         "key",
     ),
+    _code(
+        89,
+        "join",
+        "The keys of a join stand in more rows than its cardinality allows.",
+        "key",
+    ),
     # Store and disk.
     _code(
         90,

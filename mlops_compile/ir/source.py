@@ -93,8 +93,25 @@ def _text(value: Value) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """What is known of the table that all sources make together; `rows` is None where only
+    matching the rows tells."""
+
+    columns: tuple[ColumnFact, ...]
+    rows: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pinned:
-    """What pinning found: the source, and the levels of the target in it (for classification)."""
+    """What pinning found: the source of the data and the others by name, the table that they make
+    together, and the levels of the target in it (for classification)."""
 
     source: Source
     levels: tuple[str, ...] = ()
+    others: tuple[tuple[str, Source], ...] = ()
+    together: Table | None = None
+
+    @property
+    def table(self) -> Table:
+        """The table that the sources make together."""
+        return self.together or Table(columns=self.source.columns, rows=self.source.rows)

@@ -8,31 +8,39 @@ from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map, pick
+from mlops_compile.steps.joins import where_of
 from mlops_compile.steps.kind import Work
 from mlops_compile.steps.sources import SOURCES
-from mlops_compile.steps.sources.kind import SourceKind, combined, file_digest
+from mlops_compile.steps.sources.kind import SourceKind, combined, file_digest, moved
 
 
 def run(work: Work) -> None:
     """Writes `table`: every column of the source, as the types of the lock."""
     assert work.source is not None
-    kind, spec = source_spec(work.params, work.source)
+    try:
+        _read(work, work.source)
+    except CompileError as error:
+        raise moved(error, where_of(work.params)) from None
+
+
+def _read(work: Work, source: Source) -> None:
+    kind, spec = source_spec(work.params, source)
     if kind.snapshot:
         assert work.snapshot is not None
-        kind.read((work.snapshot,), spec, work.source, work.outputs["table"])
+        kind.read((work.snapshot,), spec, source, work.outputs["table"])
         return
     files = kind.files(spec)
-    kind.read(files, spec, work.source, work.outputs["table"])
-    if combined([file_digest(file) for file in files]) != work.source.digest:
-        message = f"{work.source.location} is not what was locked"
+    kind.read(files, spec, source, work.outputs["table"])
+    if combined([file_digest(file) for file in files]) != source.digest:
+        message = f"{source.location} is not what was locked"
         hint = "compile again to lock what is there now"
         raise CompileError([problem("source-changed", message, hint=hint)])
 
 
 def source_spec(params: Map, source: Source) -> tuple[SourceKind, Any]:
-    """The kind of an acquire step's source, and its keys under `data.source`."""
-    keys = pick(params, ("data", "source"))
+    """The kind of an acquire step's source, and its keys."""
+    keys = pick(params, where_of(params))
     assert isinstance(keys, Map)
     kind = SOURCES[str(keys["kind"])]
-    places = {"path": source.location} if kind.snapshot else {}
+    places = {kind.place: source.location} if kind.snapshot else {}
     return kind, from_value(kind.spec, Map({**keys, **places}))

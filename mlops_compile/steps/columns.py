@@ -11,6 +11,9 @@ from mlops_compile.ir.source import ColumnFact
 from mlops_compile.ir.value import Value
 
 ROLES = ("feature", "id", "weight", "time", "group", "segment", "ignore")
+MARK = "mlops:test"
+"""The column by which the rows of `data.test` are known once they stand among the others."""
+
 _USUAL: Mapping[str, str] = {
     "bool": "boolean",
     "int64": "numeric",
@@ -50,7 +53,9 @@ class Column:
 
 
 def role_of(stated: Mapping[str, Column], name: str) -> str:
-    """The role of a column, stated or not."""
+    """The role of a column, stated or not; `part` is that of the mark of test rows."""
+    if name == MARK:
+        return "part"
     return stated[name].role if name in stated else "feature"
 
 

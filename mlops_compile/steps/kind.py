@@ -21,7 +21,9 @@ class StepKind:
     `version` rises when the same causes give other bytes than before. `run` names the function
     that does the work (`module:function`). `reads` are the parts of the config that it may see, as
     key paths in which `*` stands for any key: its params are exactly those parts, so nothing else
-    can touch its key. `trees` are the outputs that are directories. `needs`, `seeded` and `imports`
+    can touch its key. `optional_inputs`
+    and `optional_outputs` are ports that a step has only where its config asks for what they carry
+    (`*`: any). `trees` are the outputs that are directories. `needs`, `seeded` and `imports`
     (the modules that a run of it will import, for a worker to import ahead) follow from the params
     (another family needs other libraries). `threaded`: more threads make it faster. `retries`: how
     often it is tried again after it failed, for what can fail by chance.
@@ -44,9 +46,9 @@ class StepKind:
 
     def has_ports(self, inputs: Collection[str], outputs: Collection[str]) -> bool:
         """Whether a step of this kind can have just these ports."""
-        return {*self.inputs} <= {*inputs} <= {*self.inputs, *self.optional_inputs} and {
-            *self.outputs
-        } <= {*outputs} <= {*self.outputs, *self.optional_outputs}
+        most = {*self.inputs, *(inputs if "*" in self.optional_inputs else self.optional_inputs)}
+        made = {*self.outputs, *self.optional_outputs}
+        return {*self.inputs} <= {*inputs} <= most and {*self.outputs} <= {*outputs} <= made
 
     def load(self) -> Callable[[Work], None]:
         """The function that runs a step of this kind; imports what it needs."""

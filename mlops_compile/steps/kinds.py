@@ -9,13 +9,16 @@ from mlops_compile.ir.key import Needs
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import CompileError, problem
+from mlops_compile.ir.schema import declared
 from mlops_compile.ir.value import KeyPath, Map, Value, pick
 from mlops_compile.steps.deploy import SERVICE
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family
+from mlops_compile.steps.joins import Join, where_of
 from mlops_compile.steps.kind import StepKind
 from mlops_compile.steps.registry import table
 from mlops_compile.steps.sources import SOURCES
+from mlops_compile.steps.sources.kind import SOURCE_KEYS
 
 _TABLES = ("numpy", "pandas", "pyarrow")
 _METRICS = (
@@ -59,7 +62,7 @@ def _family_imports(*modules: str) -> Callable[[Map], tuple[str, ...]]:
 
 
 def _acquire_needs(params: Map) -> Needs:
-    kind = str(pick(params, ("data", "source", "kind")))
+    kind = str(pick(params, (*where_of(params), "kind")))
     return Needs(distributions=SOURCES[kind].distributions)
 
 
@@ -85,9 +88,22 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.steps.acquire:run",
         outputs=("table",),
-        reads=(("data", "source", "kind"), ("data", "source", "options")),
+        reads=(SOURCE_KEYS,),
         needs=_acquire_needs,
         imports=lambda params: ("mlops_compile.steps.acquire", "pyarrow.compute"),
+    ),
+    StepKind(
+        name="combine",
+        version=1,
+        run="mlops_compile.steps.combine:run",
+        inputs=("table",),
+        optional_inputs=("*",),
+        outputs=("table",),
+        reads=tuple(
+            ("data", "join", "*", item.name) for item in declared(Join) if item.name != "source"
+        ),
+        needs=lambda params: Needs(distributions=_TABLES),
+        imports=lambda params: ("mlops_compile.steps.combine", "pyarrow.compute"),
     ),
     StepKind(
         name="validate",
@@ -164,9 +180,9 @@ KINDS: Mapping[str, StepKind] = table(
 )
 
 
-def slice_of(config: Map, kind: StepKind) -> Map:
-    """The parts of a config that a kind reads, under their own key paths; nothing else."""
-    return _restricted(config, kind.reads) or Map()
+def slice_of(config: Map, reads: tuple[KeyPath, ...]) -> Map:
+    """The parts of a config that lie at or below these key paths, under these; nothing else."""
+    return _restricted(config, reads) or Map()
 
 
 def _restricted(value: Map, paths: tuple[KeyPath, ...]) -> Map | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.value import Map, Value, pretty
-from mlops_compile.steps.columns import Column, class_order
+from mlops_compile.steps.columns import Column, class_order, role_of
 from mlops_compile.steps.tables import read_table, write_table
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def run(work: Work) -> None:
 
     kept, fields, profile = [], [], {}
     for column in sorted(set(table.column_names) - {name}):
-        role = columns[column].role if column in columns else "feature"
+        role = role_of(columns, column)
         if role == "ignore":
             continue
         sort, values = _typed(table.column(column), column, rows)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mlops_compile.ir.digest import Digest, digest_of, digest_of_stream
+from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.source import ColumnFact, Source
-from mlops_compile.ir.value import canonical
+from mlops_compile.ir.value import KeyPath, canonical, dotted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Facts:
 
 
 MOST_LEVELS = 1000
+SOURCE_KEYS: KeyPath = ("data", "source")
 
 
 def file_digest(file: Path) -> Digest:
@@ -60,6 +62,22 @@ def where_is(file: Path) -> str:
     return f"paths are relative to the project ({Path.cwd()})"
 
 
+def moved(error: CompileError, where: KeyPath) -> CompileError:
+    """The same error of a source whose keys stand elsewhere than under `data.source`."""
+    if where == SOURCE_KEYS:
+        return error
+    usual, here = f"{dotted(SOURCE_KEYS)}.", f"{dotted(where)}."
+    return CompileError(
+        replace(
+            found,
+            where=(*where, *found.where[2:]) if found.where[:2] == SOURCE_KEYS else found.where,
+            message=found.message.replace(usual, here),
+            hint=found.hint.replace(usual, here),
+        )
+        for found in error.problems
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceKind:
     """A kind of source.
@@ -68,7 +86,8 @@ class SourceKind:
     bytes are its content; `snapshot` says whether they are copied into the store before they are
     read (else they belong to an installed distribution). `scan(files, spec, types, target)` finds
     the facts; `types` are storage types that the config asks for. `read(files, spec, source, out)`
-    writes the table as an Arrow file. Both raise ProblemsError with sentences for people.
+    writes the table as an Arrow file. Both raise ProblemsError with sentences for people. The key
+    `place` says where a source is.
     """
 
     name: str
@@ -79,3 +98,4 @@ class SourceKind:
     location: Callable[[Any], str]
     scan: Callable[[tuple[Path, ...], Any, Mapping[str, str], str], Facts]
     read: Callable[[tuple[Path, ...], Any, Source, Path], None]
+    place: str = "path"
