@@ -12,7 +12,7 @@ from typing import Any
 from mlops_compile.compiler.chains import chain_problem
 from mlops_compile.compiler.evaluation import settle_evaluation
 from mlops_compile.compiler.params import settle_params
-from mlops_compile.compiler.read import UNKNOWN, Reader, known
+from mlops_compile.compiler.read import UNKNOWN, Reader, known, whole
 from mlops_compile.compiler.spec import (
     PLACES,
     Data,
@@ -28,6 +28,7 @@ from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family, problem_of
 from mlops_compile.steps.preparations.kind import Sort
+from mlops_compile.steps.sources import SOURCES
 
 _SORTS: tuple[Sort, ...] = ("numeric", "boolean", "categorical", "datetime")
 
@@ -72,6 +73,8 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
         message = f"{family.name} is for {' and '.join(family.tasks)}, and the task is {task}"
         hint = f"families for {task}: {fitting}"
         reader.complain("impossible", message, ("model", "family"), hint)
+    if known(data) and whole(data.source):
+        reader.problems += SOURCES[data.source.kind].complaints(data.source)
     _check_split(reader, data)
     _check_columns(reader, data)
     _check_store(reader, spec.store)

@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from mlops_compile.compiler.look import Cache, Look
 from mlops_compile.compiler.lower import SOURCE
 from mlops_compile.compiler.spec import Data
-from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.schema import to_value
 from mlops_compile.ir.source import ColumnFact, Pinned, Source
-from mlops_compile.ir.value import Map, Value, canonical
+from mlops_compile.ir.value import Map, canonical
 from mlops_compile.steps.columns import storage_type
 from mlops_compile.steps.sources import SOURCES
-from mlops_compile.steps.sources.kind import SourceKind, combined, file_digest, where_is
+from mlops_compile.steps.sources.kind import Files, SourceKind
 
-_VERSION = 2
-# A file changed within this time before it was hashed may change again at the same mtime.
-_TICK_NS = 2_000_000_000
-_PATH = ("data", "source", "path")
-
-
-class Cache(Protocol):
-    """Remembers values by key; losing them costs time only."""
-
-    def get(self, key: str) -> Value: ...
-
-    def put(self, key: str, value: Value) -> None: ...
+_VERSION = 3
 
 
 def pin_source(
@@ -43,20 +30,25 @@ def pin_source(
     the same source read in the same way. CompileError says what cannot be read.
     """
     kind = SOURCES[data.source.kind]
-    files = tuple(project / file for file in kind.files(data.source))
-    if committed is not None and any(map(_is_gone, files)):
+    try:
+        files = kind.files(data.source, project)
+        is_gone = committed is not None and any(place.is_gone for place in files.places)
+    except CompileError:
+        is_gone = committed is not None
+        if not is_gone:
+            raise
+        files = Files(places=())
+    if is_gone and committed is not None:
         if (pinned := _from_lock(data, kind, committed)) is not None:
             return pinned
-    before = [_stat(file) for file in files]
-    digests = [
-        _digest(file, stat, cache, refresh) for file, stat in zip(files, before, strict=True)
-    ]
-    digest = combined(digests)
-    facts = _facts(data, kind, files, digest, cache)
-    if [_stat(file) for file in files] != before:
-        message = f"{kind.location(data.source)} changes while it is read"
-        hint = "compile again once it is whole"
-        raise CompileError([problem("source", message, ("data", "source"), hint)])
+        files = kind.files(data.source, project)
+    with Look(files, cache, refresh) as look:
+        digest = look.digest
+        facts = _facts(data, kind, look, cache)
+        if look.has_changed(kind.files(data.source, project)):
+            message = f"{kind.location(data.source)} changes while it is read"
+            hint = "compile again once it is whole"
+            raise CompileError([problem("source", message, ("data", "source"), hint)])
     columns, levels, rows = facts["columns"], facts["levels"], facts["rows"]
     assert isinstance(columns, Map) and isinstance(levels, tuple) and isinstance(rows, int)
     return Pinned(
@@ -66,14 +58,13 @@ def pin_source(
             digest=digest,
             rows=rows,
             columns=tuple(ColumnFact.parse(name, str(text)) for name, text in columns.items()),
+            files=len(files.places) if files.tree else None,
         ),
         levels=tuple(str(level) for level in levels),
     )
 
 
-def _facts(
-    data: Data, kind: SourceKind, files: tuple[Path, ...], digest: Digest, cache: Cache
-) -> Map:
+def _facts(data: Data, kind: SourceKind, look: Look, cache: Cache) -> Map:
     types = {
         name: stored
         for name, column in data.columns
@@ -83,7 +74,7 @@ def _facts(
         {
             "version": _VERSION,
             "source": to_value(data.source, places=False),
-            "digest": digest.sha256,
+            "digest": look.digest.sha256,
             "types": Map(types),
             "target": "" if data.task == "regression" else data.target,
         }
@@ -92,10 +83,10 @@ def _facts(
     cached = cache.get(key)
     if isinstance(cached, Map) and set(cached) == {"digest", "rows", "columns", "levels"}:
         return cached
-    found = kind.scan(files, data.source, types, str(asked["target"]))
+    found = kind.scan(look.paths(), data.source, types, str(asked["target"]))
     facts = Map(
         {
-            "digest": digest.sha256,  # by which `store forget` finds it
+            "digest": look.digest.sha256,  # by which `store forget` finds it
             "rows": found.rows,
             "columns": Map({column.name: column.text for column in found.columns}),
             "levels": found.levels,
@@ -103,49 +94,6 @@ def _facts(
     )
     cache.put(key, facts)
     return facts
-
-
-def _is_gone(file: Path) -> bool:
-    try:
-        file.stat()
-    except OSError as error:  # of others `_stat` says that the file cannot be read
-        return isinstance(error, FileNotFoundError | NotADirectoryError)
-    return False
-
-
-def _stat(file: Path) -> tuple[int, ...]:
-    try:
-        stat = file.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        message = f"there is no file {file}"
-        raise CompileError([problem("no-file", message, _PATH, where_is(file))]) from None
-    except OSError as error:
-        raise _unreadable(file, error) from None
-    if not file.is_file():
-        raise CompileError([problem("no-file", f"{file} is not a file", _PATH)])
-    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-
-
-def _unreadable(file: Path, error: OSError) -> CompileError:
-    message = f"{file} cannot be read: {error.strerror or error}"
-    return CompileError([problem("source", message, _PATH)])
-
-
-def _digest(file: Path, stat: tuple[int, ...], cache: Cache, refresh: bool) -> Digest:
-    """The file's digest; read only if its stat is new, or too young to be trusted."""
-    key = "file-" + hashlib.sha256(os.fsencode(file.absolute())).hexdigest()
-    cached = cache.get(key)
-    if not refresh and isinstance(cached, Map) and cached.get("stat") == stat:
-        seen, sha256 = cached.get("seen"), cached.get("sha256")
-        if isinstance(seen, int) and isinstance(sha256, str) and stat[3] < seen - _TICK_NS:
-            return Digest(sha256=sha256, size=stat[2])
-    seen = time.time_ns()
-    try:
-        digest = file_digest(file)
-    except OSError as error:
-        raise _unreadable(file, error) from None
-    cache.put(key, Map({"stat": stat, "seen": seen, "sha256": digest.sha256}))
-    return digest
 
 
 def _from_lock(data: Data, kind: SourceKind, lock: Lock) -> Pinned | None:

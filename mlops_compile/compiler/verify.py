@@ -13,6 +13,7 @@ from mlops_compile.ir.lock import Lock, plan_value, to_value
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import Pinned
 from mlops_compile.ir.value import Map, Value, dotted, leaves, same
+from mlops_compile.steps.sources import SOURCES
 
 _HINT = "a lock is made, not edited; write it again with `mlops-compile compile`"
 
@@ -57,7 +58,8 @@ def _config(lock: Lock) -> Map:
     if not isinstance(data, Map):
         return merged
     keys = data.get("source")
-    if isinstance(keys, Map) and keys.get("kind") == "csv":
+    kind = SOURCES.get(str(keys.get("kind"))) if isinstance(keys, Map) else None
+    if isinstance(keys, Map) and kind is not None and kind.snapshot:
         data = Map({**data, "source": Map({**keys, "path": lock.source(SOURCE).location})})
     deploy = merged.get("deploy", Map())
     name = deploy.get("name", "data") if isinstance(deploy, Map) else "data"

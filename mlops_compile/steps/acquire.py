@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from mlops_compile.ir.problem import CompileError, problem
@@ -21,7 +22,7 @@ def run(work: Work) -> None:
         assert work.snapshot is not None
         kind.read((work.snapshot,), spec, work.source, work.outputs["table"])
         return
-    files = kind.files(spec)
+    files = tuple(place.fetch(Path()) for place in kind.files(spec, Path()).places)
     kind.read(files, spec, work.source, work.outputs["table"])
     if combined([file_digest(file) for file in files]) != work.source.digest:
         message = f"{work.source.location} is not what was locked"
