@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -433,8 +434,6 @@ def test_what_is_found_can_be_read(tmp_path_factory: Any, file: Any) -> None:
         position = int(fact.name[1:])
         texts = [row[position].strip() for row in rows]
         if fact.type == "string":
-            import unicodedata
-
             expected = [None if t in MISSING else unicodedata.normalize("NFC", t) for t in texts]
             assert column.to_pylist() == expected
         if fact.type == "float64":

@@ -89,8 +89,11 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
-    """What tells that a file is as it was. `changed` is the time in ns of its last change as far as
-    only time tells; None where the stamp itself is certain, and empty `value` where nothing tells."""
+    """What tells that a file is as it was.
+
+    `changed` is the time in ns of its last change where only time tells; None where the stamp is
+    certain. `value` is empty where nothing tells.
+    """
 
     value: tuple[Value, ...]
     changed: int | None = None

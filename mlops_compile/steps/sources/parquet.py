@@ -166,8 +166,11 @@ class _Table:
             try:
                 stored(column.slice(offset, 1), self.types[name])
             except pa.ArrowInvalid:
-                value = str(column[offset].as_py())[:40]
                 place = f"{_shown(part.name, self._spec)}, row {row + offset + 1}"
+                try:
+                    value = str(column[offset].as_py())[:40]
+                except ValueError:
+                    return problem("encoding", f"{place}: the text is not utf-8", where)
                 if self.types[name] == "int64":
                     hint = "set the column's type to categorical, which keeps its digits"
                     return problem("too-long", f"{place}: {value} is beyond 64 bits", where, hint)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.value import KeyPath
 from mlops_compile.steps.sources.kind import Files, Stamp, where_is
+from mlops_compile.steps.sources.patterns import fixed_part, is_hidden, is_pattern
 
 _PATH: KeyPath = ("data", "source", "path")
-_PATTERN = re.compile(r"[*?\[]")
 _SECRET = re.compile(r"[?&][^=&]*(?:key|pass|pwd|secret|sig|token|credential)[^=&]*=", re.I)
 
 
@@ -63,33 +63,12 @@ def many_files(path: str, project: Path, endings: tuple[str, ...]) -> Files:
     if place.is_dir():
         found = [item for item in place.rglob("*") if item.name.endswith(endings)]
         return _tree(found, place, path, f"the folder {path} has no file that ends in {endings[0]}")
-    if _PATTERN.search(path) and not place.exists():
+    if is_pattern(path) and not place.exists():
         root = fixed_part(place.as_posix())
         pattern = place.as_posix()[len(root) :].lstrip("/")
         found = [item for item in Path(root).glob(pattern) if item.is_file()]
         return _tree(found, Path(root), path, f"no file is called {path}")
     return Files(places=(LocalFile(name="", shown=path, path=place),))
-
-
-def fixed_part(path: str) -> str:
-    """The folder in front of the first part of a path that is a pattern."""
-    parts = path.split("/")
-    first = next(n for n, part in enumerate(parts) if _PATTERN.search(part))
-    return "/".join(parts[:first]) or ("/" if path.startswith("/") else ".")
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a file, or a folder on the way to it, is one that writers leave behind (`_SUCCESS`,
-    `.crc`) and readers pass over; `_name=value` is a partition."""
-    return any(
-        part.startswith(".") or (part.startswith("_") and "=" not in part)
-        for part in PurePosixPath(name).parts
-    )
-
-
-def is_pattern(path: str) -> bool:
-    """Whether a path is a pattern for names."""
-    return _PATTERN.search(path) is not None
 
 
 def _tree(found: list[Path], root: Path, shown: str, nothing: str) -> Files:

@@ -13,7 +13,7 @@ import fsspec
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.value import KeyPath
 from mlops_compile.steps.sources.kind import Files, Stamp
-from mlops_compile.steps.sources.places import fixed_part, is_hidden, is_pattern
+from mlops_compile.steps.sources.patterns import fixed_part, is_hidden, is_pattern
 
 _PATH: KeyPath = ("data", "source", "path")
 # The extra of this distribution that brings the driver of a protocol.
