@@ -62,9 +62,10 @@ def test_the_table_is_what_the_loader_gives(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(SETS))
 def test_the_files_are_there(name: str) -> None:
-    files = KIND.files(SklearnSource(kind="sklearn", options=SklearnOptions(name=name)))
-    assert len(files) == len(SETS[name].files)
-    assert all(file.is_file() and file.stat().st_size > 0 for file in files)
+    files = KIND.files(SklearnSource(kind="sklearn", options=SklearnOptions(name=name)), Path())
+    found = [place.fetch(Path()) for place in files.places]
+    assert not files.tree and len(found) == len(SETS[name].files)
+    assert all(file.is_file() and file.stat().st_size > 0 for file in found)
 
 
 def test_a_column_can_be_read_as_text(tmp_path: Path) -> None:

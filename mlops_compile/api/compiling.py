@@ -27,6 +27,8 @@ from mlops_compile.ir.source import Pinned
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.kinds import needs_of
 
+_PATH = ("data", "source", "path")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compilation:
@@ -85,6 +87,8 @@ def _pinned(
     """
     if any(found.where and found.where[0] in PLACES for found in problems):
         raise CompileError(problems)
+    if any(found.where == _PATH for found in problems):
+        raise CompileError(problems)  # nobody is asked for data at a wrong address
     state, data = state_of(config, project), spec.data
     needed = (data.source, data.test, data.join, data.columns, data.target, data.task)
     if problems and not whole(needed):
@@ -94,7 +98,7 @@ def _pinned(
         looking = Looking(cache=state.cache, project=project, committed=committed, refresh=refresh)
         pinned = pin_sources(data, looking)
     except CompileError as error:
-        raise CompileError([*problems, *error.problems]) from None
+        raise CompileError(dict.fromkeys([*problems, *error.problems])) from None
     told = [found.where for found in problems]
     found = [
         item

@@ -31,6 +31,8 @@ from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family, problem_of
 from mlops_compile.steps.joins import settings_problems
 from mlops_compile.steps.preparations.kind import Sort
+from mlops_compile.steps.sources import SOURCES
+from mlops_compile.steps.sources.kind import SOURCE_KEYS, moved
 
 _SORTS: tuple[Sort, ...] = ("numeric", "boolean", "categorical", "datetime")
 
@@ -75,6 +77,7 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
         message = f"{family.name} is for {' and '.join(family.tasks)}, and the task is {task}"
         hint = f"families for {task}: {fitting}"
         reader.complain("impossible", message, ("model", "family"), hint)
+    _check_sources(reader, data)
     _check_split(reader, data)
     _check_columns(reader, data)
     _check_joins(reader, data)
@@ -122,6 +125,17 @@ def _check_columns(reader: Reader, data: Data) -> None:
             message = "is the target and cannot have a role of its own"
             hint = "leave the role out, or name another data.target"
             reader.complain("impossible", message, ("data", "columns", name, "role"), hint)
+
+
+def _check_sources(reader: Reader, data: Data) -> None:
+    """What can be said of each source's keys without its data."""
+    if not known(data, data.join):
+        return
+    keys = {SOURCE_KEYS: data.source, ("data", "test"): data.test}
+    keys |= {("data", "join", name, "source"): join.source for name, join in data.join}
+    for where, spec in keys.items():
+        if spec is not None and whole(spec):
+            reader.problems += moved(SOURCES[spec.kind].complaints(spec), where)
 
 
 def _check_joins(reader: Reader, data: Data) -> None:

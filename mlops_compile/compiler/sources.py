@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from mlops_compile.compiler.look import Cache, Keeping, Look
 from mlops_compile.compiler.lower import SOURCE, TEST
 from mlops_compile.compiler.spec import Data
-from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.schema import to_value
 from mlops_compile.ir.source import ColumnFact, Pinned, Source, Table
-from mlops_compile.ir.value import KeyPath, Map, Value, canonical, pick
+from mlops_compile.ir.value import KeyPath, Map, canonical, pick
 from mlops_compile.steps.columns import Column, storage_type
 from mlops_compile.steps.joins import (
     below,
@@ -31,24 +29,10 @@ from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.kind import (
     SOURCE_KEYS,
     SourceKind,
-    combined,
-    file_digest,
     moved,
-    where_is,
 )
 
-_VERSION = 2
-# A file changed within this time before it was hashed may change again at the same mtime.
-_TICK_NS = 2_000_000_000
-_PATH = ("data", "source", "path")
-
-
-class Cache(Protocol):
-    """Remembers values by key; losing them costs time only."""
-
-    def get(self, key: str) -> Value: ...
-
-    def put(self, key: str, value: Value) -> None: ...
+_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +54,13 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looking:
-    """What looking at sources needs of a project. `refresh`: trust no earlier look; the pins of
+    """What looking at sources needs of a project. `keeping` is where the rows of a source that is
+    asked once are kept. `refresh`: trust no earlier look; the pins of
     `committed` stand where the data is not here."""
 
     cache: Cache
     project: Path
+    keeping: Keeping | None = None
     committed: Lock | None = None
     refresh: bool = False
 
@@ -112,7 +98,7 @@ def pin_sources(data: Data, looking: Looking) -> Pinned:
         try:
             pinned[one.name] = _pin(one, data, looking)
         except CompileError as error:
-            problems += moved(error, one.where).problems
+            problems += moved(error.problems, one.where)
     if problems:
         raise CompileError(problems)
     return together(
@@ -150,21 +136,18 @@ def _types(columns: tuple[tuple[str, Column], ...]) -> dict[str, str]:
 def _pin(wanted: _Wanted, data: Data, looking: Looking) -> tuple[Source, tuple[str, ...]]:
     """A source, and the levels of the target in it."""
     kind, spec = wanted.kind, wanted.keys
-    files = tuple(looking.project / file for file in kind.files(spec))
-    if looking.committed is not None and any(map(_is_gone, files)):
-        if (found := _from_lock(wanted, data, looking.committed)) is not None:
-            return found, tuple(sorted(looking.committed.contract.classes))
-    before = [_stat(file) for file in files]
-    digests = [
-        _digest(file, stat, looking.cache, looking.refresh)
-        for file, stat in zip(files, before, strict=True)
-    ]
-    digest = combined(digests)
-    facts = _facts(wanted, files, digest, looking.cache)
-    if [_stat(file) for file in files] != before:
-        message = f"{kind.location(spec)} changes while it is read"
-        hint = "compile again once it is whole"
-        raise CompileError([problem("source", message, SOURCE_KEYS, hint)])
+    if (found := _committed(wanted, data, looking)) is not None:
+        assert looking.committed is not None
+        return found, tuple(sorted(looking.committed.contract.classes))
+    files = kind.files(spec, looking.project)
+    keeping = looking.keeping if kind.once else None
+    with Look(files, looking.cache, looking.refresh, keeping) as look:
+        digest = look.digest
+        facts = _facts(wanted, look, looking.cache)
+        if look.has_changed(kind.files(spec, looking.project)):
+            message = f"{kind.location(spec)} changes while it is read"
+            hint = "compile again once it is whole"
+            raise CompileError([problem("source", message, SOURCE_KEYS, hint)])
     columns, levels, rows = facts["columns"], facts["levels"], facts["rows"]
     assert isinstance(columns, Map) and isinstance(levels, tuple) and isinstance(rows, int)
     source = Source(
@@ -173,16 +156,30 @@ def _pin(wanted: _Wanted, data: Data, looking: Looking) -> tuple[Source, tuple[s
         digest=digest,
         rows=rows,
         columns=tuple(ColumnFact.parse(name, str(text)) for name, text in columns.items()),
+        files=len(files.places) if files.tree else None,
     )
     return source, tuple(map(str, levels))
 
 
-def _facts(wanted: _Wanted, files: tuple[Path, ...], digest: Digest, cache: Cache) -> Map:
+def _committed(wanted: _Wanted, data: Data, looking: Looking) -> Source | None:
+    """The pin of the committed lock, where it stands."""
+    if looking.committed is None or (wanted.kind.once and looking.refresh):
+        return None
+    try:
+        files = wanted.kind.files(wanted.keys, looking.project)
+        if not any(place.is_gone for place in files.places):
+            return None
+    except CompileError:
+        pass  # it cannot be looked at, and its pin may stand
+    return _from_lock(wanted, data, looking.committed)
+
+
+def _facts(wanted: _Wanted, look: Look, cache: Cache) -> Map:
     asked = Map(
         {
             "version": _VERSION,
             "source": to_value(wanted.keys, places=False),
-            "digest": digest.sha256,
+            "digest": look.digest.sha256,
             "types": Map(wanted.types),
             "target": wanted.target,
         }
@@ -191,10 +188,10 @@ def _facts(wanted: _Wanted, files: tuple[Path, ...], digest: Digest, cache: Cach
     cached = cache.get(key)
     if isinstance(cached, Map) and set(cached) == {"digest", "rows", "columns", "levels"}:
         return cached
-    found = wanted.kind.scan(files, wanted.keys, wanted.types, wanted.target)
+    found = wanted.kind.scan(look.paths(), wanted.keys, wanted.types, wanted.target)
     facts = Map(
         {
-            "digest": digest.sha256,  # by which `store forget` finds it
+            "digest": look.digest.sha256,  # by which `store forget` finds it
             "rows": found.rows,
             "columns": Map({column.name: column.text for column in found.columns}),
             "levels": found.levels,
@@ -202,49 +199,6 @@ def _facts(wanted: _Wanted, files: tuple[Path, ...], digest: Digest, cache: Cach
     )
     cache.put(key, facts)
     return facts
-
-
-def _is_gone(file: Path) -> bool:
-    try:
-        file.stat()
-    except OSError as error:  # of others `_stat` says that the file cannot be read
-        return isinstance(error, FileNotFoundError | NotADirectoryError)
-    return False
-
-
-def _stat(file: Path) -> tuple[int, ...]:
-    try:
-        stat = file.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        message = f"there is no file {file}"
-        raise CompileError([problem("no-file", message, _PATH, where_is(file))]) from None
-    except OSError as error:
-        raise _unreadable(file, error) from None
-    if not file.is_file():
-        raise CompileError([problem("no-file", f"{file} is not a file", _PATH)])
-    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-
-
-def _unreadable(file: Path, error: OSError) -> CompileError:
-    message = f"{file} cannot be read: {error.strerror or error}"
-    return CompileError([problem("source", message, _PATH)])
-
-
-def _digest(file: Path, stat: tuple[int, ...], cache: Cache, refresh: bool) -> Digest:
-    """The file's digest; read only if its stat is new, or too young to be trusted."""
-    key = "file-" + hashlib.sha256(os.fsencode(file.absolute())).hexdigest()
-    cached = cache.get(key)
-    if not refresh and isinstance(cached, Map) and cached.get("stat") == stat:
-        seen, sha256 = cached.get("seen"), cached.get("sha256")
-        if isinstance(seen, int) and isinstance(sha256, str) and stat[3] < seen - _TICK_NS:
-            return Digest(sha256=sha256, size=stat[2])
-    seen = time.time_ns()
-    try:
-        digest = file_digest(file)
-    except OSError as error:
-        raise _unreadable(file, error) from None
-    cache.put(key, Map({"stat": stat, "seen": seen, "sha256": digest.sha256}))
-    return digest
 
 
 def _from_lock(wanted: _Wanted, data: Data, lock: Lock) -> Source | None:

@@ -63,4 +63,4 @@ class Inputs:
         if step.source is None:
             return None
         source = self._lock.source(step.source)
-        return snapshot(step, source, self._store, self._locate, room / "snapshot")
+        return snapshot(step, source, self._store, self._locate, room)

@@ -16,6 +16,7 @@ from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import ProblemsError
+from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map
 from mlops_compile.store.actions import Action
 from mlops_compile.store.claims import Claim
@@ -83,6 +84,7 @@ class Making:
         self._logs = logs
         self._clock = clock
         self._plan_keys = plan_keys
+        self._blobs = store.blobs
         self._committer = Committer(store)
         self._running: dict[str, _Running] = {}
         self._storing: dict[str, _Storing] = {}
@@ -150,8 +152,7 @@ class Making:
         step = running.wanted.step
         about = Map()
         if step.source is not None:
-            source = self._lock.source(step.source).to_dict()
-            about = Map({name: source[name] for name in ("location", "rows", "size")})
+            about = self._about(self._lock.source(step.source))
         return Action(
             step=step.name,
             kind=step.kind,
@@ -164,6 +165,15 @@ class Making:
             made=self._clock(),
             about=about,
         )
+
+    def _about(self, source: Source) -> Map:
+        """What a record tells of a source; of a folder, its files, which the record keeps."""
+        told = source.to_dict()
+        about = {name: told[name] for name in ("location", "rows", "size")}
+        if source.files is not None:
+            parts = {digest.sha256 for _, digest in self._blobs.tree(source.digest)}
+            about["parts"] = tuple(sorted(parts))
+        return Map(about)
 
     def _stored(self, commit: Commit) -> Ended:
         storing = self._storing.pop(commit.step)

@@ -153,6 +153,8 @@ CODES: Mapping[str, Code] = _table(
     ),
     _code(23, "twice", "A key is set twice in one map of a config file. Keep one.", "key"),
     # Data that is looked at while compiling.
+    _code(28, "jsonl", "A line is not a JSON object."),
+    _code(29, "secret", "A secret stands where it would be written down. Give it another way."),
     _code(
         30,
         "no-file",
@@ -183,6 +185,16 @@ CODES: Mapping[str, Code] = _table(
     ),
     _code(43, "columns-changed", "The file has other columns than when its snapshot was taken."),
     _code(44, "option", "The options of the source do not fit together, or do not fit the file."),
+    _code(45, "packed", "The packed file does not hold one file that can be read."),
+    _code(
+        46,
+        "too-long",
+        "A column of whole numbers has one that 64 bits do not hold. Read the column as texts"
+        " (type: categorical), or write such numbers with a fraction.",
+    ),
+    _code(47, "mixed-types", "A column holds values of several types. State one, or mend them."),
+    _code(48, "nested", "A column holds lists or objects, which are no cells of a table."),
+    _code(49, "unlike-files", "The files of the source do not have the same columns and types."),
     # Locks.
     _code(
         50,

@@ -189,7 +189,8 @@ class _Reading:
     def source(self, sources: Map, name: str) -> Source | None:
         where = ("sources", name)
         value = self.get(sources, name, Map, ("sources",))
-        self.only(value, {"kind", "location", "digest", "size", "rows", "columns"}, where)
+        known = {"kind", "location", "digest", "size", "rows", "columns", "files"}
+        self.only(value, known, where)
         sha256 = self.get(value, "digest", str, where)
         size = self.get(value, "size", int, where)
         digest = self.make((*where, "digest"), lambda: Digest(sha256=sha256, size=size))
@@ -203,6 +204,7 @@ class _Reading:
             self.get(value, "location", str, where),
         )
         rows = self.get(value, "rows", int, where)
+        files = self.get(value, "files", int, where) if "files" in value else None
         if digest is None or None in facts:
             return None
         return self.make(
@@ -213,6 +215,7 @@ class _Reading:
                 digest=digest,
                 rows=rows,
                 columns=tuple(fact for fact in facts if fact),
+                files=files,
             ),
         )
 

@@ -36,17 +36,24 @@ class ColumnFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A pinned source. `location` says where it was found and is never part of a key."""
+    """A pinned source. `location` says where it was found and is never part of a key.
+
+    `files` is the number of its files where it is a folder or a pattern: the digest is then that of
+    their names and digests.
+    """
 
     kind: str
     location: str
     digest: Digest
     rows: int
     columns: tuple[ColumnFact, ...]
+    files: int | None = None
 
     def __post_init__(self) -> None:
         if self.rows < 0:
             raise ValueError(f"negative number of rows: {self.rows}")
+        if self.files is not None and self.files < 1:
+            raise ValueError(f"a source of {self.files} files")
 
     @property
     def identity(self) -> Map:
@@ -68,6 +75,7 @@ class Source:
                 "size": self.digest.size,
                 "rows": self.rows,
                 "columns": Map({column.name: column.text for column in self.columns}),
+                **({} if self.files is None else {"files": self.files}),
             }
         )
 
@@ -75,14 +83,18 @@ class Source:
     def from_dict(cls, value: Map) -> Source:
         """The source that `to_dict` wrote. ValueError or KeyError for anything else."""
         columns, size, rows = value["columns"], value["size"], value["rows"]
+        files = value.get("files")
         if not (isinstance(columns, Map) and isinstance(size, int) and isinstance(rows, int)):
             raise ValueError("a source holds an object `columns` and whole numbers `size`, `rows`")
+        if not (files is None or isinstance(files, int)):
+            raise ValueError("a source's `files` is a whole number")
         return cls(
             kind=_text(value["kind"]),
             location=_text(value["location"]),
             digest=Digest(sha256=_text(value["digest"]), size=size),
             rows=rows,
             columns=tuple(ColumnFact.parse(name, _text(fact)) for name, fact in columns.items()),
+            files=files,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from mlops_compile.ir.problem import CompileError, problem
@@ -20,7 +21,7 @@ def run(work: Work) -> None:
     try:
         _read(work, work.source)
     except CompileError as error:
-        raise moved(error, where_of(work.params)) from None
+        raise CompileError(moved(error.problems, where_of(work.params))) from None
 
 
 def _read(work: Work, source: Source) -> None:
@@ -29,7 +30,7 @@ def _read(work: Work, source: Source) -> None:
         assert work.snapshot is not None
         kind.read((work.snapshot,), spec, source, work.outputs["table"])
         return
-    files = kind.files(spec)
+    files = tuple(place.fetch(Path()) for place in kind.files(spec, Path()).places)
     kind.read(files, spec, source, work.outputs["table"])
     if combined([file_digest(file) for file in files]) != source.digest:
         message = f"{source.location} is not what was locked"

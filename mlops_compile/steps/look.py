@@ -16,16 +16,12 @@ from mlops_compile.ir.proposal import ColumnProposal, Proposal
 from mlops_compile.ir.source import ColumnFact
 from mlops_compile.ir.value import Value
 from mlops_compile.steps.columns import feature_type, sendable
-from mlops_compile.steps.sources.csv import (
-    MISSING,
-    UNREADABLE,
-    CsvOptions,
-    CsvSource,
-    open_text,
-    reason,
-    scan,
-)
+from mlops_compile.steps.sources.csv import scan
+from mlops_compile.steps.sources.delimited.faults import reason
+from mlops_compile.steps.sources.delimited.options import CsvOptions, CsvSource
 from mlops_compile.steps.sources.encodings import marked
+from mlops_compile.steps.sources.marks import MISSING
+from mlops_compile.steps.sources.unpacking import UNREADABLE, open_unpacked
 
 Array = NDArray[np.float64]
 _HEAD_BYTES = 1 << 18
@@ -88,7 +84,7 @@ def look(file: Path, target: str, columns: Sequence[str] = ()) -> Proposal:
 def _options(file: Path, columns: Sequence[str]) -> dict[str, Value]:
     """How to read the file: encoding, separator and header, from its first rows."""
     try:
-        with open_text(file) as stream:
+        with open_unpacked(file) as stream:
             head = stream.read(_HEAD_BYTES)
     except FileNotFoundError:
         raise CompileError([problem("no-file", f"there is no file {file}")]) from None
@@ -157,7 +153,7 @@ def _is_number(text: str) -> bool:
 def _frame(file: Path, options: dict[str, Value]) -> pd.DataFrame:
     """The file's texts, trimmed; of the first rows only where there are very many."""
     try:
-        with open_text(file) as stream, warnings.catch_warnings():
+        with open_unpacked(file) as stream, warnings.catch_warnings():
             # Rows that are longer than the header: `scan` refuses them by their line.
             warnings.simplefilter("ignore", pd.errors.ParserWarning)
             frame = pd.read_csv(

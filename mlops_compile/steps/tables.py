@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,24 @@ def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
     with pa.ipc.new_file(str(path), schema.remove_metadata()) as writer:
         for batch in batches:
             writer.write_batch(batch)
+
+
+def regular(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of one size, however the reader cut them."""
+    import pyarrow as pa
+
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += batch.num_rows
+        while rows >= BATCH_ROWS:
+            table = pa.Table.from_batches(held, schema).combine_chunks()
+            yield from table.slice(0, BATCH_ROWS).combine_chunks().to_batches()
+            held = table.slice(BATCH_ROWS).to_batches()
+            rows -= BATCH_ROWS
+    if rows:
+        yield from pa.Table.from_batches(held, schema).combine_chunks().to_batches()
 
 
 def read_table(path: Path) -> pa.Table:

@@ -28,8 +28,9 @@ class Blob(NamedTuple):
 class Entry(NamedTuple):
     """An action, by digests: what it was made of and what it made.
 
-    `source` is the content that it read (empty for most), `sources` all contents that it is known
-    to derive from. `size` is that of its record in bytes, `used` the Unix time of its last use.
+    `source` is the content that it read (empty for most), `parts` its files where it is a folder,
+    `sources` all contents that it is known to derive from. `size` is that of its record in bytes,
+    `used` the Unix time of its last use.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Entry(NamedTuple):
     sources: tuple[str, ...]
     size: int
     used: float
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def held(entry: Entry) -> Iterator[str]:
     yield from entry.blobs
     if entry.source and entry.source not in entry.blobs:
         yield entry.source
+    yield from (part for part in entry.parts if part not in entry.blobs)
 
 
 def look_at(place: Path) -> Blob | None:
@@ -154,6 +157,7 @@ def _entry(key: str, action: Action, size: int, used: float) -> Entry:
     taken = inputs.values() if isinstance(inputs, Map) else ()
     source = _source(action)
     told = action.about.get("sources")
+    parts = action.about.get("parts")
     sources = {source, *(map(str, told.values()) if isinstance(told, Map) else ())} - {""}
     return Entry(
         key=key,
@@ -168,6 +172,7 @@ def _entry(key: str, action: Action, size: int, used: float) -> Entry:
         sources=tuple(sorted(sources)),
         size=size,
         used=used,
+        parts=tuple(sorted(map(str, parts))) if isinstance(parts, tuple) else (),
     )
 
 

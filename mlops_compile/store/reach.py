@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.key import Needs, action_preimage, key_of, plan_preimages
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
+from mlops_compile.ir.problem import StoreError
+from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map, Value, canonical
 from mlops_compile.store.store import Store
 
@@ -45,8 +48,9 @@ def reach(lock: Lock, needs: Mapping[str, Needs] | None, store: Store) -> Marks:
     told until it is made again.
     """
     sources = frozenset(source.digest.sha256 for _, source in lock.sources)
+    contents = sources | {part for _, source in lock.sources for part in _parts(source, store)}
     if needs is None:
-        return Marks(blobs=sources, shapes=_shapes(lock.plan.steps, sources))
+        return Marks(blobs=contents, shapes=_shapes(lock.plan.steps, sources))
     plan_keys = {step: key_of(causes) for step, causes in plan_preimages(lock, needs).items()}
     known = store.plans(tuple(plan_keys.values()))
     keys: set[str] = set()
@@ -60,7 +64,14 @@ def reach(lock: Lock, needs: Mapping[str, Needs] | None, store: Store) -> Marks:
         keys |= found
         if not all(made[ref.step] for _, ref in step.inputs):
             behind.append(step)
-    return Marks(keys=frozenset(keys), blobs=sources, shapes=_shapes(behind, sources))
+    return Marks(keys=frozenset(keys), blobs=contents, shapes=_shapes(behind, sources))
+
+
+def _parts(source: Source, store: Store) -> Iterator[str]:
+    """The files of a source that is a folder, as far as the store knows them."""
+    if source.files is not None:
+        with contextlib.suppress(StoreError):
+            yield from (digest.sha256 for _, digest in store.blobs.tree(source.digest))
 
 
 def _shapes(steps: Iterable[Step], sources: frozenset[str]) -> frozenset[tuple[str, str]]:

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.steps.sources.kind import MOST_LEVELS
 
 if TYPE_CHECKING:
@@ -16,8 +18,50 @@ if TYPE_CHECKING:
 
 # Any number of these may fit a column; the first that fits all of its cells is its type.
 ORDER = ("bool", "int64", "float64", "timestamp", "timestamp_utc", "string")
+# Whole numbers beyond 64 bits: no storage type has them, so that a column of them is refused
+# rather than rounded in silence.
+WHOLE = "whole"
+_GUESSED = ("bool", "int64", WHOLE, "float64", "timestamp", "timestamp_utc", "string")
 _FEW = 16
 _SOME = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """How numbers are written: the mark before the fraction, that between groups of three digits
+    (empty: none)."""
+
+    decimal: str = "."
+    thousands: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        return self.decimal == "." and not self.thousands
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression (RE2) for them, and for what is no number to calculate with."""
+        digits = r"\d+"
+        if self.thousands:
+            digits = rf"(?:\d{{1,3}}(?:{literal(self.thousands)}\d{{3}})+|\d+)"
+        mark = literal(self.decimal)
+        number = rf"(?:{digits}(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d+)?"
+        return rf"\A[+-]?(?:{number}|(?i:inf|infinity|nan))\z"
+
+    def plain(self, column: pa.Array) -> pa.Array | None:
+        """Texts with these marks as they are written without; None if one of them is no number."""
+        import pyarrow.compute as pc
+
+        if self.is_plain:
+            return column
+        if not pc.all(pc.match_substring_regex(column, self.pattern), min_count=0).as_py():
+            return None
+        if self.thousands:
+            column = pc.replace_substring(column, self.thousands, "")
+        return pc.replace_substring(column, self.decimal, ".")
+
+
+PLAIN = Numbers()
 
 
 def arrow_type(type_name: str) -> pa.DataType:
@@ -57,20 +101,22 @@ def _repeats(column: pa.Array) -> bool:
     return len(some) == _SOME and 2 * len(some.unique()) < _SOME
 
 
+def literal(char: str) -> str:
+    """A character in a regular expression (RE2)."""
+    return char if char.isascii() and char.isalnum() else f"\\x{{{ord(char):x}}}"
+
+
 @cache
 def _pattern(texts: tuple[str, ...]) -> str:
     """A regular expression (RE2) that matches exactly these texts, and the empty one."""
 
-    def literal(char: str) -> str:
-        return char if char.isascii() and char.isalnum() else f"\\x{{{ord(char):x}}}"
-
     return rf"\A(?:{'|'.join(''.join(map(literal, text)) for text in texts)}|)\z"
 
 
-def cast(column: pa.Array, type_name: str) -> pa.Array | None:
+def cast(column: pa.Array, type_name: str, numbers: Numbers = PLAIN) -> pa.Array | None:
     """The texts as values of a storage type, or None if one of them does not fit.
 
-    A NaN among floats is missing.
+    A NaN among floats is missing. WHOLE gives the texts of whole numbers, without marks.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -82,6 +128,13 @@ def cast(column: pa.Array, type_name: str) -> pa.Array | None:
         if not pc.all(fit, min_count=0).as_py():
             return None
         return pc.match_substring_regex(column, r"\A(?i:true)\z")
+    if type_name in ("int64", "float64", WHOLE):
+        column = numbers.plain(column)
+        if column is None:
+            return None
+    if type_name == WHOLE:
+        fit = pc.match_substring_regex(column, r"\A[+-]?\d+\z")
+        return column if pc.all(fit, min_count=0).as_py() else None
     try:
         done = pc.cast(column, arrow_type(type_name))
     except pa.ArrowInvalid:
@@ -93,12 +146,39 @@ def cast(column: pa.Array, type_name: str) -> pa.Array | None:
     return done
 
 
+def first_misfit(column: pa.Array, type_name: str, numbers: Numbers = PLAIN) -> int | None:
+    """The position of the first text that is no value of a storage type; None if all are."""
+    if cast(column, type_name, numbers) is not None:
+        return None
+    low, high = 0, len(column)  # the first `low` fit, the first `high` do not
+    while high - low > 1:
+        half = (low + high) // 2
+        if cast(column.slice(low, half - low), type_name, numbers) is None:
+            high = half
+        else:
+            low = half
+    return low
+
+
+def too_long(name: str, place: str, text: str) -> Problem:
+    """The sentence for a whole number that 64 bits do not hold, in a column of whole numbers."""
+    shown = text if len(text) <= 40 else f"{text[:37]}..."
+    message = f"{place}: {shown} is beyond 64 bits, and all others are whole numbers"
+    hint = f"data.columns.{_key(name)}.type=categorical keeps its digits as a text"
+    return problem("too-long", message, ("data", "columns", name), hint)
+
+
+def _key(name: str) -> str:
+    return name if name.replace("_", "a").isalnum() else f"{name!r}"
+
+
 class Guess:
     """The types that a column's texts can all be, batch by batch."""
 
-    def __init__(self, wanted: str | None) -> None:
+    def __init__(self, wanted: str | None, numbers: Numbers = PLAIN) -> None:
         self._wanted = wanted
-        self._feasible = list(ORDER)
+        self._numbers = numbers
+        self._feasible = list(_GUESSED)
         self._missing = False
         self._missing_as_float = False
         self._seen = False
@@ -112,14 +192,25 @@ class Guess:
         self._seen = True
         # Arrow takes long to refuse a whole column, so that a few of its texts are asked first.
         few = known.slice(0, _FEW)
-        feasible = [name for name in self._feasible if cast(few, name) is not None]
-        self._feasible = [name for name in feasible if self._fits(known, name)]
+        feasible: list[str] = []
+        for name in self._feasible:
+            if name == WHOLE and feasible[-1:] == ["int64"]:
+                feasible.append(name)  # as every whole number of 64 bits is one
+            elif cast(few, name, self._numbers) is not None and self._fits(known, name):
+                feasible.append(name)
+        self._feasible = feasible
 
     def _fits(self, known: pa.Array, type_name: str) -> bool:
-        done = cast(known, type_name)
+        done = cast(known, type_name, self._numbers)
         if done is not None and type_name == "float64":
             self._missing_as_float = self._missing_as_float or done.null_count > 0
         return done is not None
+
+    @property
+    def too_long(self) -> bool:
+        """Whether these are whole numbers, some of them beyond 64 bits, that are not wanted as
+        texts."""
+        return self._seen and self._feasible[0] == WHOLE and self._wanted != "string"
 
     @property
     def type(self) -> str:
@@ -127,7 +218,8 @@ class Guess:
         is missing."""
         if self._wanted in self._feasible:
             return self._wanted
-        return self._feasible[0] if self._seen else "float64"
+        first = next(name for name in self._feasible if name != WHOLE)
+        return first if self._seen else "float64"
 
     @property
     def missing(self) -> bool:
@@ -138,7 +230,8 @@ class Guess:
 class Levels:
     """The distinct texts of a column, up to `MOST_LEVELS`."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: Numbers = PLAIN) -> None:
+        self._numbers = numbers
         self._texts: pa.Array | None = None
 
     def see(self, column: pa.Array) -> None:
@@ -157,6 +250,6 @@ class Levels:
 
         if self._texts is None or len(self._texts) > MOST_LEVELS:
             return ()
-        values = cast(self._texts, type_name)
+        values = cast(self._texts, type_name, self._numbers)
         texts = self._texts if values is None else pc.cast(values.drop_null(), pa.string())
         return tuple(sorted(set(texts.to_pylist())))

@@ -33,12 +33,11 @@ def write_result(spec: SqlSource, project: Path, out: Path) -> None:
     """Write what a query gives, in its order, as storage types. CompileError in a sentence that
     holds no credentials."""
     spool = out.with_name(f"{out.name}.part")
-    with _connected(spec, project) as connection:
-        with _sentences(spec, "query"):
-            text = sqlalchemy.text(spec.query.replace(":", r"\:"))
-            found = connection.execution_options(stream_results=True, yield_per=_ROWS).execute(text)
-            names = _names(list(found.keys()))
-            types = _spooled(found.partitions(_ROWS), names, spool)
+    with _connected(spec, project) as connection, _sentences(spec, "query"):
+        text = sqlalchemy.text(spec.query.replace(":", r"\:"))
+        found = connection.execution_options(stream_results=True, yield_per=_ROWS).execute(text)
+        names = _names(list(found.keys()))
+        types = _spooled(found.partitions(_ROWS), names, spool)
     schema = pa.schema([(name, arrow_type(types[name])) for name in names])
     write_batches(out, schema, regular(_unspooled(spool, schema), schema))
     spool.unlink()
@@ -52,9 +51,7 @@ def _names(found: list[str]) -> list[str]:
     return names
 
 
-def _spooled(
-    partitions: Any, names: Sequence[str], spool: Path
-) -> dict[str, str]:
+def _spooled(partitions: Any, names: Sequence[str], spool: Path) -> dict[str, str]:
     """Write rows as they come, each batch with types of its own, and give the types of all."""
     types = dict.fromkeys(names, NOTHING)
     row = 0
@@ -87,7 +84,9 @@ def _column(name: str, values: list[Any], row: int) -> pa.Array:
             raise _fault("too-long", message, "query", hint)
         kind = type(value).__name__
         if value is not None and storage_of(_type_of(value)) is None:
-            message = f"{name!r} holds {kind} (row {row + offset + 1} of the query), no cell of a table"
+            message = (
+                f"{name!r} holds {kind} (row {row + offset + 1} of the query), no cell of a table"
+            )
             raise _fault("nested", message, "query", "leave it out, or cast it to a text")
     kinds = sorted({type(value).__name__ for value in values if value is not None})
     message = f"{name!r} holds {' and '.join(kinds)} in one column"

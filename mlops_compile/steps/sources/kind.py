@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from mlops_compile.ir.digest import Digest, digest_of, digest_of_stream
-from mlops_compile.ir.problem import CompileError
+from mlops_compile.ir.problem import Problem
 from mlops_compile.ir.source import ColumnFact, Source
-from mlops_compile.ir.value import KeyPath, canonical, dotted
+from mlops_compile.ir.value import KeyPath, Map, Value, canonical, dotted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +45,19 @@ def combined(digests: Sequence[Digest]) -> Digest:
     return Digest(sha256=digest_of(text).sha256, size=sum(digest.size for digest in digests))
 
 
+def tree_text(digests: Mapping[str, Digest]) -> bytes:
+    """The text that stands for several files in the store: their names and digests."""
+    return canonical(Map({name: digest.to_dict() for name, digest in digests.items()}))
+
+
 def where_is(file: Path) -> str:
     """What to do about a file that is not there: the nearest name of its folder or the project."""
     import difflib  # only on the way to an error
 
     if str(file).startswith("~") or "/~" in str(file):
         return "a ~ is not unfolded here: write the whole path, or one relative to the project"
-    if re.match(r"\w{2,}:/", str(file)):
-        return "data is read from this machine: download it first"
+    if re.match(r"\w{2,}:/(?!/)", str(file)):
+        return "a URI has two slashes behind the colon: s3://bucket/file"
     if re.search(r"(?:^|/)\$\{?[A-Z_]+", str(file)):
         return "a $NAME of the shell is not unfolded here: write ${oc.env:NAME}, with env: [NAME]"
     for place in dict.fromkeys((file.parent, Path())):
@@ -62,40 +67,83 @@ def where_is(file: Path) -> str:
     return f"paths are relative to the project ({Path.cwd()})"
 
 
-def moved(error: CompileError, where: KeyPath) -> CompileError:
-    """The same error of a source whose keys stand elsewhere than under `data.source`."""
-    if where == SOURCE_KEYS:
-        return error
+class Place(Protocol):
+    """A file of a source, wherever it is. `name` is its path below the source's own.
+
+    CompileError from each where the file cannot be looked at; `is_gone` alone tells that as well.
+    `stamp` changes when the file does, `identity` keeps files apart that have equal stamps.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def identity(self) -> str: ...
+
+    @property
+    def is_gone(self) -> bool: ...
+
+    def stamp(self) -> Stamp: ...
+
+    def fetch(self, room: Path) -> Path: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What tells that a file is as it was.
+
+    `changed` is the time in ns of its last change where only time tells; None where the stamp is
+    certain. `value` is empty where nothing tells.
+    """
+
+    value: tuple[Value, ...]
+    changed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The files of a source, in code point order of their names; of a folder or a pattern where
+    `tree`, even if it is only one."""
+
+    places: tuple[Place, ...]
+    tree: bool = False
+
+
+def moved(problems: Iterable[Problem], where: KeyPath) -> Iterator[Problem]:
+    """The same problems of a source whose keys stand elsewhere than under `data.source`."""
     usual, here = f"{dotted(SOURCE_KEYS)}.", f"{dotted(where)}."
-    return CompileError(
-        replace(
+    for found in problems:
+        yield replace(
             found,
             where=(*where, *found.where[2:]) if found.where[:2] == SOURCE_KEYS else found.where,
             message=found.message.replace(usual, here),
             hint=found.hint.replace(usual, here),
         )
-        for found in error.problems
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceKind:
     """A kind of source.
 
-    `spec` is the dataclass of the keys under `data.source`. `files(spec)` are the files whose
-    bytes are its content; `snapshot` says whether they are copied into the store before they are
-    read (else they belong to an installed distribution). `scan(files, spec, types, target)` finds
-    the facts; `types` are storage types that the config asks for. `read(files, spec, source, out)`
-    writes the table as an Arrow file. Both raise ProblemsError with sentences for people. The key
-    `place` says where a source is.
+    `spec` is the dataclass of the keys under `data.source`, of which `place` says where a source
+    is. `files(spec, project)` are the files whose bytes are its content, CompileError where there
+    are none; `snapshot` says whether they are copied into the store before they are read (else they
+    belong to an installed distribution), `once` that they are asked for once, and stand until they
+    are refreshed on purpose. `complaints(spec)` are the problems that can be seen without the data.
+    `scan(files, spec, types, target)` finds the facts; `types` are storage types that the config
+    asks for. `read(files, spec, source, out)` writes the table as an Arrow file. Both get the
+    source's one file, or a directory that holds its files and nothing else, and raise ProblemsError
+    with sentences for people.
     """
 
     name: str
     spec: type[Any]
     distributions: tuple[str, ...]
     snapshot: bool
-    files: Callable[[Any], tuple[Path, ...]]
+    files: Callable[[Any, Path], Files]
     location: Callable[[Any], str]
     scan: Callable[[tuple[Path, ...], Any, Mapping[str, str], str], Facts]
     read: Callable[[tuple[Path, ...], Any, Source, Path], None]
+    complaints: Callable[[Any], Iterable[Problem]] = lambda spec: ()
     place: str = "path"
+    once: bool = False

@@ -12,7 +12,8 @@ from pathlib import Path
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.schema import key
 from mlops_compile.ir.source import ColumnFact, Source
-from mlops_compile.steps.sources.kind import Facts, SourceKind
+from mlops_compile.steps.sources.kind import Facts, Files, SourceKind
+from mlops_compile.steps.sources.places import LocalFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +92,20 @@ class SklearnSource:
     options: SklearnOptions = key("which set")
 
 
-def files(spec: SklearnSource) -> tuple[Path, ...]:
+def files(spec: SklearnSource, project: Path) -> Files:
     """The set's files inside the installed scikit-learn, found without importing it."""
     found = importlib.util.find_spec("sklearn")  # finds it, does not import it
     if found is None or not found.submodule_search_locations:
         hint = "python -m pip install scikit-learn"
         raise CompileError([problem("source", "scikit-learn is not installed", hint=hint)])
     place = Path(found.submodule_search_locations[0]) / "datasets" / "data"
-    return tuple(place / name for name in SETS[spec.options.name].files)
+    del project
+    return Files(
+        places=tuple(
+            LocalFile(name=name, shown=str(place / name), path=place / name)
+            for name in SETS[spec.options.name].files
+        )
+    )
 
 
 def scan(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.problem import CompileError, Problem, problem
@@ -62,7 +62,9 @@ def complaints(spec: SqlSource) -> Iterator[Problem]:
         message = "must be the name of an environment variable"
         hint = "credentials stand in the variable, never in the config"
         yield problem("wrong-value", message, _ENV, hint)
-    if not re.match(r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*(?:select|with|values|table)\b", spec.query, re.I | re.S):
+    if not re.match(
+        r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*(?:select|with|values|table)\b", spec.query, re.I | re.S
+    ):
         hint = "the rows of a table: SELECT * FROM people ORDER BY id"
         yield problem("wrong-value", "must be a SELECT", _QUERY, hint)
 
@@ -99,9 +101,7 @@ class Result:
         return out
 
 
-def scan(
-    paths: tuple[Path, ...], spec: SqlSource, types: Mapping[str, str], target: str
-) -> Facts:
+def scan(paths: tuple[Path, ...], spec: SqlSource, types: Mapping[str, str], target: str) -> Facts:
     """Rows, column types and missing values of a result."""
     from mlops_compile.steps.sources.columnar import Seen
 
@@ -200,4 +200,5 @@ KIND = SourceKind(
     scan=scan,
     read=read,
     place="uri",
+    once=True,
 )

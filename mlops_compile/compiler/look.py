@@ -1,0 +1,151 @@
+"""A look at a source's files: each is hashed once, and brought here once where it is elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from mlops_compile.ir.digest import Digest, digest_of
+from mlops_compile.ir.problem import CompileError, problem
+from mlops_compile.ir.value import Map, Value
+from mlops_compile.steps.sources.kind import (
+    Files,
+    Place,
+    Stamp,
+    combined,
+    file_digest,
+    tree_text,
+)
+
+# A file changed within this time before it was hashed may change again at the same mtime.
+_TICK_NS = 2_000_000_000
+_PATH = ("data", "source", "path")
+
+
+class Cache(Protocol):
+    """Remembers values by key; losing them costs time only."""
+
+    def get(self, key: str) -> Value: ...
+
+    def put(self, key: str, value: Value) -> None: ...
+
+
+class Keeping(Protocol):
+    """Keeps files by their digest; losing them means to ask for them again."""
+
+    def keep(self, file: Path, digest: Digest) -> None: ...
+
+    def kept(self, digest: Digest) -> Path | None: ...
+
+
+class Look:
+    """Looks at files. What had to be fetched is removed at the end of the `with` block, or kept by
+    `keeping`, where a file that is kept stands for what would be fetched."""
+
+    def __init__(
+        self, files: Files, cache: Cache, refresh: bool, keeping: Keeping | None = None
+    ) -> None:
+        self._files = files
+        self._cache = cache
+        self._refresh = refresh
+        self._keeping = keeping
+        self._held = ExitStack()
+        self._room: Path | None = None
+        self._here: dict[str, Path] = {}
+        self._stamps = {place.identity: place.stamp() for place in files.places}
+        self._digests = {place.name: self._digest(place) for place in files.places}
+
+    def __enter__(self) -> Look:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._held.close()
+
+    @property
+    def digest(self) -> Digest:
+        """That of the one file; of a folder, of the text of its files' names and digests."""
+        if self._files.tree:
+            return digest_of(tree_text(self._digests))
+        return combined(list(self._digests.values()))
+
+    def paths(self) -> tuple[Path, ...]:
+        """The files as a source kind takes them: on this machine, of a folder one directory."""
+        here = [self._kept(place) or self._fetched(place) for place in self._files.places]
+        if not self._files.tree:
+            return tuple(here)
+        tree = self._own_room() / "tree"
+        if tree.exists():
+            return (tree,)
+        for place, file in zip(self._files.places, here, strict=True):
+            link = tree / place.name
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(file.absolute())
+        return (tree,)
+
+    def has_changed(self, now: Files) -> bool:
+        """Whether there are other files now, or one of them is another."""
+        return {place.identity: place.stamp() for place in now.places} != self._stamps
+
+    def _own_room(self) -> Path:
+        if self._room is None:
+            made = tempfile.TemporaryDirectory(prefix="mlops-")
+            self._room = Path(self._held.enter_context(made))
+        return self._room
+
+    def _kept(self, place: Place) -> Path | None:
+        """The kept file; CompileError where it is lost, and another would be fetched."""
+        if self._keeping is None or place.identity in self._here:
+            return None
+        digest = self._digests[place.name]
+        if (kept := self._keeping.kept(digest)) is not None:
+            return kept
+        if file_digest(self._fetched(place)) != digest:
+            message = f"{place.identity} gives other rows than were pinned"
+            hint = "pin what is there now: compile --refresh"
+            raise CompileError([problem("source-changed", message, _PATH[:2], hint)])
+        self._keeping.keep(self._fetched(place), digest)
+        return None
+
+    def _fetched(self, place: Place) -> Path:
+        if place.identity not in self._here:
+            self._here[place.identity] = place.fetch(self._own_room() / "fetched")
+        return self._here[place.identity]
+
+    def _digest(self, place: Place) -> Digest:
+        """A file's digest; read only if its stamp is new, or too young to be trusted."""
+        key = "file-" + hashlib.sha256(os.fsencode(place.identity)).hexdigest()
+        stamp = self._stamps[place.identity]
+        cached = self._cache.get(key)
+        if not self._refresh and isinstance(cached, Map) and _stands(stamp, cached):
+            sha256, size = cached.get("sha256"), cached.get("size")
+            if isinstance(sha256, str) and isinstance(size, int):
+                return Digest(sha256=sha256, size=size)
+        seen = time.time_ns()
+        try:
+            digest = file_digest(self._fetched(place))
+        except OSError as error:
+            message = f"{place.identity} cannot be read: {error.strerror or error}"
+            raise CompileError([problem("source", message, _PATH)]) from None
+        found: dict[str, Value] = {
+            "stat": stamp.value,
+            "seen": seen,
+            "sha256": digest.sha256,
+            "size": digest.size,
+        }
+        self._cache.put(key, Map(found))
+        if self._keeping is not None:
+            self._keeping.keep(self._fetched(place), digest)
+        return digest
+
+
+def _stands(stamp: Stamp, cached: Map) -> bool:
+    """Whether what is remembered was of the same file."""
+    if not stamp.value or cached.get("stat") != stamp.value:
+        return False
+    seen = cached.get("seen")
+    return stamp.changed is None or (isinstance(seen, int) and stamp.changed < seen - _TICK_NS)

@@ -1,0 +1,1 @@
+"""Delimited text: its options, its lines, its rows, and what is wrong with them."""
