@@ -8,9 +8,10 @@ from pathlib import Path
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import Source
+from mlops_compile.ir.value import Map
 from mlops_compile.steps.acquire import source_spec
 from mlops_compile.steps.sources.kind import combined, file_digest
-from mlops_compile.store.blobs import MissingBlob
+from mlops_compile.store.blobs import BlobStore, MissingBlob
 from mlops_compile.store.store import Store
 
 _HINT = "put the locked file back, or compile again to lock what is there now"
@@ -46,19 +47,19 @@ def source_problems(
 
 
 def snapshot(
-    step: Step, source: Source, store: Store, locate: Callable[[Source], Path], copy: Path
+    params: Map, source: Source, blobs: BlobStore, original: Path, copy: Path
 ) -> Path | None:
-    """The verified file of a source in the store, copied there first (by way of `copy`) if it is
-    not yet; None for a kind that needs no copy."""
-    if not source_spec(step.params, source)[0].snapshot:
+    """The verified file of a source in the store, copied there first from `original` (by way of
+    `copy`) if it is not yet; None for a kind that needs no copy."""
+    if not source_spec(params, source)[0].snapshot:
         return None
     try:
-        return store.blobs.read(source.digest)
+        return blobs.read(source.digest)
     except MissingBlob:
-        if not store.blobs.import_file(locate(source), copy, source.digest):
+        if not blobs.import_file(original, copy, source.digest):
             message = f"{source.location} is not what was locked; it changed since then"
             raise CompileError([problem("source-changed", message, hint=_HINT)]) from None
-        return store.blobs.read(source.digest)
+        return blobs.read(source.digest)
 
 
 def _in_store(source: Source, store: Store) -> bool:

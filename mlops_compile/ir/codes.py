@@ -250,6 +250,18 @@ CODES: Mapping[str, Code] = _table(
         " Allow more, or give the step less to do.",
         "key",
     ),
+    _code(
+        87,
+        "no-process",
+        "The machine cannot start a worker process: too many processes or open files, or no memory"
+        " for another.",
+    ),
+    _code(
+        88,
+        "unreadable",
+        "A step cannot read something that it needs: a file went away or may not be read, or a"
+        " source did not answer.",
+    ),
     # Store and disk.
     _code(
         90,
