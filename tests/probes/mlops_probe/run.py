@@ -8,7 +8,8 @@ output has at least. threads: a file that is told how many threads the step may 
 output differs from run to run. disk: write until there is no room. meet: make the first file and
 wait for the second. alone: a file that no other step may hold meanwhile. started: a file to make.
 hoard: keep so many MiB for as long as the process lives. exits: as fails, but the process ends.
-read: a file to read. errno: fail with this error of the system.
+read: a file to read. errno: fail with this error of the system. nowhere:
+write where there is no directory.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ def run(work: Work) -> None:
         ctypes.PyDLL(None).usleep(int(asked["spin"] * 1e6))
     if "exit" in asked:
         os._exit(asked["exit"])
+    if asked.get("nowhere"):
+        (work.outputs["out"].parent / "no" / "way").write_bytes(b"")
     _fail(asked)
     _write(work, asked)
 
