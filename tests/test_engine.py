@@ -318,8 +318,13 @@ def steps_of(
     return steps
 
 
+# ENGINE_EXAMPLES=300 looks for longer, and elsewhere each time.
+_EXAMPLES = os.environ.get("ENGINE_EXAMPLES")
+
+
 @settings(
-    max_examples=int(os.environ.get("ENGINE_EXAMPLES", "15")),
+    max_examples=int(_EXAMPLES or 15),
+    derandomize=not _EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
