@@ -142,6 +142,16 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def explore(session: nox.Session) -> None:
+    """The properties of executor and store over many more, and other, examples than each time."""
+    install_checkout(session)
+    many = {"ENGINE_EXAMPLES": "300", "STORE_EXAMPLES": "2000"}
+    env = {name: os.environ.get(name, count) for name, count in many.items()}
+    files = ("tests/test_engine.py", "tests/test_store_model.py")
+    session.run(*PYTEST, *files, *session.posargs, env=env)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """The quick tests with branch coverage; the report lists what is left."""
     install_checkout(session)

@@ -210,6 +210,16 @@ EXAMPLES = (
         "allow more, or use less data",
     ),
     problem(
+        "no-process",
+        "this machine cannot start another process: Resource temporarily unavailable",
+        hint="use fewer workers (-j 1), or end what else runs; what is made is kept",
+    ),
+    problem(
+        "unreadable",
+        "train cannot read /data/prices.csv: Permission denied",
+        hint="see that it is there and may be read; what is made is kept",
+    ),
+    problem(
         "blob",
         "the blob 3f2a9c01b7de is missing or its bytes are wrong",
         hint="run again: it is made anew (a wrong one is kept in quarantine/)",

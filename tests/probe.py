@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,12 @@ class Probes:
     workers: Workers
     resources: Resources = field(default_factory=lambda: Resources(cores=2, workers=2))
     make: bool = True
+    hears: Callable[[], Heard] = Heard
 
     def __post_init__(self) -> None:
         if self.make:
             (self.root / "rows.csv").write_text(TEXT)
-        self.heard = Heard()
+        self.heard = self.hears()
 
     @property
     def state(self) -> State:
@@ -110,7 +111,7 @@ class Probes:
         return self.execute(self.lock(*steps), **limits)
 
     def execute(self, lock: Lock, **limits: Any) -> RunRecord:
-        self.heard = Heard()
+        self.heard = self.hears()
         return execute_lock(
             lock,
             self.state,

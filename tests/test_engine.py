@@ -96,6 +96,21 @@ def test_only_a_kind_that_says_so_is_tried_again(probes: Probes) -> None:
     assert sum("tried again" in note for note in probes.heard.notes) == 2
 
 
+def test_a_kind_with_retries_is_tried_again_where_its_process_ends(probes: Probes) -> None:
+    tries = probes.root / "tries"
+    record = probes.run(probe("flaky", SOURCE, kind="probe_flaky", exits=[str(tries), 2]))
+    assert statuses(record) == {"flaky": "ran"}
+    assert tries.stat().st_size == 3
+
+
+def test_a_step_that_takes_too_much_memory_is_never_tried_again(probes: Probes) -> None:
+    tries = probes.root / "tries"
+    big = probe("big", SOURCE, kind="probe_flaky", threads=str(tries), memory=400, seconds=20)
+    record = probes.run(big, memory=200 << 20)
+    assert statuses(record) == {"big": "failed"}
+    assert len(tries.read_text().splitlines()) == 1
+
+
 def test_a_step_whose_process_ends_has_failed_and_the_rest_goes_on(probes: Probes) -> None:
     record = probes.run(
         probe("dies", SOURCE, exit=3), probe("behind", "dies"), probe("lives", SOURCE)
@@ -120,6 +135,18 @@ def test_a_step_that_takes_too_much_memory_is_stopped(probes: Probes) -> None:
     assert allowed["big"].memory > 400 << 20
 
 
+def test_what_earlier_steps_left_in_a_worker_is_not_the_next_ones(tmp_path: Path) -> None:
+    with Workers(1) as alone:
+        probes = Probes(tmp_path, alone)
+        assert statuses(probes.run(probe("hoards", SOURCE, hoard=300))) == {"hoards": "ran"}
+        record = probes.run(
+            probe("small", SOURCE, seconds=0.3),
+            probe("big", SOURCE, memory=250, seconds=20),
+            memory=200 << 20,
+        )
+    assert statuses(record) == {"small": "ran", "big": "failed"}
+
+
 def test_a_step_alone_has_every_core_and_steps_side_by_side_share_them(probes: Probes) -> None:
     told = probes.root / "threads"
     many = [probe(f"p{n}", SOURCE, threads=str(told), text=str(n)) for n in range(4)]
@@ -131,6 +158,17 @@ def test_a_step_alone_has_every_core_and_steps_side_by_side_share_them(probes: P
     told.unlink()
     probes.run(probe("stated", SOURCE, threads=str(told), text="stated"), cores=8, threads=3)
     assert told.read_text() == "stated 3\n"
+
+
+def test_only_steps_that_use_threads_share_the_cores(probes: Probes) -> None:
+    told, one, two = (str(probes.root / name) for name in ("threads", "one", "two"))
+    record = probes.run(
+        probe("a", SOURCE, kind="probe_tree", meet=[one, two]),
+        probe("b", SOURCE, threads=told, meet=[two, one]),
+        cores=8,
+    )
+    assert statuses(record) == {"a": "ran", "b": "ran"}
+    assert Path(told).read_text() == "b 8\n"
 
 
 def test_the_longest_way_by_earlier_times_starts_first(tmp_path: Path) -> None:
@@ -162,6 +200,12 @@ def test_equal_steps_of_a_plan_are_made_once(probes: Probes) -> None:
     record = probes.run(*(probe(f"p{n}", SOURCE, seconds=0.1) for n in range(4)))
     assert sorted(statuses(record).values()) == ["hit", "hit", "hit", "ran"]
     assert len({result.outputs for result in record.results if result.step != SOURCE}) == 1
+    assert probes.heard.waited == []  # nobody else makes it
+
+
+def test_equal_steps_that_fail_have_each_failed(probes: Probes) -> None:
+    record = probes.run(*(probe(f"p{n}", SOURCE, seconds=0.05, fail="no") for n in range(3)))
+    assert statuses(record) == dict.fromkeys(("p0", "p1", "p2"), "failed")
 
 
 def test_trees_are_read_and_written(probes: Probes) -> None:
@@ -198,6 +242,8 @@ def test_a_step_that_is_made_again_must_give_the_same(probes: Probes) -> None:
     third = probes.run(*steps, probe("d", "luck", text="d"))
     assert third["luck"].status == "failed" and third["luck"].exit_code == 7
     assert [found.code for found in third["luck"].problems] == ["differs"]
+    kept = probes.state.store.records.read(record["luck"].action)
+    assert kept is not None and kept.outputs == record["luck"].outputs
 
 
 def test_two_runs_at_once_share_the_work(tmp_path: Path) -> None:
@@ -272,8 +318,13 @@ def steps_of(
     return steps
 
 
+# ENGINE_EXAMPLES=300 looks for longer, and elsewhere each time.
+_EXAMPLES = os.environ.get("ENGINE_EXAMPLES")
+
+
 @settings(
-    max_examples=15,
+    max_examples=int(_EXAMPLES or 15),
+    derandomize=not _EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

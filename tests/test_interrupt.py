@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.probe import eventually
+from mlops_compile.execute.interrupts import Interrupts
+from mlops_compile.execute.pool import Workers
+from mlops_compile.store.fsck import check
+from mlops_compile.store.store import Store
+from tests.probe import SOURCE, Probes, eventually, probe
 from tests.project import good, make, package_environment
 
 LONG = ("model.params.num_iterations=200000", "model.params.num_leaves=200")
@@ -111,3 +115,148 @@ def test_a_worker_in_the_middle_of_c_code_ends_with_its_killed_parent(tmp_path: 
         process.kill()
         process.wait()
     eventually(lambda: not any(map(alive, workers)))
+
+
+def program(text: str, *words: str) -> subprocess.Popen[str]:
+    """A process that runs probes, as PROGRAM does."""
+    environment = package_environment()
+    root = str(Path(__file__).resolve().parent.parent)
+    environment["PYTHONPATH"] = os.pathsep.join([environment["PYTHONPATH"], root])
+    return subprocess.Popen(
+        [sys.executable, "-c", text, *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def ends_by_interrupt(process: subprocess.Popen[str], root: Path) -> None:
+    """The process ends, says that it was interrupted, and leaves nothing held; what it has stored
+    is whole."""
+    try:
+        told, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert "KeyboardInterrupt" in told and process.returncode == -signal.SIGINT, told
+    store = root / ".mlops" / "store"
+    assert not [*(store / "scratch").glob("*"), *(store / "claims").glob("*")]
+    assert not check(Store(store), lambda text: True, mend=False).faults
+
+
+SNAPSHOT = """
+import os, sys
+from pathlib import Path
+from mlops_compile.execute.pool import Workers
+from tests.probe import Heard, Probes, SOURCE, probe
+root = Path(sys.argv[1])
+
+class Hears(Heard):
+    def started(self, step, seconds):
+        if step.name == SOURCE:
+            (root / "rows.csv").unlink()
+            os.mkfifo(root / "rows.csv")
+
+Probes(root, Workers(2), hears=Hears).run(probe("p", SOURCE))
+"""
+
+
+def test_an_interrupt_ends_a_snapshot_that_never_ends(tmp_path: Path) -> None:
+    """The source is a pipe, of which there is always more to copy."""
+    process = program(SNAPSHOT, str(tmp_path))
+    pipe = tmp_path / "rows.csv"
+    eventually(lambda: pipe.is_fifo(), 60)
+    with pipe.open("wb", buffering=0) as source:
+        for _ in range(64):  # so that the copy is under way
+            source.write(bytes(1 << 16))
+        workers = children(process.pid)
+        process.send_signal(signal.SIGINT)
+        ends_by_interrupt(process, tmp_path)
+    eventually(lambda: not any(map(alive, workers)))
+
+
+COMMIT = """
+import os, signal, sys
+from pathlib import Path
+from mlops_compile.execute.pool import Workers
+from mlops_compile.store.store import Store
+from tests.probe import Probes, SOURCE, probe
+root, commit = Path(sys.argv[1]), Store.commit
+
+def interrupted(store, batch):
+    if any(staged.action.step == "many" for staged in batch):
+        os.kill(os.getpid(), signal.SIGINT)
+    commit(store, batch)
+
+with Workers(2) as workers:
+    probes = Probes(root, workers)
+    Store.commit = interrupted
+    probes.run(probe("many", SOURCE, kind="probe_tree", files=int(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize("files", [3, 4000])
+def test_an_interrupt_while_results_are_stored_leaves_them_whole_or_not_at_all(
+    tmp_path: Path, files: int
+) -> None:
+    ends_by_interrupt(program(COMMIT, str(tmp_path), str(files)), tmp_path)
+    many = probe("many", SOURCE, kind="probe_tree", files=files)
+    with Workers(2) as workers:
+        record = Probes(tmp_path, workers).run(many)
+        assert record.ok and Probes(tmp_path, workers).run(many)["many"].status == "hit"
+
+
+RANDOM = """
+import os, random, signal, sys, threading, time
+from pathlib import Path
+from mlops_compile.execute.pool import Workers
+from tests.probe import Probes, SOURCE, probe
+root, draw, interrupted = Path(sys.argv[1]), random.Random(7), 0
+store = root / ".mlops" / "store"
+with Workers(2) as workers:
+    probes = Probes(root, workers)
+    probes.run(probe("p", SOURCE))
+    for number in range(40):
+        steps = [probe(f"p{n}", SOURCE, text=f"{number} {n}") for n in range(12)]
+        lock = probes.lock(*steps)
+        wait = draw.uniform(0, 0.08)
+        def interrupt():
+            time.sleep(wait)
+            os.kill(os.getpid(), signal.SIGINT)
+        thread = threading.Thread(target=interrupt)
+        try:
+            thread.start()
+            probes.execute(lock)
+            while True:
+                time.sleep(1)
+        except KeyboardInterrupt:
+            interrupted += len(probes.heard.ended) < 13
+        thread.join()
+        left = [*(store / "claims").glob("*"), *(store / "scratch").glob("*")]
+        assert not left, (number, left)
+        assert probes.execute(lock).ok
+assert interrupted, "every run was quicker"
+print("held nothing")
+"""
+
+
+def test_an_interrupt_at_any_moment_leaves_no_claim_and_no_scratch(tmp_path: Path) -> None:
+    process = program(RANDOM, str(tmp_path))
+    told, _ = process.communicate(timeout=240)
+    assert process.returncode == 0 and told == "held nothing\n", told
+
+
+def test_interrupts_are_put_off_until_they_are_asked_for() -> None:
+    with Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.check()
+        interrupts.check()
+        with pytest.raises(KeyboardInterrupt), interrupts.at_once():
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt), interrupts.at_once():
+            pytest.fail("it was put off further")
+    with pytest.raises(KeyboardInterrupt), Interrupts():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

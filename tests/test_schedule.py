@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_compile.execute.schedule import Schedule
@@ -95,3 +95,80 @@ def test_each_step_is_fresh_once(plan: Plan) -> None:
             schedule.done(step.name)
     assert sorted(seen) == sorted(step.name for step in plan.steps)
     assert not schedule.left
+
+
+class Model:
+    """What a schedule is to do, in sets: each step's state, and what it waits for."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.state = {step.name: "left" for step in plan.steps}
+        self.waits = {step.name: {ref.step for _, ref in step.inputs} for step in plan.steps}
+
+    def ready(self) -> set[str]:
+        return {n for n, state in self.state.items() if state == "left" and not self.waits[n]}
+
+    def done(self, name: str) -> None:
+        self.state[name] = "done"
+        for behind in self._behind(name):
+            self.waits[behind].discard(name)
+
+    def failed(self, name: str) -> set[str]:
+        """What cannot run any more: what is left behind it, not by way of what goes on."""
+        self.state[name] = "failed"
+        return self._lost_behind(name)
+
+    def _lost_behind(self, name: str) -> set[str]:
+        lost = {other for other in self._behind(name) if self.state[other] == "left"}
+        for other in lost:
+            self.state[other] = "skipped"
+        return lost.union(*(self._lost_behind(other) for other in lost))
+
+    def again(self, name: str, makers: list[str]) -> None:
+        self.state[name] = "left"
+        for maker in makers:
+            self.waits[name].add(maker)
+            if self.state[maker] == "done":
+                self.state[maker] = "left"
+
+    def _behind(self, name: str) -> list[str]:
+        return [s.name for s in self.plan.steps if name in {ref.step for _, ref in s.inputs}]
+
+
+@settings(max_examples=200)
+@given(plan=plans(), data=st.data())
+def test_a_schedule_does_what_its_model_does(plan: Plan, data: st.DataObject) -> None:
+    """Whatever starts, ends, fails, is lost and made again, in whatever order."""
+    schedule, model, troubles = Schedule(plan, lambda step: 1.0), Model(plan), 12
+    while schedule.left:
+        ready = [step.name for step in schedule.ready()]
+        assert set(ready) == model.ready() and len(set(ready)) == len(ready)
+        assert {step.name for step in schedule.fresh()} <= set(ready)
+        working = [n for n, state in model.state.items() if state == "working"]
+        assert ready or working, "steps are left, and nothing goes on"
+        name = data.draw(st.sampled_from(ready + working))
+        makers = sorted({ref.step for _, ref in plan[name].inputs})
+        usable = [maker for maker in makers if model.state[maker] not in ("failed", "skipped")]
+        moves = ["done"] if name in working else ["start", "done"]
+        moves += ["fail", "again"] if troubles else []
+        match data.draw(st.sampled_from(moves)):
+            case "start":
+                schedule.started(name)
+                model.state[name] = "working"
+            case "done":
+                schedule.done(name)
+                model.done(name)
+            case "fail":
+                troubles -= 1
+                lost = [step.name for step in schedule.failed(name)]
+                assert set(lost) == model.failed(name) and len(set(lost)) == len(lost)
+                assert lost == [step.name for step in plan.steps if step.name in lost]
+            case "again":
+                troubles -= 1
+                chosen = data.draw(st.lists(st.sampled_from(usable))) if usable else []
+                schedule.again(name, chosen)
+                model.again(name, chosen)
+        assert {n for n in model.state if schedule.is_left(n)} == {
+            n for n, state in model.state.items() if state in ("left", "working")
+        }
+    assert schedule.left == 0 and not list(schedule.ready())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +22,14 @@ from mlops_compile.compiler.spec import PLACES, Spec
 from mlops_compile.execute.environment import installed_version
 from mlops_compile.execute.platform import this_platform
 from mlops_compile.ir.config import Config
+from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Plan, violations
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import Pinned
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.kinds import needs_of
+from mlops_compile.store.blobs import BlobStore, MissingBlob
 
 _PATH = ("data", "source", "path")
 
@@ -95,7 +99,14 @@ def _pinned(
         raise CompileError(problems)
     try:
         state.made()
-        looking = Looking(cache=state.cache, project=project, committed=committed, refresh=refresh)
+        keeping = Kept(state.store.blobs, state.root)
+        looking = Looking(
+            cache=state.cache,
+            project=project,
+            keeping=keeping,
+            committed=committed,
+            refresh=refresh,
+        )
         pinned = pin_sources(data, looking)
     except CompileError as error:
         raise CompileError(dict.fromkeys([*problems, *error.problems])) from None
@@ -108,6 +119,26 @@ def _pinned(
     if problems or found:
         raise CompileError([*problems, *found])
     return state, pinned
+
+
+class Kept:
+    """Files that a source gives once, kept in the store: a run finds them there."""
+
+    def __init__(self, blobs: BlobStore, root: Path) -> None:
+        self._blobs = blobs
+        self._root = root
+
+    def keep(self, file: Path, digest: Digest) -> None:
+        """Copy a file into the store; one that cannot be written keeps nothing."""
+        with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=self._root) as room:
+            self._blobs.import_file(file, Path(room) / "copy", digest)
+
+    def kept(self, digest: Digest) -> Path | None:
+        """The verified copy, if there is one."""
+        try:
+            return self._blobs.read(digest)
+        except MissingBlob:
+            return None
 
 
 def needed_version(name: str) -> str:

@@ -21,7 +21,6 @@ from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import Lock, encode
 from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, StoreError, problem
 from mlops_compile.ir.record import RunRecord, decode_record, encode_record
-from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map, pretty
 from mlops_compile.store.blobs import MissingBlob
 from mlops_compile.store.files import write_atomic
@@ -97,13 +96,10 @@ def execute_lock(
     """Execute exactly a lock. CompileError where what is installed is not what it names."""
     _check_environment(lock)
 
-    def locate(source: Source) -> Path:
-        return project / source.location
-
     pool = workers or Workers(resources.workers)
     store = state.store
     try:
-        record = execute(lock, store, locate, observer, pool, resources, logs, time.time)
+        record = execute(lock, store, project, observer, pool, resources, logs, time.time)
     finally:
         store.close()
         if workers is None:

@@ -1,19 +1,20 @@
-"""What a step reads: verified files of the store, trees checked out once, a source's snapshot."""
+"""What a step reads: verified files of the store, trees checked out once, a source's snapshot.
+
+Brought by the worker that runs the step: others start meanwhile, and it ends when it is killed.
+"""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_compile.execute.messages import Job
 from mlops_compile.execute.sources import snapshot
 from mlops_compile.ir.digest import Digest
-from mlops_compile.ir.lock import Lock
-from mlops_compile.ir.plan import Step
-from mlops_compile.ir.source import Source
-from mlops_compile.steps.kinds import kind_of
-from mlops_compile.store.blobs import MissingBlob
-from mlops_compile.store.store import Store
+from mlops_compile.store.blobs import BlobStore, MissingBlob
+from mlops_compile.store.guard import Guard
 
 
 class LostInputs(Exception):
@@ -24,43 +25,45 @@ class LostInputs(Exception):
         self.ports = ports
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """Brings a step's inputs to where its worker reads them."""
+    """The places of a step's inputs by port, and of its source's snapshot; all to read only."""
 
-    def __init__(self, lock: Lock, store: Store, locate: Callable[[Source], Path]) -> None:
-        self._lock = lock
-        self._store = store
-        self._locate = locate
+    places: Mapping[str, Path]
+    snapshot: Path | None
 
-    def bring(self, step: Step, digests: Mapping[str, Digest], scratch: Path) -> Mapping[str, Path]:
-        """The verified inputs of a step, by port: files of the store, to read only, and
-        directories below `scratch`. LostInputs where there are none."""
-        found, lost = {}, []
-        for port, ref in step.inputs:
-            try:
-                tree = ref.output in kind_of(self._lock.plan[ref.step].kind).trees
-                found[port] = self._read(digests[port], tree, scratch)
-            except MissingBlob:
-                lost.append(port)
-        if lost:
-            raise LostInputs(tuple(lost))
-        return found
 
-    def _read(self, digest: Digest, tree: bool, scratch: Path) -> Path:
-        if not tree:
-            return self._store.blobs.read(digest)
-        place = scratch / f"tree-{digest.sha256}"
-        if not place.exists():
-            part = scratch / f"part-{digest.sha256}"
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir()
-            self._store.blobs.checkout(digest, part)
-            part.rename(place)
+def bring(job: Job) -> Inputs:
+    """Verify, check out and copy what a step reads. LostInputs where the store has it no longer;
+    CompileError where a source is not as it was locked."""
+    blobs = BlobStore(job.store, Guard(job.store))
+    blobs.wrote(job.inputs[port].sha256 for port in job.sound)
+    found, lost = {}, []
+    for port, digest in job.inputs.items():
+        try:
+            found[port] = _tree(blobs, digest, job) if port in job.trees else blobs.read(digest)
+        except MissingBlob:
+            lost.append(port)
+    if lost:
+        raise LostInputs(tuple(lost))
+    copy = None
+    if job.source is not None:
+        copy = snapshot(job.params, job.source, blobs, job.project, job.room)
+    return Inputs(places=found, snapshot=copy)
+
+
+def _tree(blobs: BlobStore, digest: Digest, job: Job) -> Path:
+    """A directory beside the rooms, which all steps of the run share."""
+    place = job.room.parent / f"tree-{digest.sha256}"
+    if place.exists():
         return place
-
-    def snapshot(self, step: Step, room: Path) -> Path | None:
-        """The verified snapshot of a step's source, taken now if it is not in the store yet."""
-        if step.source is None:
-            return None
-        source = self._lock.source(step.source)
-        return snapshot(step, source, self._store, self._locate, room)
+    part = job.room / f"part-{digest.sha256}"
+    part.mkdir()
+    blobs.checkout(digest, part)
+    try:
+        part.rename(place)
+    except OSError:
+        if not place.exists():
+            raise
+        shutil.rmtree(part)  # another worker was quicker
+    return place

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlops_compile.execute.committer import Commit, Committer
+from mlops_compile.execute.failures import differs, lost_worker, over_memory
+from mlops_compile.execute.interrupts import Interrupts
 from mlops_compile.execute.messages import Job, Outcome
 from mlops_compile.execute.pool import Worker, Workers
 from mlops_compile.execute.resources import memory_of
-from mlops_compile.execute.results import lost_worker, over_memory
+from mlops_compile.execute.wanted import Wanted
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
-from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import ProblemsError
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map
+from mlops_compile.steps.kinds import kind_of
 from mlops_compile.store.actions import Action
 from mlops_compile.store.claims import Claim
 from mlops_compile.store.commit import Staged
@@ -27,27 +29,18 @@ _LOOK = 0.05  # seconds between two looks at the memory of workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A step that is not made yet, with its inputs known."""
-
-    step: Step
-    key: str
-    preimage: Map
-    inputs: Mapping[str, Digest]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
     """A step that is not under way any more.
 
-    It is in the store, unless its outcome has problems or `error` says why it could not be stored.
-    `log` is the file of what it printed, if it printed something.
+    It is in the store, unless it has not begun for want of inputs, its outcome has problems, or
+    `error` says why it could not be stored. `log` is the file of what it printed, if it printed
+    something.
     """
 
     wanted: Wanted
     outcome: Outcome
     log: str
-    error: OSError | ProblemsError | None = None
+    error: ProblemsError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,50 +66,71 @@ class Making:
         lock: Lock,
         store: Store,
         workers: Workers,
+        interrupts: Interrupts,
         memory: int | None,
         logs: Path,
         clock: Callable[[], float],
-        plan_keys: Mapping[str, str],
     ) -> None:
         self._lock = lock
         self._workers = workers
+        self._interrupts = interrupts
         self._memory = memory
         self._logs = logs
         self._clock = clock
-        self._plan_keys = plan_keys
         self._blobs = store.blobs
         self._committer = Committer(store)
         self._running: dict[str, _Running] = {}
         self._storing: dict[str, _Storing] = {}
+        self._keys: dict[str, str] = {}
+        self._sound: set[str] = set()
 
     @property
     def steps(self) -> Set[str]:
         """The names of the steps under way."""
         return self._running.keys() | self._storing.keys()
 
+    @property
+    def keys(self) -> Set[str]:
+        """The keys of the actions under way."""
+        return self._keys.keys()
+
+    @property
+    def threaded(self) -> int:
+        """How many steps are at work that more threads make faster."""
+        return sum(kind_of(running.job.kind).threaded for running in self._running.values())
+
+    def sound(self, inputs: Mapping[str, Digest]) -> tuple[str, ...]:
+        """The ports whose bytes this run has verified, or written."""
+        return tuple(port for port, digest in inputs.items() if digest.sha256 in self._sound)
+
     def start(self, wanted: Wanted, claim: Claim, worker: Worker, job: Job) -> None:
         """Give a step to an idle worker; its claim is kept until it has ended."""
         name = wanted.step.name
         self._running[name] = _Running(wanted=wanted, claim=claim, worker=worker, job=job)
-        worker.give(job)
+        self._keys[wanted.key] = name
+        with self._interrupts.at_once():  # a worker that imports ahead may be slow to listen
+            worker.give(job)
 
     def ended(self, seconds: float | None) -> Iterator[Ended]:
         """What has ended, once something has; after so many seconds at most, if they are given."""
         if self._memory is not None:
             seconds = min(_LOOK, seconds or _LOOK)
-        talking, stored = self._workers.ready(seconds, self._committer.fileno())
-        if stored:
+        stored, stopped = self._committer.fileno(), self._interrupts.fileno()
+        talking, others = self._workers.ready(seconds, stored, stopped)
+        self._interrupts.check()
+        if stored in others:
             for commit in self._committer.finished():
                 yield self._stored(commit)
         for worker in talking:
             if found := self._listen(worker):
                 yield found
         for running in [*self._running.values()] if self._memory is not None else []:
-            if found := self._over(running, self._memory or 0):
+            if running.wanted.step.name in self._running and (found := self._over(running)):
                 yield found
 
     def close(self) -> None:
-        """Nothing is under way any more: workers at work are killed, what is made is stored."""
+        """Nothing is under way any more: workers at work are killed, and what is made is stored,
+        unless that takes long."""
         self._workers.stop()
         self._committer.close()
         for running in [*self._running.values(), *(s.running for s in self._storing.values())]:
@@ -127,15 +141,20 @@ class Making:
         try:
             outcome = worker.hear()
         except EOFError:
-            ending = worker.ending()
+            ending, said = worker.ending(), worker.said()
             self._workers.remove(worker)
             if running is None:
                 return None
-            return self._unmade(running, lost_worker(running.wanted.step, ending))
+            return self._unmade(running, lost_worker(running.wanted.step, ending, said), said)
         if outcome is None or running is None:
             return None
-        if outcome.problems:
+        if outcome.lost or outcome.problems:
+            self._sound -= {running.wanted.inputs[port].sha256 for port in outcome.lost}
             return self._unmade(running, outcome)
+        self._sound |= {digest.sha256 for digest in running.wanted.inputs.values()}
+        before = running.wanted.before
+        if before is not None and before != outcome.outputs:
+            return self._unmade(running, replace(differs(running.job.step), notes=outcome.notes))
         self._store(running, outcome)
         return None
 
@@ -160,7 +179,7 @@ class Making:
             outputs=outcome.outputs,
             blobs=tuple(sorted({digest for _, digest in outcome.files})),
             seconds=outcome.seconds,
-            plan=self._plan_keys[step.name],
+            plan=running.wanted.plan,
             memory=outcome.memory,
             made=self._clock(),
             about=about,
@@ -177,7 +196,10 @@ class Making:
 
     def _stored(self, commit: Commit) -> Ended:
         storing = self._storing.pop(commit.step)
+        del self._keys[storing.running.wanted.key]
         storing.running.claim.release()
+        if commit.error is None:
+            self._sound |= {digest.sha256 for _, digest in storing.outcome.files}
         return Ended(
             wanted=storing.running.wanted,
             outcome=storing.outcome,
@@ -185,29 +207,40 @@ class Making:
             error=commit.error,
         )
 
-    def _over(self, running: _Running, most: int) -> Ended | None:
-        used = memory_of(running.worker.pid)
+    def _over(self, running: _Running) -> Ended | None:
+        """Of the memory that the worker has more than before the step's own work began."""
+        most, held = self._memory, running.worker.held
+        if most is None or held is None:
+            return None
+        used = memory_of(running.worker.pid) - held
         if used <= most:
             return None
         self._workers.remove(running.worker)
         return self._unmade(running, over_memory(running.wanted.step, used, most))
 
-    def _unmade(self, running: _Running, outcome: Outcome) -> Ended:
+    def _unmade(self, running: _Running, outcome: Outcome, said: str = "") -> Ended:
         del self._running[running.wanted.step.name]
+        del self._keys[running.wanted.key]
         running.claim.release()
-        log = self._kept_log(running)
+        log = self._kept_log(running, said)
         shutil.rmtree(running.job.room, ignore_errors=True)
         return Ended(wanted=running.wanted, outcome=outcome, log=log)
 
-    def _kept_log(self, running: _Running) -> str:
-        """Move what a step printed beside the run; where to, or nothing if it printed nothing."""
+    def _kept_log(self, running: _Running, said: str = "") -> str:
+        """Move what a step printed, and what its worker said outside of it, beside the run; where
+        to, or nothing if there is nothing."""
         log = running.job.log
-        if not log.is_file() or not log.stat().st_size:
+        printed = log.is_file() and log.stat().st_size > 0
+        if not printed and not said:
             return ""
         place = self._logs / f"{running.wanted.step.name}.log"
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(log, place)
+            if printed:
+                shutil.move(log, place)
+            if said:
+                with place.open("a" if printed else "w", encoding="utf-8") as file:
+                    file.write(said)
         except OSError:  # a full disk costs the log, and is told for what matters more
             return ""
         return str(place)

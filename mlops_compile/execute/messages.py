@@ -17,23 +17,30 @@ from mlops_compile.ir.value import Map, freeze, thaw
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A step for a worker to run: verified inputs, and a room of its own for what it writes.
+    """A step for a worker to run: what it reads, and a room of its own for what it writes.
 
-    The room holds `out/PORT` for each output, and `log`: what the step's libraries print.
+    `inputs` are digests of blobs of the store at `store`; of those in `trees` it reads directories,
+    and those in `sound` need not be verified, since they were in this run. Sources are found
+    from `project`. The room holds `out/PORT` for each output, and `log`: what the step's libraries
+    print. Where `tells_begin`, the worker says how much memory it holds before the step's own work
+    begins.
     """
 
     step: str
     kind: str
     params: Map
-    inputs: Mapping[str, Path]
-    digests: Mapping[str, Digest]
+    store: Path
+    inputs: Mapping[str, Digest]
+    trees: tuple[str, ...] = ()
+    sound: tuple[str, ...] = ()
     outputs: tuple[str, ...]
+    project: Path
     room: Path
     threads: int
     seed: int | None = None
     source: Source | None = None
-    snapshot: Path | None = None
     contract: Contract | None = None
+    tells_begin: bool = False
 
     def output(self, port: str) -> Path:
         """Where an output is to be written."""
@@ -48,16 +55,20 @@ class Job:
 class Outcome:
     """How a step ended in its worker.
 
-    `files` are the files in the job's room that become blobs, with their digests. Without
-    `problems` it went well. `by_chance`: it may go well if it is tried again. `seconds` is the wall
-    time of the work, `memory` the peak of the worker's memory in bytes (0: not known).
+    `files` are the files in the job's room that become blobs, with their digests. `lost` are the
+    ports of inputs that the store has no longer, or whose bytes were wrong: the step has not begun.
+    Without these and `problems` it went well. `final`: it would end like this again, so that it is
+    not tried again even where its kind allows that. `seconds` is the wall time of the work, what it
+    reads being there; `memory` the peak of the worker's memory in bytes (0: not known).
     """
 
     outputs: tuple[tuple[str, Digest], ...] = ()
     files: tuple[tuple[Path, Digest], ...] = ()
+    lost: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     exit_code: int = 0
+    final: bool = False
     seconds: float = 0.0
     memory: int = 0
 
@@ -69,15 +80,18 @@ def encode_job(job: Job) -> bytes:
             "step": job.step,
             "kind": job.kind,
             "params": thaw(job.params),
-            "inputs": {port: str(path) for port, path in job.inputs.items()},
-            "digests": {port: thaw(digest.to_dict()) for port, digest in job.digests.items()},
+            "store": str(job.store),
+            "inputs": {port: thaw(digest.to_dict()) for port, digest in job.inputs.items()},
+            "trees": job.trees,
+            "sound": job.sound,
             "outputs": job.outputs,
+            "project": str(job.project),
             "room": str(job.room),
             "threads": job.threads,
             "seed": job.seed,
             "source": thaw(job.source.to_dict()) if job.source else None,
-            "snapshot": str(job.snapshot) if job.snapshot else None,
             "contract": thaw(job.contract.to_dict()) if job.contract else None,
+            "tells_begin": job.tells_begin,
         }
     )
 
@@ -89,15 +103,18 @@ def decode_job(line: bytes) -> Job:
         step=value["step"],
         kind=value["kind"],
         params=_map(value["params"]),
-        inputs={port: Path(path) for port, path in value["inputs"].items()},
-        digests={port: _digest(digest) for port, digest in value["digests"].items()},
+        store=Path(value["store"]),
+        inputs={port: _digest(digest) for port, digest in value["inputs"].items()},
+        trees=tuple(value["trees"]),
+        sound=tuple(value["sound"]),
         outputs=tuple(value["outputs"]),
+        project=Path(value["project"]),
         room=Path(value["room"]),
         threads=value["threads"],
         seed=value["seed"],
         source=Source.from_dict(_map(value["source"])) if value["source"] else None,
-        snapshot=Path(value["snapshot"]) if value["snapshot"] else None,
         contract=Contract.from_dict(_map(value["contract"])) if value["contract"] else None,
+        tells_begin=value["tells_begin"],
     )
 
 
@@ -107,9 +124,11 @@ def encode_outcome(outcome: Outcome) -> bytes:
         {
             "outputs": {port: thaw(digest.to_dict()) for port, digest in outcome.outputs},
             "files": [(str(path), thaw(digest.to_dict())) for path, digest in outcome.files],
+            "lost": outcome.lost,
             "notes": outcome.notes,
             "problems": [_problem_value(found) for found in outcome.problems],
             "exit_code": outcome.exit_code,
+            "final": outcome.final,
             "seconds": outcome.seconds,
             "memory": outcome.memory,
         }
@@ -122,11 +141,13 @@ def decode_outcome(line: bytes) -> Outcome:
     return Outcome(
         outputs=tuple((port, _digest(digest)) for port, digest in value["outputs"].items()),
         files=tuple((Path(path), _digest(digest)) for path, digest in value["files"]),
+        lost=tuple(value["lost"]),
         notes=tuple(value["notes"]),
         problems=tuple(
             Problem(**{**found, "where": tuple(found["where"])}) for found in value["problems"]
         ),
         exit_code=value["exit_code"],
+        final=value["final"],
         seconds=value["seconds"],
         memory=value["memory"],
     )
@@ -142,6 +163,16 @@ def decode_ahead(line: bytes) -> tuple[str, ...] | None:
     if not line.startswith(b'{"ahead"'):
         return None
     return tuple(json.loads(line)["ahead"])
+
+
+def encode_begin(memory: int) -> bytes:
+    """The line by which a worker says what it holds, in bytes, before a step's own work begins."""
+    return _line({"begin": memory})
+
+
+def decode_begin(line: bytes) -> int | None:
+    """The bytes of such a line; None for an outcome."""
+    return int(json.loads(line)["begin"]) if line.startswith(b'{"begin"') else None
 
 
 def _line(value: dict[str, Any]) -> bytes:

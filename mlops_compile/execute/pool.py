@@ -8,12 +8,17 @@ import os
 import selectors
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from types import TracebackType
+from typing import BinaryIO
 
 from mlops_compile.execute.messages import (
     Job,
     Outcome,
+    decode_begin,
     decode_outcome,
     encode_ahead,
     encode_job,
@@ -24,31 +29,38 @@ _START = (
     "from mlops_compile.execute.worker import main; main(*map(int, sys.argv[2:]))"
 )
 _CHUNK = 1 << 16
+_END = 0.5  # seconds until a killed process has ended
 
 
 class Worker:
-    """One worker process. `imported` are the modules that it has, or is about to have."""
+    """One worker process. `imported` are the modules that it has, or is about to have; `held` is
+    the memory in bytes that it had when its step's own work began, if its job asks for that.
+
+    OSError where the machine starts no further process.
+    """
 
     def __init__(self, environment: dict[str, str]) -> None:
-        read, self._write = os.pipe()
-        self._read, write = os.pipe()
-        path = json.dumps(sys.path)
-        words = [sys.executable, "-c", _START, path, str(read), str(write), str(os.getpid())]
-        try:
+        with ExitStack() as opened:
+            read, self._write = _pipe(opened)
+            self._read, write = _pipe(opened)
+            self._said = opened.enter_context(_unnamed_file())
+            path = json.dumps(sys.path)
+            words = [sys.executable, "-c", _START, path, str(read), str(write), str(os.getpid())]
             self._process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=self._said,
                 pass_fds=(read, write),
                 env=environment,
             )
-        finally:
-            os.close(read)
-            os.close(write)
+            opened.pop_all()
+        os.close(read)
+        os.close(write)
         self._text = b""
         self.imported: set[str] = set()
         self.job: Job | None = None
+        self.held: int | None = None
 
     @property
     def pid(self) -> int:
@@ -60,7 +72,7 @@ class Worker:
 
     def give(self, job: Job) -> None:
         """Hand over a job; one whose process has ended is found out by `hear`."""
-        self.job = job
+        self.job, self.held = job, None
         self._send(encode_job(job))
 
     def import_ahead(self, modules: Sequence[str]) -> None:
@@ -76,11 +88,14 @@ class Worker:
         data = os.read(self._read, _CHUNK)
         if not data:
             raise EOFError
-        self._text += data
-        if not self._text.endswith(b"\n"):
-            return None
-        line, self._text, self.job = self._text, b"", None
-        return decode_outcome(line)
+        *lines, self._text = (self._text + data).split(b"\n")
+        for line in lines:
+            held = decode_begin(line)
+            if held is None:
+                self.job = None
+                return decode_outcome(line)
+            self.held = held
+        return None
 
     @property
     def has_ended(self) -> bool:
@@ -92,22 +107,44 @@ class Worker:
         code = self._process.wait()
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
+    def said(self) -> str:
+        """What the process wrote to its stderr outside of steps: why it could not begin."""
+        self._said.seek(0)
+        return self._said.read().decode("utf-8", "replace")
+
     def kill(self) -> None:
         """End the process at once, whatever it does; what it wrote is in no store yet."""
         self._process.kill()
 
-    def close(self) -> None:
-        """Wait for the process's end, and let go of its pipes."""
+    def close(self, seconds: float = _END) -> None:
+        """Wait for the process's end for so long, and let go of its pipes. One that was killed in
+        the middle of a write ends when the disk has answered; that is not waited for."""
         for end in (self._write, self._read):
             with contextlib.suppress(OSError):
                 os.close(end)
-        self._process.wait()
+        self._said.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
 
     def _send(self, line: bytes) -> None:
         view = memoryview(line)
         with contextlib.suppress(BrokenPipeError):
             while view:
                 view = view[os.write(self._write, view) :]
+
+
+def _pipe(opened: ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        opened.callback(os.close, end)
+    return ends
+
+
+def _unnamed_file() -> BinaryIO:
+    """A file without a name: in memory where the system has that, so that no disk is needed."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("worker"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 class Workers:
@@ -118,6 +155,7 @@ class Workers:
         if count < 1:
             raise ValueError(f"a run needs at least one worker, not {count}")
         self.count = count
+        self._most = count  # that the machine can start
         self._all: list[Worker] = []
         self._selector = selectors.DefaultSelector()
 
@@ -137,26 +175,43 @@ class Workers:
 
     def idle(self, modules: Sequence[str] = ()) -> Worker | None:
         """A worker without a job, that which has most of these modules; a new one where there is
-        room and none has them all. None if all are at work."""
+        room and none has them all. None if all are at work. OSError if there is none, and the
+        machine starts none."""
         for ended in [worker for worker in self._all if worker.has_ended and worker.job is None]:
             self.remove(ended)
         free = [worker for worker in self._all if worker.job is None]
         best = max(free, key=lambda w: len(w.imported & set(modules)), default=None)
-        if best is not None and (set(modules) <= best.imported or len(self._all) == self.count):
+        if best is not None and (set(modules) <= best.imported or not self._has_room):
             return best
         return self.started() or best
 
+    @property
+    def can_take(self) -> bool:
+        """Whether `idle` would give a worker, if need be a new one."""
+        return self._has_room or any(worker.job is None for worker in self._all)
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._all) < min(self.count, self._most)
+
     def started(self) -> Worker | None:
-        """A new worker, where there is room for one."""
-        if len(self._all) == self.count:
+        """A new worker, where there is room for one. Where the machine starts no more, those that
+        there are must do, until one of them ends; OSError if there is none."""
+        if not self._has_room:
             return None
-        worker = Worker(dict(os.environ))
+        try:
+            worker = Worker(dict(os.environ))
+        except OSError:
+            if not self._all:
+                raise
+            self._most = len(self._all)
+            return None
         self._all.append(worker)
         self._selector.register(worker, selectors.EVENT_READ)
         return worker
 
-    def ready(self, seconds: float | None, *others: int) -> tuple[list[Worker], bool]:
-        """The workers that have something to say, and whether one of `others` (descriptors) has;
+    def ready(self, seconds: float | None, *others: int) -> tuple[list[Worker], set[int]]:
+        """The workers that have something to say, and those of `others` (descriptors) that have;
         waits at most `seconds`, or for as long as it takes."""
         for other in others:
             self._selector.register(other, selectors.EVENT_READ)
@@ -166,24 +221,28 @@ class Workers:
             for other in others:
                 self._selector.unregister(other)
         workers = [item for item in found if isinstance(item, Worker)]
-        return workers, len(workers) < len(found)
+        return workers, {item for item in found if isinstance(item, int)}
 
-    def remove(self, worker: Worker) -> None:
+    def remove(self, worker: Worker, seconds: float = _END) -> None:
         """Kill a worker, or bury one that has ended; another may take its room."""
         self._selector.unregister(worker)
         self._all.remove(worker)
+        self._most = self.count
         worker.kill()
-        worker.close()
+        worker.close(seconds)
 
     def stop(self) -> None:
         """Kill every worker that is at work; the idle ones stay."""
-        for worker in [worker for worker in self._all if worker.job is not None]:
-            self.remove(worker)
+        self._end([worker for worker in self._all if worker.job is not None])
 
     def close(self) -> None:
         """End all of them."""
-        for worker in self._all:
-            worker.kill()
-        for worker in list(self._all):
-            self.remove(worker)
+        self._end(list(self._all))
         self._selector.close()
+
+    def _end(self, workers: list[Worker]) -> None:
+        end = time.monotonic() + _END
+        for worker in workers:
+            worker.kill()
+        for worker in workers:
+            self.remove(worker, max(0.0, end - time.monotonic()))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from mlops_compile.execute.messages import Outcome
 from mlops_compile.ir.plan import Step
-from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, StoreError, problem
+from mlops_compile.ir.problem import CompileError, ProblemsError, StepError
 from mlops_compile.ir.record import StepResult
 from mlops_compile.store.actions import Action
 
@@ -40,15 +40,11 @@ def ran(step: Step, key: str, outcome: Outcome) -> StepResult:
 def failed(
     step: Step,
     key: str,
-    error: Outcome | ProblemsError | OSError,
+    error: Outcome | ProblemsError,
     seconds: float = 0.0,
     log: str = "",
 ) -> StepResult:
     """It could not be made, or could not be stored."""
-    if isinstance(error, OSError):
-        message = f"{step.name} cannot write its results: {error.strerror or error}"
-        hint = "make room, or set store.uri to another disk; what is stored stays whole"
-        error = StoreError([problem("disk", message, hint=hint)])
     # What is wrong with a lock or its data, and is found by running, is a failed step.
     code = StepError.exit_code if isinstance(error, CompileError) else error.exit_code
     return StepResult(
@@ -72,21 +68,3 @@ def skipped(step: Step, inputs: Sequence[str], results: Mapping[str, StepResult]
     )
     why = f"{', '.join(behind)} {'has' if len(behind) == 1 else 'have'} no result"
     return StepResult(step=step.name, kind=step.kind, status="skipped", error=why)
-
-
-def lost_worker(step: Step, ending: str) -> Outcome:
-    """Its process ended before it did."""
-    message = f"the process that ran {step.name} ended before the step did ({ending})"
-    hint = "if the machine ran out of memory: fewer steps at once (-j 1), or less data"
-    return Outcome(problems=(problem("killed", message, hint=hint),), exit_code=StepError.exit_code)
-
-
-def over_memory(step: Step, used: int, most: int) -> Outcome:
-    """It took more memory than it may."""
-    message = f"{step.name} took {_size(used)} of memory, more than the {_size(most)} it may take"
-    found = problem("memory", message, ("execution", "memory"), "allow more, or use less data")
-    return Outcome(problems=(found,), exit_code=StepError.exit_code, memory=used)
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**20:,.0f} MiB"

@@ -91,6 +91,8 @@ class Schedule:
             if behind in self._left and behind not in lost | self._under_way:
                 lost.add(behind)
                 below += self._behind[behind]
+        for skipped in lost:
+            self._unready(skipped)
         self._left -= lost
         return [self._steps[name] for name in sorted(lost, key=self._place.__getitem__)]
 

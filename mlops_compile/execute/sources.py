@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from mlops_compile.ir.digest import Digest, digest_of
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import Source
+from mlops_compile.ir.value import Map
 from mlops_compile.steps.acquire import source_spec
-from mlops_compile.steps.sources.kind import Files, SourceKind, combined, file_digest, tree_text
+from mlops_compile.steps.sources.kind import Files, combined, file_digest, tree_text
 from mlops_compile.steps.sources.places import is_uri
-from mlops_compile.store.blobs import MissingBlob
-from mlops_compile.store.store import Store
+from mlops_compile.store.blobs import BlobStore, MissingBlob
 
 _HINT = "put the locked file back, or compile again to lock what is there now"
 
 
-def source_problems(
-    step: Step, source: Source, store: Store, locate: Callable[[Source], Path]
-) -> list[Problem]:
-    """Why a step cannot read the source as it was locked; nothing if it can.
-
-    `locate` gives the file or folder of a source of this machine that is copied into the store
-    before it is read.
-    """
+def source_problems(step: Step, source: Source, blobs: BlobStore, project: Path) -> list[Problem]:
+    """Why a step cannot read the source as it was locked; nothing if it can."""
     kind, spec = source_spec(step.params, source)
-    if kind.snapshot and _in_store(source, store):
+    if kind.snapshot and _in_store(source, blobs):
         return []
     where = ("sources", str(step.source))
     try:
-        files = _files(kind, spec, source, locate)
+        files = kind.files(spec, project)
+        if kind.once:
+            return []  # it is asked again, and what it gives is judged
         if gone := [place for place in files.places if place.is_gone]:
             message = (
                 f"there is no file {source.location}, and the store has no whole snapshot of it"
@@ -52,31 +45,24 @@ def source_problems(
 
 
 def snapshot(
-    step: Step, source: Source, store: Store, locate: Callable[[Source], Path], room: Path
+    params: Map, source: Source, blobs: BlobStore, project: Path, room: Path
 ) -> Path | None:
     """The verified file of a source in the store, copied there first (by way of `room`) if it is
     not yet; of a folder, a directory below `room` of links to such files. None for a kind that
     needs no copy."""
-    kind, spec = source_spec(step.params, source)
+    kind, spec = source_spec(params, source)
     if not kind.snapshot:
         return None
-    if not _in_store(source, store):
-        _copy(_files(kind, spec, source, locate), source, store, room)
+    if not _in_store(source, blobs):
+        _copy(kind.files(spec, project), source, blobs, room)
     if source.files is None:
-        return store.blobs.read(source.digest)
+        return blobs.read(source.digest)
     tree = room / "snapshot"
-    for name, digest in store.blobs.tree(source.digest):
+    for name, digest in blobs.tree(source.digest):
         link = tree / name
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(store.blobs.read(digest).absolute())
+        link.symlink_to(blobs.read(digest).absolute())
     return tree
-
-
-def _files(kind: SourceKind, spec: Any, source: Source, locate: Callable[[Source], Path]) -> Files:
-    if kind.snapshot and not is_uri(source.location):
-        if not source.location.startswith("file://"):
-            spec = dataclasses.replace(spec, path=str(locate(source)))
-    return kind.files(spec, Path())
 
 
 def _digest(files: Files) -> Digest:
@@ -85,7 +71,7 @@ def _digest(files: Files) -> Digest:
     return digest_of(tree_text(found)) if files.tree else combined(list(found.values()))
 
 
-def _copy(files: Files, source: Source, store: Store, room: Path) -> None:
+def _copy(files: Files, source: Source, blobs: BlobStore, room: Path) -> None:
     """Copy a source into the store; CompileError where it is not what was locked."""
     copy, fetched = room / "copy", room / "fetched"
     found: dict[str, Digest] = {}
@@ -93,14 +79,14 @@ def _copy(files: Files, source: Source, store: Store, room: Path) -> None:
         file = place.fetch(fetched)
         wanted = file_digest(file) if files.tree else source.digest
         found[place.name] = wanted
-        if not store.blobs.import_file(file, copy, wanted):
+        if not blobs.import_file(file, copy, wanted):
             raise _changed(source)
         if file.is_relative_to(fetched):
             file.unlink()
     if files.tree:
         text = room / "files"
         text.write_bytes(tree_text(found))
-        if not store.blobs.import_file(text, copy, source.digest):
+        if not blobs.import_file(text, copy, source.digest):
             raise _changed(source)
 
 
@@ -109,12 +95,12 @@ def _changed(source: Source) -> CompileError:
     return CompileError([problem("source-changed", message, hint=_HINT)])
 
 
-def _in_store(source: Source, store: Store) -> bool:
+def _in_store(source: Source, blobs: BlobStore) -> bool:
     try:
-        store.blobs.read(source.digest)
+        blobs.read(source.digest)
         if source.files is not None:
-            for _, digest in store.blobs.tree(source.digest):
-                store.blobs.read(digest)
+            for _, digest in blobs.tree(source.digest):
+                blobs.read(digest)
     except MissingBlob:
         return False
     return True

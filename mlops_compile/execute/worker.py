@@ -6,6 +6,7 @@ Started by pool.py as `python -c ... READ WRITE PARENT`, with two ends of pipes 
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import select
@@ -15,24 +16,27 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from mlops_compile.execute.failures import no_memory, of_system
+from mlops_compile.execute.inputs import Inputs, LostInputs, bring
 from mlops_compile.execute.messages import (
     Job,
     Outcome,
     decode_ahead,
     decode_job,
+    encode_begin,
     encode_outcome,
 )
+from mlops_compile.execute.resources import memory_of
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.problem import (
     CompileError,
     Problem,
     ProblemsError,
     StepError,
-    StoreError,
     problem,
 )
 from mlops_compile.steps.kind import StepKind, Work
@@ -58,8 +62,24 @@ def main(read: int, write: int, parent: int) -> None:
 
 
 def _answer(job: Job, outcomes: BinaryIO) -> None:
-    outcomes.write(encode_outcome(perform(job)))
+    def begin() -> None:
+        if job.tells_begin:
+            _give_back()
+            outcomes.write(encode_begin(memory_of(os.getpid())))
+            outcomes.flush()
+
+    outcomes.write(encode_outcome(perform(job, begin)))
     outcomes.flush()
+
+
+def _give_back() -> None:
+    """Let go of the memory that earlier steps left: what cannot be is not the next one's."""
+    gc.collect()
+    if sys.platform == "linux":
+        import ctypes  # as below
+
+        with contextlib.suppress(AttributeError):  # not glibc
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _end_with(parent: int, read: int) -> None:
@@ -81,35 +101,45 @@ def _watch(read: int) -> None:
     os._exit(1)
 
 
-def perform(job: Job) -> Outcome:
-    """Run a job's step and stage what it wrote; every failure is an outcome with problems."""
+def perform(job: Job, begin: Callable[[], None] = lambda: None) -> Outcome:
+    """Bring what a job's step reads, run it and stage what it wrote; every failure is an outcome
+    with problems. `begin` is called when the step's own work begins."""
     start = time.monotonic()
-    _reset_peak()
     notes: list[str] = []
     outputs: tuple[tuple[str, Digest], ...] = ()
     files: tuple[tuple[Path, Digest], ...] = ()
+    lost: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     code = 0
     with _printing_to(job.log):
         try:
+            inputs = bring(job)
             kind = kind_of(job.kind)
-            _run(kind, job, notes)
+            run = kind.load()
+            start = time.monotonic()
+            _reset_peak()
+            begin()
+            _run(run, kind, job, inputs, notes)
             outputs, files = _staged(kind, job)
+        except LostInputs as found:
+            lost = found.ports
         except ProblemsError as error:
             _print_traceback()
             problems, code = error.problems, _exit_code(error)
         except OSError as error:
             _print_traceback()
-            problems, code = (_disk(job, error),), StoreError.exit_code
+            told = of_system(job.step, error, job.room)
+            problems, code = told.problems, told.exit_code
         except MemoryError:
             _print_traceback()
-            problems, code = (_no_memory(job),), StepError.exit_code
+            problems, code = (no_memory(job.step),), StepError.exit_code
         except Exception as error:
             _print_traceback()
             problems, code = (_bug(job, error),), StepError.exit_code
     return Outcome(
         outputs=outputs,
         files=files,
+        lost=lost,
         notes=tuple(dict.fromkeys(notes)),
         problems=problems,
         exit_code=code,
@@ -118,7 +148,9 @@ def perform(job: Job) -> Outcome:
     )
 
 
-def _run(kind: StepKind, job: Job, notes: list[str]) -> None:
+def _run(
+    run: Callable[[Work], None], kind: StepKind, job: Job, inputs: Inputs, notes: list[str]
+) -> None:
     """Call the kind's function; a library's warnings become notes."""
     for port in job.outputs:
         place = job.output(port) if port in kind.trees else job.output(port).parent
@@ -126,19 +158,19 @@ def _run(kind: StepKind, job: Job, notes: list[str]) -> None:
     work = Work(
         step=job.step,
         params=job.params,
-        inputs=job.inputs,
-        digests=job.digests,
+        inputs=inputs.places,
+        digests=job.inputs,
         outputs={port: job.output(port) for port in job.outputs},
         threads=job.threads,
         seed=job.seed,
         source=job.source,
-        snapshot=job.snapshot,
+        snapshot=inputs.snapshot,
         contract=job.contract,
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         try:
-            kind.load()(work)
+            run(work)
         finally:
             notes += [str(warning.message) for warning in caught]
 
@@ -163,17 +195,6 @@ def _staged(
 def _exit_code(error: ProblemsError) -> int:
     """That of the error; what is wrong with the data is found by a step here, not by compiling."""
     return StepError.exit_code if isinstance(error, CompileError) else error.exit_code
-
-
-def _disk(job: Job, error: OSError) -> Problem:
-    message = f"{job.step} cannot write its results: {error.strerror or error}"
-    hint = "make room, or set store.uri to another disk; what is stored stays whole"
-    return problem("disk", message, hint=hint)
-
-
-def _no_memory(job: Job) -> Problem:
-    hint = "give it less to do, or a machine with more memory"
-    return problem("killed", f"{job.step} found no more memory", hint=hint)
 
 
 def _bug(job: Job, error: Exception) -> Problem:

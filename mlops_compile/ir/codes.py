@@ -263,6 +263,18 @@ CODES: Mapping[str, Code] = _table(
         "key",
     ),
     _code(
+        87,
+        "no-process",
+        "The machine cannot start a worker process: too many processes or open files, or no memory"
+        " for another.",
+    ),
+    _code(
+        88,
+        "unreadable",
+        "A step cannot read something that it needs: a file went away or may not be read, or a"
+        " source did not answer.",
+    ),
+    _code(
         89,
         "join",
         "The keys of a join stand in more rows than its cardinality allows.",

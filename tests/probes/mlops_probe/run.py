@@ -7,6 +7,9 @@ tree has. fails: a file that counts the tries, and how many of them fail. size: 
 output has at least. threads: a file that is told how many threads the step may use. chance: the
 output differs from run to run. disk: write until there is no room. meet: make the first file and
 wait for the second. alone: a file that no other step may hold meanwhile. started: a file to make.
+hoard: keep so many MiB for as long as the process lives. exits: as fails, but the process ends.
+read: a file to read. errno: fail with this error of the system. nowhere:
+write where there is no directory.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.value import thaw
 from mlops_compile.steps.kind import Work
 
+_HOARD: list[bytearray] = []
+
 
 def run(work: Work) -> None:
     """Do what the params say, then write the output."""
@@ -36,6 +41,8 @@ def run(work: Work) -> None:
         held = bytearray(asked["memory"] << 20)
         for place in range(0, len(held), 4096):
             held[place] = 1
+    if "hoard" in asked:
+        _HOARD.append(bytearray(os.urandom(1 << 20) * asked["hoard"]))
     if "started" in asked:
         Path(asked["started"]).touch()
     if "meet" in asked:
@@ -49,6 +56,8 @@ def run(work: Work) -> None:
         ctypes.PyDLL(None).usleep(int(asked["spin"] * 1e6))
     if "exit" in asked:
         os._exit(asked["exit"])
+    if asked.get("nowhere"):
+        (work.outputs["out"].parent / "no" / "way").write_bytes(b"")
     _fail(asked)
     _write(work, asked)
 
@@ -71,16 +80,25 @@ def _meet(mine: Path, other: Path) -> None:
 
 
 def _fail(asked: dict[str, Any]) -> None:
-    if "fails" in asked:
-        place, most = asked["fails"]
-        with Path(place).open("a") as file:
-            file.write(".")
-        if Path(place).stat().st_size <= most:
-            raise StepError([problem("failed", "the probe failed by chance")])
+    if "exits" in asked and _tried(*asked["exits"]):
+        os._exit(3)
+    if "read" in asked:
+        Path(asked["read"]).read_bytes()
+    if "errno" in asked:
+        raise OSError(asked["errno"], os.strerror(asked["errno"]))
+    if "fails" in asked and _tried(*asked["fails"]):
+        raise StepError([problem("failed", "the probe failed by chance")])
     if "fail" in asked:
         raise StepError([problem("failed", asked["fail"])])
     if "bug" in asked:
         raise RuntimeError(asked["bug"])
+
+
+def _tried(place: str, most: int) -> bool:
+    """Count a try; whether it is one of the first so many."""
+    with Path(place).open("a") as file:
+        file.write(".")
+    return Path(place).stat().st_size <= most
 
 
 def _write(work: Work, asked: dict[str, Any]) -> None:
