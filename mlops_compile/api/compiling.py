@@ -14,7 +14,7 @@ from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.effects import Effect, effects
 from mlops_compile.compiler.fitting import data_problems
-from mlops_compile.compiler.lower import lower
+from mlops_compile.compiler.lower import lower, others_of
 from mlops_compile.compiler.pin import pin
 from mlops_compile.compiler.read import whole
 from mlops_compile.compiler.sources import Looking, pin_sources
@@ -29,9 +29,8 @@ from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import Pinned
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.kinds import needs_of
+from mlops_compile.steps.sources.kind import SOURCE_KEYS
 from mlops_compile.store.blobs import BlobStore, MissingBlob
-
-_PATH = ("data", "source", "path")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +90,10 @@ def _pinned(
     """
     if any(found.where and found.where[0] in PLACES for found in problems):
         raise CompileError(problems)
-    if any(found.where == _PATH for found in problems):
-        raise CompileError(problems)  # nobody is asked for data at a wrong address
     state, data = state_of(config, project), spec.data
+    keys = [SOURCE_KEYS, *others_of(data).values()] if whole(data) else [SOURCE_KEYS]
+    if any(found.where[: len(where)] == where for found in problems for where in keys):
+        raise CompileError(problems)  # nobody is asked for data at a wrong address
     needed = (data.source, data.test, data.join, data.columns, data.target, data.task)
     if problems and not whole(needed):
         raise CompileError(problems)

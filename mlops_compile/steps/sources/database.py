@@ -90,7 +90,7 @@ def _column(name: str, values: list[Any], row: int) -> pa.Array:
             raise _fault("nested", message, "query", "leave it out, or cast it to a text")
     kinds = sorted({type(value).__name__ for value in values if value is not None})
     message = f"{name!r} holds {' and '.join(kinds)} in one column"
-    raise _fault("unlike-values", message, "query", f"cast it: SELECT CAST({name} AS TEXT)")
+    raise _fault("mixed-types", message, "query", f"cast it: SELECT CAST({name} AS TEXT)")
 
 
 def _type_of(value: Any) -> pa.DataType:
@@ -106,7 +106,7 @@ def _both(name: str, one: str, other: str) -> str:
     if {one, other} == {"int64", "float64"}:
         return "float64"
     message = f"{name!r} holds {one} in some rows of the query and {other} in others"
-    raise _fault("unlike-values", message, "query", f"cast it: SELECT CAST({name} AS TEXT)")
+    raise _fault("mixed-types", message, "query", f"cast it: SELECT CAST({name} AS TEXT)")
 
 
 def _unspooled(spool: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
