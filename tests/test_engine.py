@@ -203,6 +203,15 @@ def test_equal_steps_of_a_plan_are_made_once(probes: Probes) -> None:
     assert probes.heard.waited == []  # nobody else makes it
 
 
+def test_of_equal_steps_the_first_of_the_plan_is_made(tmp_path: Path) -> None:
+    """As `compile` says, whichever is most urgent by earlier times."""
+    with Workers(1) as alone:
+        probes = Probes(tmp_path, alone)
+        probes.run(probe("a", SOURCE, text="x"), probe("b", SOURCE, text="y", seconds=0.3))
+        record = probes.run(probe("a", SOURCE, text="z"), probe("b", SOURCE, text="z"))
+    assert statuses(record) == {"a": "ran", "b": "hit"}
+
+
 def test_equal_steps_that_fail_have_each_failed(probes: Probes) -> None:
     record = probes.run(*(probe(f"p{n}", SOURCE, seconds=0.05, fail="no") for n in range(3)))
     assert statuses(record) == dict.fromkeys(("p0", "p1", "p2"), "failed")

@@ -68,7 +68,8 @@ class Run:
         self._imports = {s.name: kind_of(s.kind).imports(s.params) for s in lock.plan.steps}
         self._is_ahead = False
         self._elsewhere: set[str] = set()
-        self._equal: dict[str, set[str]] = {}
+        self._equal: dict[str, set[str]] = {}  # steps that were wanted, by key
+        self._place = {step.name: place for place, step in enumerate(lock.plan.steps)}
         self._tries: Counter[str] = Counter()
         self._remakes: Counter[str] = Counter()
 
@@ -107,6 +108,7 @@ class Run:
                 action = self._store.find(wanted.key, wanted.plan)
                 if action is None:
                     self._wanted[step.name] = wanted
+                    self._equal.setdefault(wanted.key, set()).add(step.name)
                 else:
                     self._take(wanted, action)
 
@@ -129,10 +131,10 @@ class Run:
                 continue
             if not self._workers.can_take and not self._elsewhere:
                 break
-            if wanted.key in self._making.keys:
-                self._equal.setdefault(wanted.key, set()).add(step.name)
-            elif self._workers.can_take or step.name in self._elsewhere:
-                self._try(wanted)
+            if wanted.key in self._making.keys:  # an equal step is under way
+                continue
+            if self._workers.can_take or step.name in self._elsewhere:
+                self._try(self._equals(wanted.key)[0])
         self._import_ahead()
 
     def _try(self, wanted: Wanted) -> None:
@@ -228,15 +230,17 @@ class Run:
                 self._fail(wanted, ended.error or outcome, outcome.seconds, ended.log)
             self._end_equal(wanted.key)
 
+    def _equals(self, key: str) -> list[Wanted]:
+        """The equal steps that are wanted, in the plan's order: the first is the one to be made,
+        as `compile` says, whichever is most urgent."""
+        names = sorted(self._equal[key] & self._wanted.keys(), key=self._place.__getitem__)
+        return [self._wanted[name] for name in names]
+
     def _end_equal(self, key: str) -> None:
         """Steps that are equal to one that was under way take what it made; where that is nothing,
         they are tried."""
-        for name in sorted(self._equal.pop(key, ())):
-            wanted = self._wanted.get(name)
-            if (
-                wanted is not None
-                and (action := self._store.find(wanted.key, wanted.plan)) is not None
-            ):
+        for wanted in self._equals(key):
+            if action := self._store.find(key, wanted.plan):
                 self._take(wanted, action)
 
     def _make_again(self, wanted: Wanted, ports: tuple[str, ...]) -> None:
