@@ -12,7 +12,14 @@ from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import Source
 from mlops_compile.steps.acquire import source_spec
-from mlops_compile.steps.sources.kind import Files, SourceKind, combined, file_digest, tree_text
+from mlops_compile.steps.sources.kind import (
+    Files,
+    SourceKind,
+    combined,
+    file_digest,
+    link_tree,
+    tree_text,
+)
 from mlops_compile.steps.sources.places import is_uri
 from mlops_compile.store.blobs import MissingBlob
 from mlops_compile.store.store import Store
@@ -64,12 +71,8 @@ def snapshot(
         _copy(_files(kind, spec, source, locate), source, store, room)
     if source.files is None:
         return store.blobs.read(source.digest)
-    tree = room / "snapshot"
-    for name, digest in store.blobs.tree(source.digest):
-        link = tree / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(store.blobs.read(digest).absolute())
-    return tree
+    files = {name: store.blobs.read(digest) for name, digest in store.blobs.tree(source.digest)}
+    return link_tree(room / "snapshot", files)
 
 
 def _files(kind: SourceKind, spec: Any, source: Source, locate: Callable[[Source], Path]) -> Files:
