@@ -175,6 +175,7 @@ def test_a_secret_in_a_uri_is_refused_before_anybody_is_asked(
     before = stored(directory)
     answer = mlops(directory, "compile", f"data.source.path={path!r}")
     assert answer.code == 3 and said in answer.err
+    assert "secret" not in answer.err and "abc" not in answer.err
     assert stored(directory) == before and not (directory / "plan.lock.json").exists()
 
 

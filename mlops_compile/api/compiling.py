@@ -87,7 +87,7 @@ def _pinned(
     """
     if any(found.where and found.where[0] in PLACES for found in problems):
         raise CompileError(problems)
-    if any(found.where == _PATH for found in problems):
+    if any(found.where == _PATH or found.code == "secret" for found in problems):
         raise CompileError(problems)  # nobody is asked for data at a wrong address
     state, data = state_of(config, project), spec.data
     if problems and not whole((data.source, data.columns, data.target, data.task)):
