@@ -210,6 +210,13 @@ def errors(session: nox.Session) -> None:
 
 
 @nox.session
+def data(session: nox.Session) -> None:
+    """Write the tables of options in docs/data.md again, from the declarations."""
+    install_checkout(session)
+    session.run("python", "-m", "tests.generate_data", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Resolve requirements/*.txt again; `-- --upgrade` moves to the newest versions."""
     session.install("uv>=0.13")

@@ -50,6 +50,18 @@ EXAMPLES = (
     ),
     problem("source", "rows.csv cannot be read: Permission denied", ("data", "source", "path")),
     problem(
+        "binary",
+        "rows.csv is a binary file, not delimited text",
+        ("data", "source", "path"),
+        "of a spreadsheet, export the rows as csv",
+    ),
+    problem(
+        "unlike-files",
+        "sales: 1.parquet: 'price' is string, and double in 0.parquet",
+        ("data", "source", "path"),
+        "write the files with one schema, or leave the column out (options.exclude)",
+    ),
+    problem(
         "columns-changed",
         "rows.csv has other columns than the lock says",
         ("data", "source", "path"),

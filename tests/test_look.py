@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import json
 import random
 import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mlops_compile.ir.problem import CompileError
@@ -274,3 +277,26 @@ def test_what_cannot_serve_is_a_sentence(tmp_path: Path, text: str, says: str) -
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(CompileError, match=re.escape(says)):
         look(tmp_path / "t.csv", "y")
+
+
+def test_other_kinds_are_seen_as_the_same_table(tmp_path: Path) -> None:
+    """Parquet, a folder of it, JSON lines and a packed csv: the same proposal as of the csv."""
+    table = rows(when=lambda n: f"2024-01-{n % 28 + 1:02}")
+    expected = look(write(tmp_path / "t.csv", table), "answer")
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress((tmp_path / "t.csv").read_bytes()))
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in table))
+    dates = [{**row, "when": datetime.date.fromisoformat(row["when"])} for row in table]
+    (tmp_path / "parts").mkdir()
+    pq.write_table(pa.Table.from_pylist(dates), tmp_path / "t.parquet")
+    pq.write_table(pa.Table.from_pylist(dates[:50]), tmp_path / "parts" / "0.parquet")
+    pq.write_table(pa.Table.from_pylist(dates[50:]), tmp_path / "parts" / "1.parquet")
+    kinds = {"t.csv.gz": "csv", "t.jsonl": "jsonl", "t.parquet": "parquet", "parts": "parquet"}
+    for name, kind in kinds.items():
+        found = look(tmp_path / name, "answer")
+        assert found.kind == kind
+        assert [(c.name, c.type, c.role) for c in found.columns] == sorted(
+            [(c.name, c.type, c.role) for c in expected.columns],
+            key=lambda item: [c.name for c in found.columns].index(item[0]),
+        )
+        assert (found.task, found.positive, found.rows) == ("binary", "yes", ROWS)
+        assert found.baseline == expected.baseline

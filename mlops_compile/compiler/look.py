@@ -19,6 +19,7 @@ from mlops_compile.steps.sources.kind import (
     Stamp,
     combined,
     file_digest,
+    link_tree,
     tree_text,
 )
 
@@ -75,17 +76,13 @@ class Look:
 
     def paths(self) -> tuple[Path, ...]:
         """The files as a source kind takes them: on this machine, of a folder one directory."""
-        here = [self._kept(place) or self._fetched(place) for place in self._files.places]
+        here = {
+            place.name: self._kept(place) or self._fetched(place) for place in self._files.places
+        }
         if not self._files.tree:
-            return tuple(here)
+            return tuple(here.values())
         tree = self._own_room() / "tree"
-        if tree.exists():
-            return (tree,)
-        for place, file in zip(self._files.places, here, strict=True):
-            link = tree / place.name
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(file.absolute())
-        return (tree,)
+        return (tree if tree.exists() else link_tree(tree, here),)
 
     def has_changed(self, now: Files) -> bool:
         """Whether there are other files now, or one of them is another."""

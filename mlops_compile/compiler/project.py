@@ -94,7 +94,7 @@ def _data_yaml(name: str, location: str, proposal: Proposal) -> str:
     if proposal.missing_target:
         count = f"{proposal.missing_target} rows have no target"
         lines.append(_line("missing_target", "drop", count))
-    lines += ["source:", "  kind: csv", f"  path: {_scalar(location)}"]
+    lines += ["source:", f"  kind: {proposal.kind}", f"  path: {_scalar(location)}"]
     options = [f"    {key}: {_scalar(value)}" for key, value in proposal.options]
     lines += ["  options:", *options] if options else ["  options: {}"]
     lines += [*(f"# note: {_one_line(warning)}" for warning in proposal.warnings), "columns:"]

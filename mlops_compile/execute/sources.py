@@ -10,7 +10,13 @@ from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.acquire import source_spec
-from mlops_compile.steps.sources.kind import Files, combined, file_digest, tree_text
+from mlops_compile.steps.sources.kind import (
+    Files,
+    combined,
+    file_digest,
+    link_tree,
+    tree_text,
+)
 from mlops_compile.steps.sources.places import is_uri
 from mlops_compile.store.blobs import BlobStore, MissingBlob
 
@@ -57,12 +63,8 @@ def snapshot(
         _copy(kind.files(spec, project), source, blobs, room)
     if source.files is None:
         return blobs.read(source.digest)
-    tree = room / "snapshot"
-    for name, digest in blobs.tree(source.digest):
-        link = tree / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(blobs.read(digest).absolute())
-    return tree
+    files = {name: blobs.read(digest) for name, digest in blobs.tree(source.digest)}
+    return link_tree(room / "snapshot", files)
 
 
 def _digest(files: Files) -> Digest:

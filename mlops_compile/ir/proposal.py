@@ -19,7 +19,7 @@ class ColumnProposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A data config for a file.
+    """A data config for a file of a source kind.
 
     `options` are those of `data.source.options` that differ from the defaults; `baseline` is the
     metric to beat, by name; `warnings` are what a person should decide.
@@ -37,3 +37,4 @@ class Proposal:
     split_note: str
     baseline: tuple[str, float]
     warnings: tuple[str, ...]
+    kind: str = "csv"

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import csv
+import tempfile
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.proposal import ColumnProposal, Proposal
-from mlops_compile.ir.source import ColumnFact
-from mlops_compile.ir.value import Value
+from mlops_compile.ir.schema import from_value
+from mlops_compile.ir.source import ColumnFact, Source
+from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.columns import feature_type, sendable
+from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.csv import scan
 from mlops_compile.steps.sources.delimited.faults import reason
 from mlops_compile.steps.sources.delimited.options import CsvOptions, CsvSource
 from mlops_compile.steps.sources.encodings import marked
+from mlops_compile.steps.sources.kind import Facts, link_tree
 from mlops_compile.steps.sources.marks import MISSING
-from mlops_compile.steps.sources.unpacking import UNREADABLE, open_unpacked
+from mlops_compile.steps.sources.unpacking import UNPACKING, UNREADABLE, Packed, open_unpacked
+from mlops_compile.steps.tables import read_table
 
 Array = NDArray[np.float64]
 _HEAD_BYTES = 1 << 18
@@ -34,6 +43,8 @@ _FEW_CLASSES, _MOST_CLASSES = 20, 100
 
 def look(file: Path, target: str, columns: Sequence[str] = ()) -> Proposal:
     """What a file holds, and a data config for it. CompileError for a file that cannot serve."""
+    if (other := _other_kind(file)) is not None:
+        return replace(_look_typed(file, target, columns, other), kind=other)
     options = _options(file, columns)
     try:
         frame = _frame(file, options)
@@ -49,6 +60,54 @@ def look(file: Path, target: str, columns: Sequence[str] = ()) -> Proposal:
     marks = _missing_marks(frame)
     options = {**options, **({"missing": (*MISSING, *marks)} if marks else {})}
     facts = scan((file,), _source(file, options), {}, target)
+    return _proposal(frame, facts, target, options, marks)
+
+
+def _other_kind(file: Path) -> str | None:
+    """The kind of source that a folder or a file's beginning tells, where that is not csv."""
+    if file.is_dir():
+        return "parquet"
+    try:
+        with open_unpacked(file) as stream:
+            head = stream.read(_HEAD_BYTES)
+    except UNPACKING:  # is said by what reads it as text
+        return None
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    return "jsonl" if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else None
+
+
+def _look_typed(file: Path, target: str, columns: Sequence[str], kind: str) -> Proposal:
+    """The same of a file whose columns have names and types."""
+    if columns:
+        raise CompileError([problem("columns", f"{file} names its columns itself: no --columns")])
+    source = SOURCES[kind]
+    spec = from_value(source.spec, Map({"kind": kind, "path": str(file)}))
+    files = source.files(spec, Path())
+    with tempfile.TemporaryDirectory(prefix="mlops-") as made:
+        room = Path(made)
+        here = {place.name: place.fetch(room) for place in files.places}
+        path = link_tree(room / "tree", here) if files.tree else file
+        facts = source.scan((path,), spec, {}, target)
+        nowhere = Source(
+            kind=kind, location="", digest=digest_of(b""), rows=facts.rows, columns=facts.columns
+        )
+        source.read((path,), spec, nowhere, room / "table")
+        frame = _texts(read_table(room / "table").slice(0, _LOOK_ROWS))
+    if target not in frame.columns:
+        raise CompileError([_no_target(target, list(frame.columns), True)])
+    return _proposal(frame, facts, target, {}, ())
+
+
+def _texts(table: pa.Table) -> pd.DataFrame:
+    """Values as the texts that they would be in a csv file."""
+    columns = {name: pc.cast(table[name], pa.string()) for name in table.column_names}
+    return pd.DataFrame({name: texts.to_pandas() for name, texts in columns.items()}, dtype="str")
+
+
+def _proposal(
+    frame: pd.DataFrame, facts: Facts, target: str, options: dict[str, Value], marks: Sequence[str]
+) -> Proposal:
     frame = frame.mask(frame.isin([*MISSING, *marks]))
     types = {fact.name: fact for fact in facts.columns}
     truth = frame[target].dropna()
@@ -88,6 +147,8 @@ def _options(file: Path, columns: Sequence[str]) -> dict[str, Value]:
             head = stream.read(_HEAD_BYTES)
     except FileNotFoundError:
         raise CompileError([problem("no-file", f"there is no file {file}")]) from None
+    except Packed as error:
+        raise CompileError([problem("packed", f"{file} {error.message}", (), error.hint)]) from None
     except UNREADABLE as error:
         raise CompileError([problem("source", f"{file} cannot be read: {reason(error)}")]) from None
     if not head.strip():

@@ -50,6 +50,15 @@ def tree_text(digests: Mapping[str, Digest]) -> bytes:
     return canonical(Map({name: digest.to_dict() for name, digest in digests.items()}))
 
 
+def link_tree(directory: Path, files: Mapping[str, Path]) -> Path:
+    """A directory of links to files, by their names below it."""
+    for name, file in files.items():
+        link = directory / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file.absolute())
+    return directory
+
+
 def where_is(file: Path) -> str:
     """What to do about a file that is not there: the nearest name of its folder or the project."""
     import difflib  # only on the way to an error

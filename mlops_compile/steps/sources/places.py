@@ -40,7 +40,8 @@ def _refused(what: str) -> Problem:
         "leave it out: credentials are taken from the environment or the files of the service's"
         " own client (for S3, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or ~/.aws)"
     )
-    return problem("secret", what, _PATH, hint)
+    # Without its place: the line of the config would show the secret.
+    return problem("secret", f"data.source.path {what}", hint=hint)
 
 
 def one_file(path: str, project: Path) -> Files:

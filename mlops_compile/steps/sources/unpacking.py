@@ -105,7 +105,11 @@ def _buffered(stream: Any, damaged: type[Exception]) -> IO[bytes]:
 
 def _member(path: Path) -> IO[bytes]:
     """The one file in a zip."""
-    archive = zipfile.ZipFile(path)
+    try:
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile:
+        message = "is a zip or a spreadsheet that is cut off or damaged"
+        raise Packed(message, "of a spreadsheet, export the rows as csv") from None
     names = [
         item
         for item in archive.infolist()
