@@ -232,6 +232,13 @@ EXAMPLES = (
         hint="see that it is there and may be read; what is made is kept",
     ),
     problem(
+        "join",
+        "2 keys of the source customers (id) stand in more than one row, for example rows 4, 9; a"
+        " many_to_one join allows one",
+        ("data", "join", "customers", "cardinality"),
+        "mend them, match by more columns, or state another cardinality",
+    ),
+    problem(
         "blob",
         "the blob 3f2a9c01b7de is missing or its bytes are wrong",
         hint="run again: it is made anew (a wrong one is kept in quarantine/)",

@@ -14,7 +14,7 @@ from mlops_compile.ir.schema import Declared, declared, members, named_type, to_
 from mlops_compile.ir.value import Map, canonical, leaves, pretty, thaw
 from mlops_compile.steps.kinds import KINDS, slice_of
 from mlops_compile.steps.preparations import PREPARATIONS
-from mlops_compile.steps.sources.csv import CsvOptions
+from mlops_compile.steps.sources.delimited.options import CsvOptions
 from mlops_compile.steps.splits import SPLITS
 from tests.strategies import BASE, CSV, plan_of, spec_of, tweak
 

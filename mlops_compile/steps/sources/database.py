@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import sqlalchemy
@@ -20,16 +20,26 @@ from mlops_compile.steps.sources.cells import arrow_type
 from mlops_compile.steps.sources.columnar import NOTHING, storage_of, stored
 from mlops_compile.steps.tables import regular, write_batches
 
-if TYPE_CHECKING:
-    from mlops_compile.steps.sources.sql import SqlSource
-
 _SOURCE: KeyPath = ("data", "source")
 _ROWS = 1 << 14
 _EXTRAS = {"psycopg": "postgres", "pymysql": "mysql"}
 _LONGEST = 200
 
 
-def write_result(spec: SqlSource, project: Path, out: Path) -> None:
+class Query(Protocol):
+    """What is asked of which database; the variable that holds the credentials."""
+
+    @property
+    def uri(self) -> str: ...
+
+    @property
+    def query(self) -> str: ...
+
+    @property
+    def credentials_env(self) -> str | None: ...
+
+
+def write_result(spec: Query, project: Path, out: Path) -> None:
     """Write what a query gives, in its order, as storage types. CompileError in a sentence that
     holds no credentials."""
     spool = out.with_name(f"{out.name}.part")
@@ -123,7 +133,7 @@ def _unspooled(spool: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
 
 
 @contextlib.contextmanager
-def _connected(spec: SqlSource, project: Path) -> Iterator[sqlalchemy.Connection]:
+def _connected(spec: Query, project: Path) -> Iterator[sqlalchemy.Connection]:
     """A connection whose transaction is taken back at the end: a query changes nothing."""
     with _sentences(spec, "uri"):
         engine = sqlalchemy.create_engine(_url(spec, project), hide_parameters=True)
@@ -136,7 +146,7 @@ def _connected(spec: SqlSource, project: Path) -> Iterator[sqlalchemy.Connection
         engine.dispose()
 
 
-def _url(spec: SqlSource, project: Path) -> sqlalchemy.URL:
+def _url(spec: Query, project: Path) -> sqlalchemy.URL:
     url = sqlalchemy.make_url(spec.uri)
     if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
         file = project / str(url.database)
@@ -159,7 +169,7 @@ def _url(spec: SqlSource, project: Path) -> sqlalchemy.URL:
 
 
 @contextlib.contextmanager
-def _sentences(spec: SqlSource, key: str) -> Iterator[None]:
+def _sentences(spec: Query, key: str) -> Iterator[None]:
     """What SQLAlchemy and drivers raise, as a problem of a key."""
     try:
         yield
@@ -183,7 +193,7 @@ def _sentences(spec: SqlSource, key: str) -> Iterator[None]:
         raise _fault("source", f"the query fails: {_words(error, spec)}", key) from None
 
 
-def _words(error: Exception, spec: SqlSource) -> str:
+def _words(error: Exception, spec: Query) -> str:
     """The first line of what a driver says, without credentials."""
     lines = str(getattr(error, "orig", None) or error).strip().splitlines() or [""]
     text = re.sub(r"\s+", " ", lines[0])[:_LONGEST]
