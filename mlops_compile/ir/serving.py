@@ -65,6 +65,11 @@ class ServingSpec:
     max_records: int
     max_body_bytes: int
 
+    @property
+    def model_class(self) -> str:
+        """The class of the family's code: the scorer itself, or what a calibrated one builds on."""
+        return "Scorer"
+
     def __post_init__(self) -> None:
         if not is_sha256(self.model):
             raise ValueError(f"not a model's digest: {self.model!r}")
