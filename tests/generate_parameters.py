@@ -410,6 +410,7 @@ def _constrained(name: str, constraints: list[Any]) -> dict[str, Any]:
     """The fields that follow from constraints; those on what no config can hold are left out."""
     from numbers import Integral, Real
 
+    from sklearn._loss.loss import BaseLoss
     from sklearn.utils._param_validation import Hidden, Interval, Options
 
     found: dict[str, Any] = {"types": ()}
@@ -434,11 +435,10 @@ def _constrained(name: str, constraints: list[Any]) -> dict[str, Any]:
             found["choices"] = tuple(sorted(item.options - item.deprecated))
         elif item is str:
             found["types"] += ("str",)
-        elif isinstance(item, type) and issubclass(item, dict | list | tuple):
-            continue
-        elif isinstance(item, type) and item.__name__ == "BaseLoss":
-            continue
-        elif not (item == "array-like" or item is callable or isinstance(item, Hidden)):
+        elif not (
+            item in (dict, list, tuple, callable, BaseLoss, "array-like")
+            or isinstance(item, Hidden)
+        ):
             raise SystemExit(f"scikit-learn says of {name!r} what is not known here: {item}")
     found["types"] = found["types"] or ("list",)
     return found | _widest(intervals)

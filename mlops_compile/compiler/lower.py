@@ -6,6 +6,7 @@ from mlops_compile.compiler.spec import Spec
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order
 from mlops_compile.ir.schema import to_value
 from mlops_compile.ir.value import Map, Value
+from mlops_compile.steps.kind import StepKind
 from mlops_compile.steps.kinds import KINDS, slice_of
 
 SOURCE = "data"
@@ -22,8 +23,24 @@ _MADE_BY = {
         "target": "validate",
         "train": "split",
         "validation": "split",
+        "table": "validate",
+    },
+    "calibrate": {
+        "model": "train",
+        "features": "prepare",
+        "target": "validate",
+        "validation": "split",
+    },
+    "threshold": {
+        "model": "train",
+        "calibration": "calibrate",
+        "features": "prepare",
+        "target": "validate",
+        "validation": "split",
     },
     "evaluate": {
+        "calibration": "calibrate",
+        "decision": "threshold",
         "model": "train",
         "features": "prepare",
         "target": "validate",
@@ -32,6 +49,8 @@ _MADE_BY = {
         "test": "split",
     },
     "package": {
+        "calibration": "calibrate",
+        "decision": "threshold",
         "model": "train",
         "metrics": "evaluate",
         "predictions": "evaluate",
@@ -44,8 +63,31 @@ _MADE_BY = {
 def lower(spec: Spec) -> Plan:
     """The plan of a spec. Defaults and places are left out of every slice."""
     config = causes(spec)
-    steps = tuple(_step(name, spec, config) for name in _MADE_BY)
-    return Plan(steps=in_order(steps))
+    asked = tuple(name for name in _MADE_BY if _is_asked(name, spec))
+    return Plan(steps=in_order(tuple(_step(name, asked, spec, config) for name in asked)))
+
+
+def _is_asked(name: str, spec: Spec) -> bool:
+    """Whether a config asks for a step; most stand in every plan."""
+    match name:
+        case "calibrate":
+            return spec.model.calibration is not None
+        case "threshold":
+            return spec.model.threshold is not None
+        case _:
+            return True
+
+
+def _ports(kind: StepKind, asked: tuple[str, ...], spec: Spec) -> tuple[str, ...]:
+    """The inputs of a step: of the optional ones, those whose makers are asked for, and the table
+    where it holds the weights of rows."""
+    weights = any(column.role == "weight" for _, column in spec.data.columns)
+    return tuple(
+        port
+        for port in sorted((*kind.inputs, *kind.optional))
+        if port in kind.inputs
+        or (weights if port == "table" else _MADE_BY[kind.name].get(port) in asked)
+    )
 
 
 def causes(spec: Spec) -> Map:
@@ -61,7 +103,7 @@ def causes(spec: Spec) -> Map:
     return Map({**value, "data": Map({**rest, "columns": stated} if len(stated) else rest)})
 
 
-def _step(name: str, spec: Spec, config: Map) -> Step:
+def _step(name: str, asked: tuple[str, ...], spec: Spec, config: Map) -> Step:
     kind = KINDS[name]
     params = slice_of(config, kind)
     return Step(
@@ -70,7 +112,8 @@ def _step(name: str, spec: Spec, config: Map) -> Step:
         version=kind.version,
         params=params,
         inputs=tuple(
-            (port, Ref(step=_MADE_BY[name][port], output=port)) for port in sorted(kind.inputs)
+            (port, Ref(step=_MADE_BY[name][port], output=port))
+            for port in _ports(kind, asked, spec)
         ),
         outputs=tuple(sorted(kind.outputs)),
         seed=spec.seed if kind.seeded(params) else None,

@@ -21,7 +21,8 @@ class StepKind:
     `version` rises when the same causes give other bytes than before. `run` names the function
     that does the work (`module:function`). `reads` are the parts of the config that it may see, as
     key paths in which `*` stands for any key: its params are exactly those parts, so nothing else
-    can touch its key. `trees` are the outputs that are directories. `needs`, `seeded` and `imports`
+    can touch its key. `optional` are inputs that a
+    step of this kind may have or not, as the config asks. `trees` are the outputs that are directories. `needs`, `seeded` and `imports`
     (the modules that a run of it will import, for a worker to import ahead) follow from the params
     (another family needs other libraries). `threaded`: more threads make it faster. `retries`: how
     often it is tried again after it failed, for what can fail by chance.
@@ -31,6 +32,7 @@ class StepKind:
     version: int
     run: str
     inputs: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     outputs: tuple[str, ...]
     trees: tuple[str, ...] = ()
     reads: tuple[KeyPath, ...]

@@ -64,17 +64,23 @@ def _acquire_needs(params: Map) -> Needs:
 
 
 def _train_needs(params: Map) -> Needs:
-    return Needs(distributions=family_of(params).distributions, platform=True)
+    return Needs(distributions=_distributions(family_of(params)), platform=True)
+
+
+def _distributions(family: Family) -> tuple[str, ...]:
+    """What a family is fitted and evaluated with: its libraries, and who offers it."""
+    return tuple(sorted({*family.distributions, *([family.origin] if family.origin else ())}))
 
 
 def _evaluate_needs(params: Map) -> Needs:
-    both = {*family_of(params).distributions, *_METRICS}
+    both = {*_distributions(family_of(params)), *_METRICS}
     return Needs(distributions=tuple(sorted(both)), platform=True)
 
 
 def _package_needs(params: Map) -> Needs:
     family = family_of(params)
     both = {*SERVICE, *family.serving, *_TABLES, "jinja2", "markupsafe"}
+    both |= {family.origin} if family.origin else set()
     return Needs(distributions=tuple(sorted(both)), contract=True)
 
 
@@ -131,12 +137,36 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.steps.train:run",
         inputs=("features", "preparation", "target", "train", "validation"),
+        optional=("early_stopping", "table"),
         outputs=("model",),
         trees=("model",),
-        reads=(("model",),),
+        reads=tuple(("model", name) for name in ("family", "params", "class_weight", "monotone")),
         needs=_train_needs,
         seeded=lambda params: family_of(params).seeded,
         imports=_family_imports("mlops_compile.steps.train"),
+        threaded=True,
+    ),
+    StepKind(
+        name="calibrate",
+        version=1,
+        run="mlops_compile.steps.calibrate:run",
+        inputs=("model", "features", "target", "validation"),
+        outputs=("calibration",),
+        reads=(("model", "family"), ("model", "calibration")),
+        needs=_evaluate_needs,
+        imports=_family_imports("mlops_compile.steps.calibrate"),
+        threaded=True,
+    ),
+    StepKind(
+        name="threshold",
+        version=1,
+        run="mlops_compile.steps.threshold:run",
+        inputs=("model", "features", "target", "validation"),
+        optional=("calibration",),
+        outputs=("decision",),
+        reads=(("model", "family"), ("model", "threshold")),
+        needs=_train_needs,
+        imports=_family_imports("mlops_compile.steps.threshold"),
         threaded=True,
     ),
     StepKind(
@@ -144,6 +174,7 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.steps.evaluate:run",
         inputs=("model", "features", "target", "train", "validation", "test"),
+        optional=("calibration", "decision"),
         outputs=("metrics", "predictions"),
         reads=(("model", "family"), ("evaluate", "metrics")),
         needs=_evaluate_needs,
@@ -155,6 +186,7 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.emit.package:run",
         inputs=("model", "metrics", "predictions", "table", "profile"),
+        optional=("calibration", "decision"),
         outputs=("bundle",),
         trees=("bundle",),
         reads=(("model", "family"), ("deploy",), ("evaluate", "gates")),
@@ -199,7 +231,7 @@ def needs_of(lock: Lock) -> dict[str, Needs]:
             found.append(problem("kind-version", message, where, hint))
         elif (
             set(kind.outputs) != set(step.outputs)
-            or set(kind.inputs) != {port for port, _ in step.inputs}
+            or not _fits(kind, {port for port, _ in step.inputs})
             or (step.source is None) != bool(kind.inputs)
         ):
             message = f"the ports of the step are not those of its kind {step.kind!r}"
@@ -213,6 +245,11 @@ def needs_of(lock: Lock) -> dict[str, Needs]:
         hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
         message = f"the lock names {error.args[0]!r}, which is not known here"
         raise CompileError([problem("lock", message, ("steps",), hint)]) from None
+
+
+def _fits(kind: StepKind, ports: set[str]) -> bool:
+    """Whether a step may have these inputs: all that its kind has, and optional ones."""
+    return set(kind.inputs) <= ports <= {*kind.inputs, *kind.optional}
 
 
 def _kind_or_none(name: str) -> StepKind | None:

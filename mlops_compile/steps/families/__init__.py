@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from mlops_compile.steps.families.kind import Family
-from mlops_compile.steps.registry import Pieces
+from mlops_compile.steps.families.plugins import Families, Others
 
 _HERE = "mlops_compile.steps.families"
-FAMILIES: Pieces[Family] = Pieces(
+FAMILIES = Families(
     "family",
     ("elastic_net", f"{_HERE}.elastic_net:FAMILY"),
     ("extra_trees", f"{_HERE}.extra_trees:FAMILY"),
@@ -16,3 +15,4 @@ FAMILIES: Pieces[Family] = Pieces(
     ("random_forest", f"{_HERE}.random_forest:FAMILY"),
     ("ridge", f"{_HERE}.ridge:FAMILY"),
 )
+OTHERS = Others()

@@ -31,7 +31,8 @@ def fit(training: Training) -> Mapping[str, bytes]:
     import threadpoolctl
 
     model = sklearn.linear_model.ElasticNet(
-        **thaw(training.params), random_state=training.seed  # type: ignore[arg-type]
+        **thaw(training.params),
+        random_state=training.seed,
     )
     part = training.train
     try:

@@ -79,7 +79,7 @@ def fit(training: Training, names: tuple[str, str]) -> Mapping[str, bytes]:
     import numpy as np
     import sklearn.ensemble
 
-    params = {**thaw(training.params), "n_jobs": training.threads}  # type: ignore[dict-item]
+    params = {**thaw(training.params), "n_jobs": training.threads}
     estimator = getattr(sklearn.ensemble, names[0] if training.classes else names[1])
     model = estimator(**params, random_state=training.seed)
     part = training.train
@@ -123,4 +123,5 @@ def _as_double(thresholds: Array) -> Array:
     middle = below.astype("float64") / 2 + above.astype("float64") / 2
     with np.errstate(over="ignore"):
         stays = middle.astype("float32") <= below
-    return np.where(stays, middle, np.nextafter(middle, -np.inf))
+    found: Array = np.where(stays, middle, np.nextafter(middle, -np.inf))
+    return found

@@ -73,7 +73,7 @@ def fit(training: Training) -> Mapping[str, bytes]:
     import sklearn.ensemble
     import threadpoolctl
 
-    params: dict[str, Any] = {_STOPPING: False, **thaw(training.params)}  # type: ignore[dict-item]
+    params: dict[str, Any] = {_STOPPING: False, **thaw(training.params)}
     _check_levels(training, params.get("max_bins", 255))
     if training.monotone:
         params["monotonic_cst"] = list(training.monotone)
@@ -157,7 +157,7 @@ def _tree(predictor: Any, order: Array, known: list[tuple[float, ...] | None]) -
     feature = order[np.where(inner, nodes["feature_idx"], 0)]
     threshold = nodes["num_threshold"].copy()
     category = inner & (nodes["is_categorical"] == 1)
-    sets = []
+    sets: list[tuple[float, ...]] = []
     for node in np.flatnonzero(category).tolist():
         levels = known[feature[node]] or ()
         bits = predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]].tolist()

@@ -61,7 +61,7 @@ def encode(
 ) -> dict[str, bytes]:
     """The file of a model; one tree a line."""
     head = {"base": list(base), "known": [None if k is None else list(k) for k in known]}
-    head |= {"link": link, "width": trees[0].values.shape[1]}  # type: ignore[dict-item]
+    head |= {"link": link, "width": trees[0].values.shape[1]}
     lines = [json.dumps(_arrays(tree), allow_nan=False, separators=(",", ":")) for tree in trees]
     text = json.dumps(head, allow_nan=False)[:-1] + ', "trees": [\n' + ",\n".join(lines) + "\n]}\n"
     return {FILE: text.encode("ascii")}
