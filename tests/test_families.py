@@ -15,6 +15,7 @@ from mlops_compile.ir.problem import StepError
 from mlops_compile.ir.value import freeze
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families import lightgbm as lightgbm_family
+from mlops_compile.steps.families.forests import CRITERIA
 from mlops_compile.steps.families.kind import Part, Training
 from mlops_compile.steps.families.lightgbm_rules import OBJECTIVES, PER_FEATURE, unfit_targets
 from mlops_compile.steps.families.linear import sigmoid, softmax
@@ -31,7 +32,18 @@ TARGETS = {
 CLASSES = {"binary": 2, "multiclass": 3, "regression": 0}
 LISTED = {item.name: item for item in parameters("lightgbm")}
 EVERY = [(name, task) for name, family in FAMILIES.items() for task in family.tasks]
-QUICK = {"lightgbm": {"num_iterations": 7, "num_leaves": 5, "min_data_in_leaf": 5}}
+QUICK: dict[str, Any] = {
+    "lightgbm": {"num_iterations": 7, "num_leaves": 5, "min_data_in_leaf": 5},
+    "hist_gradient_boosting": {"max_iter": 7, "max_leaf_nodes": 5, "min_samples_leaf": 5},
+    "elastic_net": {"alpha": 0.01},
+    "random_forest": {"n_estimators": 9},
+    "extra_trees": {"n_estimators": 9},
+}
+ROUNDS = {
+    "lightgbm": "num_iterations",
+    "random_forest": "n_estimators",
+    "extra_trees": "n_estimators",
+}
 
 
 def training(task: str, params: Any, **more: Any) -> Training:
@@ -169,6 +181,8 @@ def test_sigmoid_does_not_overflow(score: float) -> None:
     assert softmax([0.0, score])[1] == pytest.approx(sigmoid(score))
 
 
+HIST_LOSSES = ("squared_error", "absolute_error", "quantile", "poisson", "gamma")
+WEIGHTS = ("balanced", "balanced_subsample")
 GRIDS: dict[str, tuple[dict[str, list[Any]], ...]] = {
     "logistic_regression": (
         {
@@ -188,6 +202,37 @@ GRIDS: dict[str, tuple[dict[str, list[Any]], ...]] = {
             "alpha": [0.0, 1.0],
             "tol": [0.0, 0.0001],
         },
+    ),
+    "elastic_net": (
+        {
+            "alpha": [0.0, 1.0],
+            "l1_ratio": [0.0, 0.5, 1.0],
+            "positive": [False, True],
+            "selection": ["cyclic", "random"],
+            "tol": [0.0, 0.0001],
+        },
+    ),
+    "hist_gradient_boosting": (
+        {
+            "loss": ["log_loss", *HIST_LOSSES],
+            "quantile": [None, 0.0, 0.3, 1.0],
+            "class_weight": [None, "balanced"],
+        },
+        {"interaction_cst": [None, "pairwise", "no_interactions"], "max_bins": [2, 255]},
+        {"early_stopping": [None, False], "n_iter_no_change": [1, 5], "tol": [0.0, 0.1]},
+    ),
+    **dict.fromkeys(
+        ("random_forest", "extra_trees"),
+        (
+            {"criterion": [*sum(CRITERIA.values(), ())], "class_weight": [None, *WEIGHTS]},
+            {"bootstrap": [False, True], "max_samples": [None, 1, 50, 0.5, 1.0, 1.5]},
+            {
+                "max_features": [None, "sqrt", "log2", 0, 1, 3, 0.5, 1.0, 1.5],
+                "min_samples_leaf": [0, 1, 0.1, 1.0, 2.0],
+                "min_samples_split": [1, 2, 0.1, 1.0, 1.5],
+            },
+            {"max_leaf_nodes": [None, 2], "ccp_alpha": [0.0, 0.1], "max_depth": [None, 1]},
+        ),
     ),
     "lightgbm": (
         {
@@ -244,12 +289,16 @@ def test_what_a_family_complains_of_is_what_its_library_refuses(
     family = FAMILIES[name]
     monkeypatch.setattr(lightgbm_family, "misfits", lambda *given: ())  # the library has its say
     monkeypatch.setattr(lightgbm_family, "unfit_targets", lambda *given: ())
-    rounds = {"num_iterations": 2} if name == "lightgbm" else {"max_iter": 3}
+    rounds = {ROUNDS.get(name, "max_iter"): 3}
     for grid in GRIDS[name]:
         for values in itertools.product(*grid.values()):
             params = dict(zip(grid, values, strict=True))
-            if name == "lightgbm":
+            if name in ("lightgbm", "hist_gradient_boosting"):
                 params = {key: value for key, value in params.items() if value is not None}
+            if params.get("loss") in ("poisson", "gamma"):
+                continue  # what they refuse are these targets
+            if params.get("criterion") == "poisson":
+                continue  # likewise
             if params.get("objective", "") not in ("", *OBJECTIVES[task]):
                 continue  # an objective of another task: that is our rule
             given: Any = freeze(params)

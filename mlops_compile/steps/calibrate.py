@@ -50,6 +50,9 @@ class _Predicted(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     classes_: Array
 
+    def fit(self, X: Array, y: Array) -> _Predicted:
+        return self  # it is asked for its probabilities alone
+
     def predict_proba(self, X: Array) -> Array:
         return X
 

@@ -30,7 +30,7 @@ class Calibration:
 
 
 def read_calibration(path: Path) -> Map:
-    """A fitted calibration: its method, and a curve a class (of two classes, the positive one's)."""
+    """A fitted calibration: its method, and a curve a class (of two, the positive one's)."""
     value = parse(path.read_text("utf-8"))
     assert isinstance(value, Map)
     return value

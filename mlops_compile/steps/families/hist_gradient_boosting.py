@@ -46,26 +46,16 @@ def _loss(params: Map, task: str) -> Iterator[Complaint]:
         yield Complaint(
             param="loss", message=message, hint="model.params.quantile=0.5", unless=("quantile",)
         )
-    if params.get("quantile") is not None and loss != "quantile":
-        message = "is read with the loss quantile only"
-        hint = "set model.params.loss=quantile, or leave it out"
-        yield Complaint(param="quantile", message=message, hint=hint, unless=("loss",))
     if params.get("class_weight") is not None and task == "regression":
         message = "a regression has no classes to weigh"
         yield Complaint(param="class_weight", message=message, hint="leave it out")
 
 
 def _early_stopping(params: Map, has_validation: bool) -> Iterator[Complaint]:
-    stopping = params.get(_STOPPING) is True
-    if stopping and not has_validation:
+    if params.get(_STOPPING) is True and not has_validation:
         message = "early stopping needs a validation part, and data.split.validation_size is 0"
         hint = "set data.split.validation_size=0.1, or leave early_stopping out"
         yield Complaint(param=_STOPPING, message=message, hint=hint)
-    for name in ("n_iter_no_change", "tol"):
-        if name in params and not stopping:
-            message = "has no effect without early stopping"
-            hint = "set model.params.early_stopping=true, or leave it out"
-            yield Complaint(param=name, message=message, hint=hint, unless=(_STOPPING,))
 
 
 def fit(training: Training) -> Mapping[str, bytes]:
@@ -86,7 +76,7 @@ def fit(training: Training) -> Mapping[str, bytes]:
     try:
         with threadpoolctl.threadpool_limits(limits=training.threads):
             model.fit(part.features, part.target, sample_weight=part.weights, **more)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         message = f"scikit-learn refuses these parameters or rows: {error}"
         raise StepError([problem("training", message, ("model", "params"))]) from None
     return _encoded(model, training, params.get("loss", ""))

@@ -1,4 +1,4 @@
-"""Families that installed distributions offer, under the entry point group `mlops_compile.families`.
+"""Families of installed distributions, by the entry point group `mlops_compile.families`.
 
 They are looked up only for a name that is no family of ours: looking takes longer than compiling.
 """
@@ -26,7 +26,7 @@ class Families(Pieces[Family]):
     """Our own families, which it iterates over, and by name those of installed distributions."""
 
     def __getitem__(self, name: str) -> Family:
-        return super().__getitem__(name) if super().__contains__(name) else _loaded(name, self)
+        return super().__getitem__(name) if super().__contains__(name) else _loaded(name, tuple(self))
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name) or name in _offers()
@@ -56,7 +56,7 @@ def _offers() -> Mapping[str, tuple[EntryPoint, ...]]:
 
 
 @cache
-def _loaded(name: str, own: Families) -> Family:
+def _loaded(name: str, own: tuple[str, ...]) -> Family:
     """A family of another distribution; KeyError for a name that none has, CompileError for one
     that cannot be used."""
     offers = _offers()
