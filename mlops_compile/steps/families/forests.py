@@ -81,11 +81,11 @@ def fit(training: Training, names: tuple[str, str]) -> Mapping[str, bytes]:
 
     params = {**thaw(training.params), "n_jobs": training.threads}
     estimator = getattr(sklearn.ensemble, names[0] if training.classes else names[1])
-    model = estimator(**params, random_state=training.seed)
     part = training.train
     try:
+        model = estimator(**params, random_state=training.seed)
         model.fit(part.features, part.target, sample_weight=part.weights)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         message = f"scikit-learn refuses these parameters or rows: {error}"
         raise StepError([problem("training", message, ("model", "params"))]) from None
     width = max(1, training.classes)

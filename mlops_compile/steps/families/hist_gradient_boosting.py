@@ -46,6 +46,12 @@ def _loss(params: Map, task: str) -> Iterator[Complaint]:
         yield Complaint(
             param="loss", message=message, hint="model.params.quantile=0.5", unless=("quantile",)
         )
+    if loss == "quantile" and params.get("quantile") in (0, 1):
+        message = "the quantile that is fitted must lie between 0 and 1"
+        yield Complaint(param="quantile", message=message, hint="0.5 is the median")
+    if params.get("quantile") is not None and task != "regression":
+        message = f"a {task} task has no quantile to fit"
+        yield Complaint(param="quantile", message=message, hint="leave it out")
     if params.get("class_weight") is not None and task == "regression":
         message = "a regression has no classes to weigh"
         yield Complaint(param="class_weight", message=message, hint="leave it out")
@@ -69,11 +75,11 @@ def fit(training: Training) -> Mapping[str, bytes]:
         params["monotonic_cst"] = list(training.monotone)
     kind = "Classifier" if training.classes else "Regressor"
     estimator = getattr(sklearn.ensemble, f"HistGradientBoosting{kind}")
-    model = estimator(
-        **params, categorical_features=list(training.codes) or None, random_state=training.seed
-    )
-    part, more = training.train, _to_stop_by(training, model, params[_STOPPING])
+    part, more = training.train, _to_stop_by(training, estimator, params[_STOPPING])
     try:
+        model = estimator(
+            **params, categorical_features=list(training.codes) or None, random_state=training.seed
+        )
         with threadpoolctl.threadpool_limits(limits=training.threads):
             model.fit(part.features, part.target, sample_weight=part.weights, **more)
     except (TypeError, ValueError) as error:
@@ -102,12 +108,12 @@ def _check_levels(training: Training, most: int) -> None:
         raise StepError(found)
 
 
-def _to_stop_by(training: Training, model: Any, stopping: bool) -> dict[str, Any]:
+def _to_stop_by(training: Training, estimator: Any, stopping: bool) -> dict[str, Any]:
     """The arguments of `fit` that hold the rows to stop by."""
     part = training.validation
     if not stopping or part is None:
         return {}
-    if "X_val" not in inspect.signature(model.fit).parameters:
+    if "X_val" not in inspect.signature(estimator.fit).parameters:
         message = "the installed scikit-learn cannot stop early on given rows"
         complaint = Complaint(param=_STOPPING, message=message, hint="scikit-learn 1.9 can")
         raise StepError([problem_of(complaint)])

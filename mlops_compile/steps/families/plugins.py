@@ -26,7 +26,9 @@ class Families(Pieces[Family]):
     """Our own families, which it iterates over, and by name those of installed distributions."""
 
     def __getitem__(self, name: str) -> Family:
-        return super().__getitem__(name) if super().__contains__(name) else _loaded(name, tuple(self))
+        return (
+            super().__getitem__(name) if super().__contains__(name) else _loaded(name, tuple(self))
+        )
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name) or name in _offers()
