@@ -218,7 +218,49 @@ lambdarank_position_bias_regularization | float | 0.0
 lambdarank_truncation_level | int | 30
 """,
 }
+_FOREST_DOCS = {
+    "bootstrap": "draw the rows of each tree with replacement",
+    "ccp_alpha": "how much a branch must gain per leaf to be kept; 0 keeps all",
+    "class_weight": "weigh the classes by how rare they are",
+    "criterion": "how the quality of a split is measured",
+    "max_depth": "deepest level of a tree",
+    "max_features": "features tried at a split: a number, a share (1.0 is all), sqrt or log2",
+    "max_leaf_nodes": "most leaves of a tree",
+    "max_samples": "rows drawn for a tree: a number, or a share",
+    "min_impurity_decrease": "least gain of a split",
+    "min_samples_leaf": "fewest rows in a leaf: a number, or a share",
+    "min_samples_split": "fewest rows in a node that is split: a number, or a share",
+    "min_weight_fraction_leaf": "least share of the weight in a leaf",
+    "n_estimators": "number of trees",
+}
 SKLEARN_DOCS = {
+    "elastic_net": {
+        "alpha": "strength of the penalty",
+        "fit_intercept": "add a constant",
+        "l1_ratio": "share of L1 in the penalty: 0 is L2 alone, 1 is L1 alone (the lasso)",
+        "max_iter": "most rounds over the weights",
+        "positive": "keep the weights from being negative",
+        "selection": "weights are mended in turn, or at random",
+        "tol": "how small a change ends the iterations",
+    },
+    "extra_trees": _FOREST_DOCS,
+    "hist_gradient_boosting": {
+        "class_weight": "weigh the classes by how rare they are",
+        "early_stopping": "stop after n_iter_no_change rounds without gain on the validation part",
+        "interaction_cst": "which features may meet in a tree: all pairs, or none",
+        "l2_regularization": "L2 penalty of leaf values",
+        "learning_rate": "how much of a tree is added",
+        "loss": "the loss; usually follows from the task",
+        "max_bins": "most bins of a feature",
+        "max_depth": "deepest level of a tree",
+        "max_features": "share of the features drawn for a node",
+        "max_iter": "boosting rounds",
+        "max_leaf_nodes": "most leaves of a tree",
+        "min_samples_leaf": "fewest rows in a leaf",
+        "n_iter_no_change": "rounds without gain that end early stopping",
+        "quantile": "which quantile is fitted with the loss quantile",
+        "tol": "least gain that counts in early stopping",
+    },
     "logistic_regression": {
         "C": "strength of the fit against the penalty; smaller regularizes more",
         "class_weight": "weigh the classes by how rare they are",
@@ -230,6 +272,7 @@ SKLEARN_DOCS = {
         "solver": "how the weights are found",
         "tol": "how small a change ends the iterations",
     },
+    "random_forest": _FOREST_DOCS,
     "ridge": {
         "alpha": "strength of the L2 penalty",
         "fit_intercept": "add a constant",
@@ -239,14 +282,24 @@ SKLEARN_DOCS = {
         "tol": "how small a change ends the iterations",
     },
 }
+_PART = "follows from the plan: rows to stop by are the validation part (data.split)"
+_MONOTONE = "goes by position: set `model.monotone`, by name"
 SKLEARN_REFUSED = {
+    "categorical_features": "follows from the columns: those that `prepare` ends in `category`",
     "copy_X": "has no effect on the model: the rows are never needed again",
+    "monotonic_cst": _MONOTONE,
     "n_jobs": _THREADS,
+    "oob_score": "has no effect on the model: see `evaluate` for metrics",
     "penalty": "is deprecated by its library: set `l1_ratio` for its kind, `C` for its strength",
+    "precompute": "has no effect on the model but in its last bits",
     "random_state": _SEED,
+    "scoring": "is the loss: the rows to stop by are measured as the training rows are",
+    "validation_fraction": _PART,
     "verbose": "has no effect on the model: the library is kept quiet",
     "warm_start": "would start from an earlier model, and each step fits one model from scratch",
 }
+# What our early stopping takes of the library's: on given rows, and only if asked for.
+SKLEARN_OWN = {"early_stopping": {"types": ("bool",), "choices": (), "default": False}}
 _INT_MAX = 2**31 - 1  # LightGBM's integers wrap around silently
 
 
@@ -315,34 +368,53 @@ def _range(span: str) -> dict[str, Any]:
     return found
 
 
-def sklearn(family: str, estimator: type) -> list[Parameter]:
-    """What an estimator's signature and constraints say; SystemExit for what is not known here."""
-    defaults = {
-        name: None if item.default == "deprecated" else item.default
-        for name, item in inspect.signature(estimator).parameters.items()
-    }
+def sklearn(family: str, *estimators: type) -> list[Parameter]:
+    """What the signatures and constraints of a family's estimators (a classifier, a regressor) say;
+    SystemExit for what is not known here."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for estimator in estimators:
+        constraints: Mapping[str, list[Any]] = estimator._parameter_constraints  # type: ignore[attr-defined]
+        for name, item in inspect.signature(estimator).parameters.items():
+            default = None if item.default == "deprecated" else item.default
+            own = SKLEARN_OWN.get(name, {})
+            field = {"default": default, **_constrained(name, constraints[name]), **own}
+            found.setdefault(name, []).append(field)
     docs = SKLEARN_DOCS[family]
-    agree(f"scikit-learn's {family}", set(defaults) - set(SKLEARN_REFUSED), set(docs))
-    constraints: Mapping[str, list[Any]] = estimator._parameter_constraints  # type: ignore[attr-defined]
+    agree(f"scikit-learn's {family}", set(found) - set(SKLEARN_REFUSED), set(docs))
     return [
         Parameter(
             name=name,
-            default=default,
             doc=docs.get(name, ""),
             refused=SKLEARN_REFUSED.get(name, ""),
-            **_constrained(name, constraints[name]),
+            **_merged(fields),
         )
-        for name, default in sorted(defaults.items())
+        for name, fields in sorted(found.items())
     ]
+
+
+def _merged(fields: list[dict[str, Any]]) -> dict[str, Any]:
+    """What one estimator or the other takes; a default only where they have the same."""
+    merged = dict(fields[0])
+    for other in fields[1:]:
+        if merged["default"] != other["default"]:
+            merged["default"] = None
+        if merged.get("nullable") or other.get("nullable"):
+            merged["nullable"] = True
+        merged["types"] = tuple(dict.fromkeys((*merged["types"], *other["types"])))
+        if choices := {*merged.get("choices", ()), *other.get("choices", ())}:
+            merged["choices"] = tuple(sorted(choices))
+    return merged
 
 
 def _constrained(name: str, constraints: list[Any]) -> dict[str, Any]:
     """The fields that follow from constraints; those on what no config can hold are left out."""
     from numbers import Integral, Real
 
+    from sklearn._loss.loss import BaseLoss
     from sklearn.utils._param_validation import Hidden, Interval, Options
 
     found: dict[str, Any] = {"types": ()}
+    intervals = []
     for item in constraints:
         if item is None:
             found["nullable"] = True
@@ -355,14 +427,30 @@ def _constrained(name: str, constraints: list[Any]) -> dict[str, Any]:
             found["types"] += ("int", "bool")
         elif item is Integral or item is Real:
             found["types"] += ("int" if item is Integral else "float",)
-        elif isinstance(item, Interval) and item.type in (Integral, Real):
+        elif isinstance(item, Interval):
             found["types"] += ("int" if item.type is Integral else "float",)
-            found |= _interval(item)
+            intervals.append(_interval(item))
         elif isinstance(item, Options) and item.type is str:
             found["types"] += ("str",)
             found["choices"] = tuple(sorted(item.options - item.deprecated))
-        elif not (item is dict or item == "array-like" or isinstance(item, Hidden)):
+        elif item is str:
+            found["types"] += ("str",)
+        elif not (
+            item in (dict, list, tuple, callable, BaseLoss, "array-like")
+            or isinstance(item, Hidden)
+        ):
             raise SystemExit(f"scikit-learn says of {name!r} what is not known here: {item}")
+    found["types"] = found["types"] or ("list",)
+    return found | _widest(intervals)
+
+
+def _widest(intervals: list[dict[str, Any]]) -> dict[str, Any]:
+    """Bounds that let through what one interval does (a count, or a share)."""
+    found: dict[str, Any] = {}
+    for side, sign in (("low", 1), ("high", -1)):
+        if intervals and all(side in item for item in intervals):
+            least = min(intervals, key=lambda item: (sign * item[side], item[f"{side}_open"]))
+            found |= {name: least[name] for name in (side, f"{side}_open")}
     return found
 
 
@@ -377,9 +465,23 @@ def _interval(item: Any) -> dict[str, Any]:
 
 def generate() -> dict[str, str]:
     """The text of each table, by file name."""
-    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn import ensemble
+    from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
+
+    both = {
+        "extra_trees": "ExtraTrees",
+        "hist_gradient_boosting": "HistGradientBoosting",
+        "random_forest": "RandomForest",
+    }
 
     tables = {
+        **{
+            f"{name}.json": sklearn(
+                name, *(getattr(ensemble, f"{stem}{kind}") for kind in ("Classifier", "Regressor"))
+            )
+            for name, stem in both.items()
+        },
+        "elastic_net.json": sklearn("elastic_net", ElasticNet),
         "lightgbm.json": lightgbm(),
         "logistic_regression.json": sklearn("logistic_regression", LogisticRegression),
         "ridge.json": sklearn("ridge", Ridge),

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightgbm
 import numpy as np
 import pytest
+import sklearn.ensemble
 import sklearn.linear_model
 
+from mlops_compile.emit.render import render
+from mlops_compile.ir.contract import Contract, RequestField
 from mlops_compile.ir.problem import StepError
-from mlops_compile.ir.value import freeze
+from mlops_compile.ir.serving import ServedColumn, ServingSpec
+from mlops_compile.ir.value import Map, freeze
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families import lightgbm as lightgbm_family
+from mlops_compile.steps.families.forests import CRITERIA
 from mlops_compile.steps.families.kind import Part, Training
 from mlops_compile.steps.families.lightgbm_rules import OBJECTIVES, PER_FEATURE, unfit_targets
 from mlops_compile.steps.families.linear import sigmoid, softmax
@@ -31,7 +38,18 @@ TARGETS = {
 CLASSES = {"binary": 2, "multiclass": 3, "regression": 0}
 LISTED = {item.name: item for item in parameters("lightgbm")}
 EVERY = [(name, task) for name, family in FAMILIES.items() for task in family.tasks]
-QUICK = {"lightgbm": {"num_iterations": 7, "num_leaves": 5, "min_data_in_leaf": 5}}
+QUICK: dict[str, Any] = {
+    "lightgbm": {"num_iterations": 7, "num_leaves": 5, "min_data_in_leaf": 5},
+    "hist_gradient_boosting": {"max_iter": 7, "max_leaf_nodes": 5, "min_samples_leaf": 5},
+    "elastic_net": {"alpha": 0.01},
+    "random_forest": {"n_estimators": 9},
+    "extra_trees": {"n_estimators": 9},
+}
+ROUNDS = {
+    "lightgbm": "num_iterations",
+    "random_forest": "n_estimators",
+    "extra_trees": "n_estimators",
+}
 
 
 def training(task: str, params: Any, **more: Any) -> Training:
@@ -169,6 +187,8 @@ def test_sigmoid_does_not_overflow(score: float) -> None:
     assert softmax([0.0, score])[1] == pytest.approx(sigmoid(score))
 
 
+HIST_LOSSES = ("squared_error", "absolute_error", "quantile", "poisson", "gamma")
+WEIGHTS = ("balanced", "balanced_subsample")
 GRIDS: dict[str, tuple[dict[str, list[Any]], ...]] = {
     "logistic_regression": (
         {
@@ -188,6 +208,37 @@ GRIDS: dict[str, tuple[dict[str, list[Any]], ...]] = {
             "alpha": [0.0, 1.0],
             "tol": [0.0, 0.0001],
         },
+    ),
+    "elastic_net": (
+        {
+            "alpha": [0.0, 1.0],
+            "l1_ratio": [0.0, 0.5, 1.0],
+            "positive": [False, True],
+            "selection": ["cyclic", "random"],
+            "tol": [0.0, 0.0001],
+        },
+    ),
+    "hist_gradient_boosting": (
+        {
+            "loss": ["log_loss", *HIST_LOSSES],
+            "quantile": [None, 0.0, 0.3, 1.0],
+            "class_weight": [None, "balanced"],
+        },
+        {"interaction_cst": [None, "pairwise", "no_interactions"], "max_bins": [2, 255]},
+        {"early_stopping": [None, False], "n_iter_no_change": [1, 5], "tol": [0.0, 0.1]},
+    ),
+    **dict.fromkeys(
+        ("random_forest", "extra_trees"),
+        (
+            {"criterion": [*sum(CRITERIA.values(), ())], "class_weight": [None, *WEIGHTS]},
+            {"bootstrap": [False, True], "max_samples": [None, 1, 50, 0.5, 1.0, 1.5]},
+            {
+                "max_features": [None, "sqrt", "log2", 0, 1, 3, 0.5, 1.0, 1.5],
+                "min_samples_leaf": [0, 1, 0.1, 1.0, 2.0],
+                "min_samples_split": [1, 2, 0.1, 1.0, 1.5],
+            },
+            {"max_leaf_nodes": [None, 2], "ccp_alpha": [0.0, 0.1], "max_depth": [None, 1]},
+        ),
     ),
     "lightgbm": (
         {
@@ -244,12 +295,16 @@ def test_what_a_family_complains_of_is_what_its_library_refuses(
     family = FAMILIES[name]
     monkeypatch.setattr(lightgbm_family, "misfits", lambda *given: ())  # the library has its say
     monkeypatch.setattr(lightgbm_family, "unfit_targets", lambda *given: ())
-    rounds = {"num_iterations": 2} if name == "lightgbm" else {"max_iter": 3}
+    rounds = {ROUNDS.get(name, "max_iter"): 3}
     for grid in GRIDS[name]:
         for values in itertools.product(*grid.values()):
             params = dict(zip(grid, values, strict=True))
-            if name == "lightgbm":
+            if name not in ("logistic_regression", "ridge"):
                 params = {key: value for key, value in params.items() if value is not None}
+            if params.get("loss") in ("poisson", "gamma"):
+                continue  # what they refuse are these targets
+            if params.get("criterion") == "poisson":
+                continue  # likewise
             if params.get("objective", "") not in ("", *OBJECTIVES[task]):
                 continue  # an objective of another task: that is our rule
             given: Any = freeze(params)
@@ -300,3 +355,197 @@ def test_what_lightgbm_refuses_is_one_line_and_nothing_on_stderr(
     assert problem.where == ("model", "params", "monotone_constraints")
     assert "\n" not in problem.message and ".cpp" not in problem.message
     assert capfd.readouterr().err == ""
+
+
+# Trees of scikit-learn
+
+ESTIMATORS = {
+    "extra_trees": "ExtraTrees",
+    "hist_gradient_boosting": "HistGradientBoosting",
+    "random_forest": "RandomForest",
+}
+GAPS = RANDOM.normal(size=(400, 4))
+GAPS[:, 3] = RANDOM.randint(0, 40, 400)  # more levels than a word of bits has
+GAPS[RANDOM.rand(400) < 0.1, 1] = np.nan
+GAPS[RANDOM.rand(400) < 0.1, 3] = np.nan
+GAPPED = np.nan_to_num(GAPS[:, 0]) - 2 * np.nan_to_num(GAPS[:, 1]) + (GAPS[:, 3] % 3 == 1)
+WITH_GAPS = {
+    "binary": (GAPPED > 0).astype("int64"),
+    "multiclass": np.digitize(GAPPED, [-1.0, 1.0]).astype("int64"),
+    "regression": GAPPED,
+}
+
+
+def hostile(thresholds: Any) -> Any:
+    """Rows of a model's thresholds and their neighbours, odd levels, large numbers and gaps."""
+    found = GAPS.repeat(2, axis=0)
+    found[:, 0] = RANDOM.choice(thresholds, len(found))
+    for place, kind in ((0, "float64"), (1, "float32")):
+        steps = np.nextafter(found[place::4, 0].astype(kind), np.array(np.inf, kind))
+        found[place::4, 0] = steps
+    found[::5, 1] = RANDOM.choice([0.0, -0.0, 1e38, -1e38, 5e-324, np.nan], len(found[::5]))
+    found[::7, 3] = RANDOM.choice([-1.0, 50.0, 2.5, np.nan], len(found[::7]))
+    return found
+
+
+def by_scorer(folder: Path, name: str, task: str, rows: Any) -> Any:
+    """What the generated code answers, row by row."""
+    fields = tuple(RequestField(name=n, type="numeric", nullable=True) for n in "abcd")
+    classes = ("x", "y", "z")[: CLASSES[task]]
+    spec = ServingSpec(
+        name="s",
+        model="0" * 64,
+        family=name,
+        scorer=FAMILIES[name].scorer,
+        contract=Contract(request=fields, target="t", task=task, classes=classes),
+        columns=tuple(
+            ServedColumn(name=n, attribute=f"c{k}", kind="numeric", nullable=True, lines=())
+            for k, n in enumerate("abcd")
+        ),
+        features=("c0", "c1", "c2", "c3"),
+        made=tuple((n, "numeric") for n in "abcd"),
+        example=Map(dict.fromkeys("abcd", 1.0)),
+        requirements=(),
+        max_records=9,
+        max_body_bytes=99,
+    )
+    space: dict[str, Any] = {}
+    exec(compile(render(spec)["scorer.py"], "scorer.py", "exec"), space)
+    records = [SimpleNamespace(c0=r[0], c1=r[1], c2=r[2], c3=r[3]) for r in rows.tolist()]
+    return np.array(space["Scorer"](folder).scores(records))
+
+
+@pytest.mark.parametrize("task", sorted(CLASSES))
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("extra_trees", {"n_estimators": 9}),
+        ("extra_trees", {"n_estimators": 9, "max_leaf_nodes": 12, "bootstrap": True}),
+        ("random_forest", {"n_estimators": 9}),
+        ("random_forest", {"n_estimators": 9, "ccp_alpha": 0.01, "max_features": 1.0}),
+        ("hist_gradient_boosting", {"max_iter": 9}),
+        ("hist_gradient_boosting", {"max_iter": 9, "max_depth": 2, "max_features": 0.5}),
+    ],
+)
+def test_trees_are_scikit_learns_bit_for_bit(
+    tmp_path: Path, name: str, params: Any, task: str
+) -> None:
+    codes = (3,) if name == "hist_gradient_boosting" else ()
+    weights = RANDOM.exponential(size=400)
+    part = Part(features=GAPS, target=WITH_GAPS[task], weights=weights)
+    files = FAMILIES[name].fit(training(task, params, train=part, codes=codes, names=tuple("abcd")))
+    (tmp_path / "trees.json").write_bytes(files["trees.json"])
+    own = {"categorical_features": [3], "early_stopping": False} if codes else {}
+    kind = "Classifier" if CLASSES[task] else "Regressor"
+    model = getattr(sklearn.ensemble, ESTIMATORS[name] + kind)(random_state=3, **params, **own)
+    model.fit(GAPS, WITH_GAPS[task], sample_weight=weights)
+    trees = json.loads(files["trees.json"])["trees"]
+    splits = [
+        limit
+        for tree in trees
+        for feature, limit in zip(tree["feature"], tree["threshold"], strict=True)
+        if feature == 0 and limit is not None
+    ]
+    rows = hostile(splits)
+    expected = model.predict_proba(rows) if CLASSES[task] else model.predict(rows)
+    found = FAMILIES[name].predict(tmp_path, rows, CLASSES[task])
+    if name == "hist_gradient_boosting" and task == "multiclass":  # numpy has an exp of its own
+        assert np.allclose(found, expected, rtol=1e-15, atol=0)
+    else:
+        assert np.array_equal(found, expected)
+    served = by_scorer(tmp_path, name, task, rows)
+    assert np.array_equal(served if CLASSES[task] else served[:, 0], found)
+
+
+@pytest.mark.parametrize("loss", ["poisson", "gamma", "quantile", "absolute_error"])
+def test_losses_of_hist_gradient_boosting(tmp_path: Path, loss: str) -> None:
+    params = {"max_iter": 9, "loss": loss, **({"quantile": 0.7} if loss == "quantile" else {})}
+    target = np.abs(SCORE) + 0.1
+    part = Part(features=FEATURES, target=target)
+    found = fit(tmp_path, "hist_gradient_boosting", "regression", params, train=part)
+    model = sklearn.ensemble.HistGradientBoostingRegressor(
+        **params, early_stopping=False, random_state=3
+    ).fit(FEATURES, target)
+    assert np.allclose(found, model.predict(FEATURES), rtol=1e-15, atol=0)
+    served = by_scorer(tmp_path, "hist_gradient_boosting", "regression", FEATURES)
+    assert np.array_equal(served[:, 0], found)
+
+
+def test_hist_gradient_boosting_stops_on_the_validation_part() -> None:
+    half = Part(features=FEATURES[:60], target=TARGETS["binary"][:60])
+    noise = Part(features=FEATURES[60:], target=RANDOM.permutation(TARGETS["binary"][60:]))
+    params = {"max_iter": 200, "min_samples_leaf": 5, "early_stopping": True}
+    params["n_iter_no_change"] = 3
+    files = FAMILIES["hist_gradient_boosting"].fit(
+        training("binary", params, train=half, validation=noise)
+    )
+    model = sklearn.ensemble.HistGradientBoostingClassifier(**params, random_state=3).fit(
+        half.features, half.target, X_val=noise.features, y_val=noise.target
+    )
+    assert len(json.loads(files["trees.json"])["trees"]) == model.n_iter_ < 200
+
+
+def test_too_many_levels_are_a_sentence() -> None:
+    features = np.column_stack([np.arange(120.0), FEATURES[:, 0]])
+    part = Part(features=features, target=TARGETS["binary"])
+    given = training("binary", {"max_bins": 100}, train=part, codes=(0,), names=("city", "age"))
+    with pytest.raises(StepError, match="'city' has 120 levels") as caught:
+        FAMILIES["hist_gradient_boosting"].fit(given)
+    assert caught.value.problems[0].where == ("data", "columns", "city")
+
+
+# Weights and directions
+
+LIBRARIES: dict[str, Any] = {
+    "ridge": sklearn.linear_model.Ridge,
+    "elastic_net": sklearn.linear_model.ElasticNet,
+    "logistic_regression": sklearn.linear_model.LogisticRegression,
+}
+
+
+@pytest.mark.parametrize("name", sorted(LIBRARIES))
+def test_weights_of_linear_models_are_scikit_learns(tmp_path: Path, name: str) -> None:
+    task = "binary" if name == "logistic_regression" else "regression"
+    weights = RANDOM.exponential(size=120)
+    part = Part(features=FEATURES, target=TARGETS[task], weights=weights)
+    found = fit(tmp_path, name, task, train=part)
+    model = LIBRARIES[name](**QUICK.get(name, {}), random_state=3)
+    model.fit(FEATURES, TARGETS[task], sample_weight=weights)
+    expected = model.predict_proba(FEATURES) if task == "binary" else model.predict(FEATURES)
+    assert np.allclose(found, expected, rtol=1e-9, atol=1e-12)
+    assert not np.allclose(found, fit(tmp_path, name, task), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("objective", "params"),
+    [
+        ("quantile", {"alpha": 0.7}),
+        ("poisson", {}),
+        ("tweedie", {"tweedie_variance_power": 1.3}),
+        ("gamma", {}),
+        ("regression_l1", {}),
+    ],
+)
+def test_objectives_and_weights_of_lightgbm(tmp_path: Path, objective: str, params: Any) -> None:
+    target, weights = np.abs(SCORE) + 0.1, RANDOM.exponential(size=120)
+    own = {**QUICK["lightgbm"], "objective": objective, **params}
+    part = Part(features=FEATURES, target=target, weights=weights)
+    found = fit(tmp_path, "lightgbm", "regression", own, train=part)
+    fixed = {"verbosity": -1, "seed": 3, "num_threads": 1, "deterministic": True}
+    every = {**own, **fixed, "force_col_wise": True}
+    rows = lightgbm.Dataset(FEATURES, target, weight=weights, params=every)
+    assert np.array_equal(found, lightgbm.train(every, rows).predict(FEATURES))
+    assert objective == "quantile" or found.min() > 0  # on the scale of the target
+
+
+@pytest.mark.parametrize("name", [name for name, item in FAMILIES.items() if item.monotone])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_predictions_keep_their_direction(tmp_path: Path, name: str, sign: int) -> None:
+    params = {**QUICK[name], ROUNDS.get(name, "max_iter"): 30}
+    files = FAMILIES[name].fit(training("regression", params, monotone=(sign, 0, 0, 0)))
+    for file, data in files.items():
+        (tmp_path / file).write_bytes(data)
+    lines = np.tile(np.linspace(-3, 3, 50), 5)
+    rows = np.column_stack([lines, *(np.repeat(RANDOM.normal(size=5), 50) for _ in range(3))])
+    found = FAMILIES[name].predict(tmp_path, rows, 0).reshape(5, 50)
+    assert (np.diff(found) * sign >= 0).all()

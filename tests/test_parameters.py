@@ -14,7 +14,10 @@ from mlops_compile.ir.parameter import Parameter
 from mlops_compile.steps.families.parameters import FOLDER, parameters
 from tests import generate_parameters
 
-FAMILIES = ("lightgbm", "logistic_regression", "ridge")
+FAMILIES = (
+    *("elastic_net", "extra_trees", "hist_gradient_boosting", "lightgbm", "logistic_regression"),
+    *("random_forest", "ridge"),
+)
 ALL = [(family, item) for family in FAMILIES for item in parameters(family)]
 
 

@@ -12,13 +12,12 @@ from typing import Any
 from mlops_compile.compiler.chains import chain_problem
 from mlops_compile.compiler.evaluation import settle_evaluation
 from mlops_compile.compiler.lower import SOURCE, TEST
-from mlops_compile.compiler.params import settle_params
+from mlops_compile.compiler.model import settle_model
 from mlops_compile.compiler.read import UNKNOWN, Reader, known, whole
 from mlops_compile.compiler.spec import (
     PLACES,
     Data,
     Execution,
-    Model,
     Prepare,
     Spec,
     Store,
@@ -28,7 +27,7 @@ from mlops_compile.ir.plan import is_name
 from mlops_compile.ir.problem import CompileError, Problem
 from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.families import FAMILIES
-from mlops_compile.steps.families.kind import Family, problem_of
+from mlops_compile.steps.families.kind import Family
 from mlops_compile.steps.joins import settings_problems
 from mlops_compile.steps.preparations.kind import Sort
 from mlops_compile.steps.sources import SOURCES
@@ -86,7 +85,7 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
     return replace(
         spec,
         data=_settle_positive(reader, data),
-        model=_settle_model(reader, spec.model, family, data),
+        model=settle_model(reader, spec.model, family, data),
         prepare=_settle_prepare(reader, spec.prepare, family, data),
         evaluate=settle_evaluation(reader, spec.evaluate, task),
         deploy=replace(spec.deploy, name=name or data.name) if known(spec.deploy) else UNKNOWN,
@@ -170,18 +169,6 @@ def _settle_positive(reader: Reader, data: Data) -> Data:
     if isinstance(positive, bool | int):
         positive = str(positive).lower()  # as the data holds them
     return replace(data, positive=positive)
-
-
-def _settle_model(reader: Reader, model: Model, family: Family, data: Data) -> Model:
-    if not known(family, model.params):
-        return model
-    params, unknown = settle_params(reader, family, model.params)
-    if known(data.task) and data.task in family.tasks:
-        size = data.split.validation_size
-        for found in family.complaints(params, data.task, not known(size) or size > 0):
-            if unknown.isdisjoint((found.param, *found.unless)):
-                reader.problems.append(problem_of(found, "impossible"))
-    return Model(family=family.name, params=params)
 
 
 def _settle_prepare(reader: Reader, prepare: Prepare, family: Family, data: Data) -> Prepare:

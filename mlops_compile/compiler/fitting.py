@@ -14,7 +14,7 @@ from mlops_compile.compiler.spec import Data, Spec
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.source import ColumnFact, Pinned
-from mlops_compile.ir.value import KeyPath
+from mlops_compile.ir.value import KeyPath, Map
 from mlops_compile.steps.columns import Column, feature_type, fits, role_of, sendable
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family, problem_of
@@ -48,6 +48,7 @@ def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
         for name in spec.prepare.columns:
             found += _no_column(name, facts, ("prepare", "columns", name))
     found += _split(spec.data, facts, pinned.table.rows)
+    found += _directed(spec, facts)
     if known(spec.data.target):
         found += _no_column(spec.data.target, facts, ("data", "target"))
         if spec.data.target in facts and known(spec.data.task, spec.data.missing_target):
@@ -84,6 +85,7 @@ def _columns(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
             if column.type == "boolean":
                 hint = "boolean are true and false; leave the type out, and it is as the data looks"
             yield problem("column-type", message, (*_COLUMNS, name, "type"), hint)
+    yield from _weights(stated, facts)
     features = [name for name in facts if role_of(stated, name) == "feature"]
     for name in features:
         if name != data.target and not sendable(name):
@@ -93,6 +95,22 @@ def _columns(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
     if data.target in facts and not {*features} - {data.target}:
         message = "no column is left to learn from"
         yield problem("no-features", message, _COLUMNS, "give at least one column the role feature")
+
+
+def _weights(stated: Mapping[str, Column], facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
+    """Columns that say how much rows count: one, of numbers, in every row."""
+    first, *others = [name for name in facts if role_of(stated, name) == "weight"] or [""]
+    for name in others:
+        message = f"rows have one weight, and {first!r} is it already"
+        yield problem("impossible", message, (*_COLUMNS, name, "role"), "leave one out")
+    if first and facts[first].type not in ("int64", "float64"):
+        message = f"the column holds {_STORED[facts[first].type]}, and weights are numbers"
+        hint = "take another column, or leave the role weight out"
+        yield problem("impossible", message, (*_COLUMNS, first, "role"), hint)
+    elif first and facts[first].missing:
+        message = "the weight is missing in some rows"
+        hint = "mend them, or leave the role weight out"
+        yield problem("impossible", message, (*_COLUMNS, first, "role"), hint)
 
 
 def _split(data: Data, facts: Mapping[str, ColumnFact], rows: int | None) -> Iterator[Problem]:
@@ -209,6 +227,31 @@ def _misfits(
 ) -> Iterator[Problem]:
     if not known(spec.model.params, spec.data.task) or spec.data.task not in family.tasks:
         return
+    yield from _named_classes(spec, levels)
     classes = 0 if spec.data.task == "regression" else len(levels)
     for found in family.misfits(spec.model.params, sorts, classes):
         yield problem_of(found, "impossible")
+
+
+def _named_classes(spec: Spec, levels: tuple[str, ...]) -> Iterator[Problem]:
+    stated = spec.model.class_weight
+    for name in stated if isinstance(stated, Map) and levels else ():
+        if name not in levels:
+            message = f"the target has no class {name!r}"
+            hint = suggest(name, levels, "classes")
+            yield problem("unknown-key", message, ("model", "class_weight", name), hint)
+
+
+def _directed(spec: Spec, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
+    """Names of features that are to be followed: those of a column, or of one of its parts."""
+    stated = dict(spec.data.columns) if known(spec.data.columns) else {}
+    for name in spec.model.monotone if known(spec.model.monotone) else ():
+        column = name if name in facts else name.rpartition(":")[0]
+        where = ("model", "monotone", name)
+        if column not in facts or name == spec.data.target:
+            message = f"the data has no feature {name!r}"
+            hint = suggest(name, tuple(facts), "columns")
+            yield problem("no-column", message, where, hint, by_key=True)
+        elif role_of(stated, column) != "feature":
+            message = f"the column {column!r} is no feature (data.columns.{column}.role)"
+            yield problem("impossible", message, where, "leave it out", by_key=True)

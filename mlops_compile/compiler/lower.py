@@ -30,23 +30,28 @@ class Piece:
 def pieces(spec: Spec) -> tuple[Piece, ...]:
     """The steps that a spec asks for, and what they take from each other."""
     acquired = acquisition(spec.data)
-    table = acquired[-1].name
+    ends = endings(spec)
+    made = _from(**{end.name: " ".join(KINDS[end.kind].outputs) for end in ends})
     return (
         *acquired,
-        Piece(name="validate", kind="validate", takes=_from(**{table: "table"})),
+        Piece(name="validate", kind="validate", takes=_from(**{acquired[-1].name: "table"})),
         Piece(name="split", kind="split", takes=_from(validate="table target")),
         Piece(name="prepare", kind="prepare", takes=_from(validate="table", split="train")),
         Piece(
             name="train",
             kind="train",
             takes=_from(
-                prepare="features preparation", validate="target", split="train validation"
+                prepare="features preparation",
+                validate="target table" if has_weights(spec) else "target",
+                split="train validation",
             ),
         ),
+        *ends,
         Piece(
             name="evaluate",
             kind="evaluate",
-            takes=_from(
+            takes=made
+            | _from(
                 train="model",
                 prepare="features",
                 validate="target",
@@ -56,9 +61,28 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
         Piece(
             name="package",
             kind="package",
-            takes=_from(train="model", evaluate="metrics predictions", validate="table profile"),
+            takes=made
+            | _from(train="model", evaluate="metrics predictions", validate="table profile"),
         ),
     )
+
+
+def endings(spec: Spec) -> tuple[Piece, ...]:
+    """The steps that follow training where the config asks for them: what they make, evaluation
+    and service apply."""
+    rows = _from(train="model", prepare="features", validate="target", split="validation")
+    found = []
+    if spec.model.calibration is not None:
+        found.append(Piece(name="calibrate", kind="calibrate", takes=rows))
+    if spec.model.threshold is not None:
+        takes = rows | (_from(calibrate="calibration") if found else {})
+        found.append(Piece(name="threshold", kind="threshold", takes=takes))
+    return tuple(found)
+
+
+def has_weights(spec: Spec) -> bool:
+    """Whether a column says how much each row counts."""
+    return any(column.role == "weight" for _, column in spec.data.columns)
 
 
 def acquisition(data: Data) -> tuple[Piece, ...]:

@@ -232,9 +232,10 @@ class Reader:
             return _UNFIT
         if rules.filled and isinstance(value, str) and not value.strip():
             return self.complain("missing-value", f"must not be empty: {rules.doc}", where)
-        if rules.choices and value not in rules.choices:
-            tip = other_choice(str(value), rules.choices)
-            message = f"{shown(value)} is not one of {', '.join(rules.choices)}"
+        if rules.choices and value not in rules.choices and value not in rules.more:
+            choices = tuple(dict.fromkeys((*rules.choices, *rules.more)))
+            tip = other_choice(str(value), choices)
+            message = f"{shown(value)} is not one of {', '.join(choices)}"
             return self.complain("unknown-choice", message, where, tip)
         if isinstance(value, int | float) and not isinstance(value, bool):
             if rules.low is not None and (

@@ -8,10 +8,12 @@ from typing import Any
 from mlops_compile.ir.contract import TASKS
 from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.value import Map, Value
+from mlops_compile.steps.calibrations import Calibration
 from mlops_compile.steps.columns import Column
 from mlops_compile.steps.deploy import Deploy
-from mlops_compile.steps.families import FAMILIES
+from mlops_compile.steps.families import FAMILIES, OTHERS
 from mlops_compile.steps.joins import Join
+from mlops_compile.steps.thresholds import Threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +56,25 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """`model`: a family and its library's own parameters."""
+    """`model`: a family and its library's own parameters; what is done with its probabilities."""
 
-    family: str = key("the model family", choices=tuple(FAMILIES))
+    family: str = key("the model family", choices=tuple(FAMILIES), more=OTHERS)
     params: Map = key("parameters of the family, by the names of its library", default=Map())
+    class_weight: str | Map | None = key(
+        "how much each class counts in training: balanced, or {CLASS: weight}",
+        default=None,
+        choices=("balanced",),
+    )
+    monotone: Map = key(
+        "features that predictions rise (1) or fall (-1) with, by name: {age: 1}", default=Map()
+    )
+    calibration: Calibration | None = key(
+        "how probabilities are made true on the validation part", default=None
+    )
+    threshold: Threshold | None = key(
+        "from which probability on the answer is the positive class; else the more probable one",
+        default=None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from mlops_compile.emit.render import render
 from mlops_compile.emit.spec import serving_spec
 from mlops_compile.ir.problem import GateError, Problem, StepError, problem
 from mlops_compile.ir.value import Map, Value, parse
+from mlops_compile.steps.calibrations import FILE as CALIBRATION
 from mlops_compile.steps.train import META, PREPARATION, read_meta
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def run(work: Work) -> None:
     for file in sorted(work.inputs["model"].iterdir()):
         if file.name not in (META, PREPARATION):
             shutil.copyfile(file, bundle / file.name)
+    if spec.calibration:
+        shutil.copyfile(work.inputs["calibration"], bundle / CALIBRATION)
     prove(spec, bundle, work.inputs["table"], work.inputs["predictions"])
 
 

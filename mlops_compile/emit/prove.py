@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.serving import ServingSpec
@@ -27,23 +28,39 @@ def prove(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> in
     places = np.unique(np.linspace(0, expected.num_rows - 1, _MOST_ROWS).astype("int64"))
     expected = expected.take(places)
     numbers = expected.column("row").to_pylist()
-    outputs = [name for name in expected.column_names if name not in ("row", "truth")]
+    outputs = [name for name in expected.column_names if name not in ("row", "truth", "decision")]
     wanted = np.column_stack([expected.column(name) for name in outputs]).tolist()
+    labels = _labels(spec, expected, wanted)
     names = [column.name for column in spec.columns]
     rows = read_table(table).select(names).take(expected.column("row")).to_pylist()
-    decoder, scorer = _load(spec, bundle)
+    decoder, scorer, answer_of = _load(spec, bundle)
     records = []
-    for number, row, truth in zip(numbers, rows, wanted, strict=True):
+    for number, row, truth, label in zip(numbers, rows, wanted, labels, strict=True):
         try:
             records.append(decoder.decode(msgspec.json.encode(_request(row))))
             answer = scorer.scores(records[-1:])[0]
+            said = answer_of(answer)["prediction"]
         except Exception as error:
             raise _refusal(f"the generated service fails at {_row(number)}", error) from error
         _compare(answer, truth, number)
+        if label is not None and said != label:
+            raise _refusal(
+                f"the generated service answers {said!r} for {_row(number)}, and {label!r} is right"
+            )
     together = records[: spec.max_records]
     for number, truth, answer in zip(numbers, wanted, scorer.scores(together), strict=False):
         _compare(answer, truth, number)
     return len(rows)
+
+
+def _labels(spec: ServingSpec, expected: pa.Table, wanted: list[list[float]]) -> list[str | None]:
+    """The class to answer for each row: what was decided, else the most probable one."""
+    classes = spec.contract.classes
+    if not classes:
+        return [None] * len(wanted)
+    if "decision" in expected.column_names:
+        return [classes[code] for code in expected.column("decision").to_pylist()]
+    return [classes[max(range(len(row)), key=row.__getitem__)] for row in wanted]
 
 
 def _compare(answer: list[float], truth: list[float], number: int) -> None:
@@ -67,14 +84,15 @@ def _request(row: dict[str, Any]) -> dict[str, Any]:
     return {n: v for n, v in sent.items() if not (isinstance(v, float) and math.isnan(v))}
 
 
-def _load(spec: ServingSpec, bundle: Path) -> tuple[msgspec.json.Decoder[Any], Any]:
-    """The bundle's own reader of a record, and its scorer."""
+def _load(spec: ServingSpec, bundle: Path) -> tuple[msgspec.json.Decoder[Any], Any, Any]:
+    """The bundle's own reader of a record, its scorer, and what makes an answer of scores."""
     try:
         record = _module(spec, bundle, "schema").Record
-        scorer = _module(spec, bundle, "scorer").Scorer(bundle)
+        module = _module(spec, bundle, "scorer")
+        scorer = module.Scorer(bundle)
     except Exception as error:
         raise _refusal("the generated service cannot be loaded", error) from error
-    return msgspec.json.Decoder(record), scorer
+    return msgspec.json.Decoder(record), scorer, module.answer
 
 
 def _module(spec: ServingSpec, bundle: Path, name: str) -> ModuleType:

@@ -8,9 +8,9 @@ from typing import Any
 import jinja2
 
 from mlops_compile.emit.openapi import openapi
-from mlops_compile.ir.resources import resource
+from mlops_compile.ir.resources import package_text, resource
 from mlops_compile.ir.serving import ServingSpec
-from mlops_compile.ir.value import Map, pretty
+from mlops_compile.ir.value import Map, Value, pretty
 
 _TYPES = {
     "numeric": "float",
@@ -29,14 +29,16 @@ def render(spec: ServingSpec) -> dict[str, str]:
     can become code.
     """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resource("templates")),
+        loader=jinja2.ChoiceLoader(
+            [jinja2.FileSystemLoader(resource("templates")), jinja2.FunctionLoader(_of_package)]
+        ),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters.update(literal=literal, prose=prose)
+    environment.filters.update(literal=literal, prose=prose, importing=importing)
     environment.globals["types"] = _TYPES
     files = {
         name: environment.get_template(f"service/{name}.jinja").render(spec=spec) for name in _FILES
@@ -45,6 +47,19 @@ def render(spec: ServingSpec) -> dict[str, str]:
     files["openapi.json"] = pretty(openapi(spec))
     files["bundle.json"] = pretty(_manifest(spec))
     return files
+
+
+def _of_package(name: str) -> str | None:
+    """The template of a family that another distribution offers: `package:path`."""
+    return package_text(name) if ":" in name else None
+
+
+def importing(imports: str, needs: list[str]) -> str:
+    """A family's imports with those of the standard library that others need, each once."""
+    head, gap, rest = imports.partition("\n\n")
+    lines = {*head.split("\n"), *needs} - {""}
+    ordered = sorted(lines, key=lambda line: (line.startswith("from"), line))
+    return "\n".join(ordered) + (gap + rest if gap else "\n")
 
 
 def literal(value: Any) -> str:
@@ -62,8 +77,14 @@ def prose(text: str) -> str:
 
 
 def _manifest(spec: ServingSpec) -> Map:
+    decided: dict[str, Value] = {}
+    if spec.calibration:
+        decided["calibration"] = spec.calibration
+    if spec.threshold is not None:
+        decided["threshold"] = spec.threshold
     return Map(
         {
+            **decided,
             "format": 1,
             "name": spec.name,
             "model": spec.model,

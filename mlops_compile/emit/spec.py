@@ -13,10 +13,12 @@ from mlops_compile.ir.contract import RequestField
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.serving import ServedColumn, ServingSpec
 from mlops_compile.ir.value import Map, Value, parse
+from mlops_compile.steps.calibrations import read_calibration
 from mlops_compile.steps.deploy import SERVICE, Deploy
 from mlops_compile.steps.kinds import family_of
 from mlops_compile.steps.prepare import read_preparation
 from mlops_compile.steps.tables import read_table
+from mlops_compile.steps.threshold import read_threshold
 from mlops_compile.steps.train import PREPARATION
 
 if TYPE_CHECKING:
@@ -60,7 +62,15 @@ def serving_spec(work: Work) -> ServingSpec:
         ),
         max_records=deploy.max_records,
         max_body_bytes=deploy.max_body_bytes,
+        calibration=_calibration(work),
+        threshold=read_threshold(work),
     )
+
+
+def _calibration(work: Work) -> str:
+    if "calibration" not in work.inputs:
+        return ""
+    return str(read_calibration(work.inputs["calibration"])["method"])
 
 
 def _attributes(request: tuple[RequestField, ...]) -> dict[str, str]:

@@ -280,6 +280,26 @@ CODES: Mapping[str, Code] = _table(
         "The keys of a join stand in more rows than its cardinality allows.",
         "key",
     ),
+    # Models, calibration and decisions.
+    _code(
+        120,
+        "weight",
+        "A weight is missing or negative, or all weights of the training part are 0.",
+    ),
+    _code(
+        121,
+        "monotone",
+        "`model.monotone` names what is no feature with an order after preparation.",
+        "key",
+    ),
+    _code(122, "calibration", "The probabilities cannot be calibrated on these rows."),
+    _code(123, "threshold", "No threshold keeps the rule of `model.threshold` on these rows."),
+    _code(
+        124,
+        "plugin",
+        "An installed package offers a model family that cannot be used: it breaks when it is"
+        " imported, is no family, or has the name of another. Mend or remove the package.",
+    ),
     # Store and disk.
     _code(
         90,

@@ -18,3 +18,11 @@ def resource(name: str) -> Path:
     raise FileNotFoundError(
         f"{name}/ is not in this installation of mlops_compile; install it again"
     )
+
+
+def package_text(place: str) -> str:
+    """The text of a file that ships with an installed package, named as `package:path`."""
+    from importlib.resources import files  # slow to import, and for plugins only
+
+    package, _, path = place.partition(":")
+    return files(package).joinpath(path).read_text("utf-8")

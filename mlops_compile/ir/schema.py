@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ T = TypeVar("T")
 class Key:
     """The rules of one key: its meaning, range and choices.
 
+    `more` holds further choices that are looked up only for what is none of the `choices`.
     A text that is `filled` cannot be empty. `place` marks a key that says where something is,
     never what it is: it enters no step.
     `variants` names the registry ("sources", "splits", ...) whose entry `kind` selects the keys.
@@ -29,6 +30,7 @@ class Key:
     low_open: bool = False
     high_open: bool = False
     choices: tuple[str, ...] = ()
+    more: Collection[str] = ()
     filled: bool = False
     place: bool = False
     variants: str = ""

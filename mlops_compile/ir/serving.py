@@ -49,7 +49,9 @@ class ServingSpec:
 
     `features` are the variables that hold the model's features, in order, `made` the features'
     names and sorts; `scorer` names the template of the family's part; `requirements` are
-    distributions with their versions.
+    distributions with their versions. `calibration` is the method by which probabilities are
+    calibrated, if they are; from `threshold` on the answer of a binary task is the positive class,
+    else the more probable one.
     """
 
     name: str
@@ -64,6 +66,13 @@ class ServingSpec:
     requirements: tuple[tuple[str, str], ...]
     max_records: int
     max_body_bytes: int
+    calibration: str = ""
+    threshold: float | None = None
+
+    @property
+    def model_class(self) -> str:
+        """The class of the family's code: the scorer itself, or what a calibrated one builds on."""
+        return "Model" if self.calibration else "Scorer"
 
     def __post_init__(self) -> None:
         if not is_sha256(self.model):
@@ -80,3 +89,5 @@ class ServingSpec:
             raise ValueError("the example has not the fields of the contract")
         if min(self.max_records, self.max_body_bytes) < 1:
             raise ValueError("a service that takes nothing")
+        if self.threshold is not None and self.contract.task != "binary":
+            raise ValueError(f"a threshold of a {self.contract.task} task")

@@ -10,9 +10,11 @@ import pyarrow as pa
 
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.value import Map, Value, pick, pretty
+from mlops_compile.steps.calibrations import calibrated, read_calibration
 from mlops_compile.steps.kinds import family_of
 from mlops_compile.steps.metrics import METRICS
 from mlops_compile.steps.tables import write_table
+from mlops_compile.steps.threshold import read_threshold
 from mlops_compile.steps.train import load_part, read_target
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 def run(work: Work) -> None:
     """Writes `metrics` (part -> metric -> number; the part `baseline` is the test part answered by
     the training part's class shares or mean) and `predictions` (row, truth and predictions of the
-    test part)."""
+    test part, and the class that a threshold decides for)."""
     family = family_of(work.params)
     names = pick(work.params, ("evaluate", "metrics"))
     assert isinstance(names, tuple)
@@ -34,6 +36,8 @@ def run(work: Work) -> None:
         name: np.load(work.inputs[name], allow_pickle=False)
         for name in ("train", "validation", "test")
     }
+    curves = read_calibration(work.inputs["calibration"]) if "calibration" in work.inputs else None
+    threshold = read_threshold(work)
     metrics: dict[str, Value] = {}
     predicted: Array | None = None
     for name in ("test", "validation"):
@@ -41,18 +45,35 @@ def run(work: Work) -> None:
             continue
         part = load_part(work, target, name)
         scores = family.predict(work.inputs["model"], part.features, len(classes))
-        metrics[name] = _score(wanted, part.target, scores, name)
+        scores = scores if curves is None else calibrated(curves, scores)
+        metrics[name] = _score(wanted, part.target, scores, name, threshold)
         predicted = scores if name == "test" else predicted
     assert predicted is not None
     truth = target[rows["test"]]
     constant = _baseline(target[rows["train"]], len(classes), len(truth))
     metrics["baseline"] = _score(wanted, truth, constant, "baseline")
     work.outputs["metrics"].write_text(pretty(Map(metrics)), "utf-8")
-    write_table(work.outputs["predictions"], _predictions(rows["test"], truth, predicted))
+    write_table(
+        work.outputs["predictions"], _predictions(rows["test"], truth, predicted, threshold)
+    )
 
 
-def _score(names: tuple[str, ...], truth: Array, predicted: Array, part: str) -> Map:
-    scores = {name: METRICS[name].score(truth, predicted) for name in names}
+def _score(
+    names: tuple[str, ...],
+    truth: Array,
+    predicted: Array,
+    part: str,
+    threshold: float | None = None,
+) -> Map:
+    """Metrics by name; those of answers see the answers of a threshold as certain ones."""
+    certain = predicted
+    if threshold is not None:
+        positive = predicted[:, 1] >= threshold
+        certain = np.column_stack([~positive, positive]).astype("float64")
+    scores = {
+        name: METRICS[name].score(truth, certain if METRICS[name].labels else predicted)
+        for name in names
+    }
     for name, score in scores.items():
         if not math.isfinite(score):
             message = f"{name} of the {part} part is {score}: it holds too few rows or classes"
@@ -69,9 +90,11 @@ def _baseline(train: Array, classes: int, rows: int) -> Array:
     return np.tile(shares, (rows, 1))
 
 
-def _predictions(rows: Array, truth: Array, predicted: Array) -> pa.Table:
+def _predictions(rows: Array, truth: Array, predicted: Array, threshold: float | None) -> pa.Table:
     columns = {"row": pa.array(rows), "truth": pa.array(truth)}
     scores = predicted if predicted.ndim == 2 else predicted[:, np.newaxis]
     for position in range(scores.shape[1]):
         columns[f"p{position}"] = pa.array(np.ascontiguousarray(scores[:, position]))
+    if threshold is not None:
+        columns["decision"] = pa.array((predicted[:, 1] >= threshold).astype("int64"))
     return pa.table(columns)

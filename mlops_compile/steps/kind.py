@@ -19,14 +19,14 @@ class StepKind:
     """A kind of step.
 
     `version` rises when the same causes give other bytes than before. `run` names the function
-    that does the work (`module:function`). `reads` are the parts of the config that it may see, as
-    key paths in which `*` stands for any key: its params are exactly those parts, so nothing else
-    can touch its key. `optional_inputs`
-    and `optional_outputs` are ports that a step has only where its config asks for what they carry
-    (`*`: any). `trees` are the outputs that are directories. `needs`, `seeded` and `imports`
-    (the modules that a run of it will import, for a worker to import ahead) follow from the params
-    (another family needs other libraries). `threaded`: more threads make it faster. `retries`: how
-    often it is tried again after it failed, for what can fail by chance.
+    that does the work (`module:function`). `optional_inputs` and `optional_outputs` are ports that
+    a step has only where its config asks for what they carry (`*`: any). `reads` are the parts of
+    the config that it may see, as key paths in which `*` stands for any key: its params are exactly
+    those parts, so nothing else can touch its key. `trees` are the outputs that are directories.
+    `needs`, `seeded` and `imports` (the modules that a run of it will import, for a worker to
+    import ahead) follow from the params (another family needs other libraries). `threaded`: more
+    threads make it faster. `retries`: how often it is tried again after it failed, for what can
+    fail by chance.
     """
 
     name: str

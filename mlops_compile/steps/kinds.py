@@ -67,17 +67,23 @@ def _acquire_needs(params: Map) -> Needs:
 
 
 def _train_needs(params: Map) -> Needs:
-    return Needs(distributions=family_of(params).distributions, platform=True)
+    return Needs(distributions=_distributions(family_of(params)), platform=True)
+
+
+def _distributions(family: Family) -> tuple[str, ...]:
+    """What a family is fitted and evaluated with: its libraries, and who offers it."""
+    return tuple(sorted({*family.distributions, *([family.origin] if family.origin else ())}))
 
 
 def _evaluate_needs(params: Map) -> Needs:
-    both = {*family_of(params).distributions, *_METRICS}
+    both = {*_distributions(family_of(params)), *_METRICS}
     return Needs(distributions=tuple(sorted(both)), platform=True)
 
 
 def _package_needs(params: Map) -> Needs:
     family = family_of(params)
     both = {*SERVICE, *family.serving, *_TABLES, "jinja2", "markupsafe"}
+    both |= {family.origin} if family.origin else set()
     return Needs(distributions=tuple(sorted(both)), contract=True)
 
 
@@ -147,12 +153,36 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.steps.train:run",
         inputs=("features", "preparation", "target", "train", "validation"),
+        optional_inputs=("early_stopping", "table"),
         outputs=("model",),
         trees=("model",),
-        reads=(("model",),),
+        reads=tuple(("model", name) for name in ("family", "params", "class_weight", "monotone")),
         needs=_train_needs,
         seeded=lambda params: family_of(params).seeded,
         imports=_family_imports("mlops_compile.steps.train"),
+        threaded=True,
+    ),
+    StepKind(
+        name="calibrate",
+        version=1,
+        run="mlops_compile.steps.calibrate:run",
+        inputs=("model", "features", "target", "validation"),
+        outputs=("calibration",),
+        reads=(("model", "family"), ("model", "calibration")),
+        needs=_evaluate_needs,
+        imports=_family_imports("mlops_compile.steps.calibrate"),
+        threaded=True,
+    ),
+    StepKind(
+        name="threshold",
+        version=1,
+        run="mlops_compile.steps.threshold:run",
+        inputs=("model", "features", "target", "validation"),
+        optional_inputs=("calibration",),
+        outputs=("decision",),
+        reads=(("model", "family"), ("model", "threshold")),
+        needs=_train_needs,
+        imports=_family_imports("mlops_compile.steps.threshold"),
         threaded=True,
     ),
     StepKind(
@@ -160,6 +190,7 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.steps.evaluate:run",
         inputs=("model", "features", "target", "train", "validation", "test"),
+        optional_inputs=("calibration", "decision"),
         outputs=("metrics", "predictions"),
         reads=(("model", "family"), ("evaluate", "metrics")),
         needs=_evaluate_needs,
@@ -171,6 +202,7 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.emit.package:run",
         inputs=("model", "metrics", "predictions", "table", "profile"),
+        optional_inputs=("calibration", "decision"),
         outputs=("bundle",),
         trees=("bundle",),
         reads=(("model", "family"), ("deploy",), ("evaluate", "gates")),

@@ -28,6 +28,7 @@ class Metric:
     score: Callable[[Array, Array], float]
     low: float
     high: float
+    labels: bool = False
 
 
 def _labels(function: str, **options: Any) -> Callable[[Array, Array], float]:
@@ -80,12 +81,21 @@ def _numbers(function: str) -> Callable[[Array, Array], float]:
     return score
 
 
+_OF_LABELS = ("accuracy", "balanced_accuracy", "f1", "macro_f1", "precision", "recall")
 _CLASSES = ("binary", "multiclass")
 _ANY = float("inf")
 METRICS: Mapping[str, Metric] = table(
     "metric",
     *(
-        Metric(name=name, tasks=tasks, greater_is_better=greater, score=score, low=low, high=high)
+        Metric(
+            name=name,
+            tasks=tasks,
+            greater_is_better=greater,
+            score=score,
+            low=low,
+            high=high,
+            labels=name in _OF_LABELS,
+        )
         for name, tasks, greater, low, high, score in (
             ("roc_auc", ("binary",), True, 0, 1, _positive("roc_auc_score")),
             ("average_precision", ("binary",), True, 0, 1, _positive("average_precision_score")),

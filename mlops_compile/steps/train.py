@@ -15,6 +15,7 @@ from mlops_compile.steps.families.kind import Part, Training
 from mlops_compile.steps.kinds import family_of
 from mlops_compile.steps.prepare import read_matrix, read_preparation
 from mlops_compile.steps.tables import read_table
+from mlops_compile.steps.weights import class_weights, directions, weighted
 
 if TYPE_CHECKING:
     from mlops_compile.steps.kind import Work
@@ -28,21 +29,29 @@ def run(work: Work) -> None:
     family = family_of(work.params)
     target, classes = read_target(work.inputs["target"])
     preparation = read_preparation(work.inputs["preparation"])
-    parts = {name: load_part(work, target, name) for name in ("train", "validation")}
-    _check_classes(parts["train"].target, classes)
     model = work.params["model"]
     assert isinstance(model, Map)
-    params = model["params"]
+    params = model.get("params", Map())
     assert isinstance(params, Map)
+    stop_by = "early_stopping" if "early_stopping" in work.inputs else "validation"
+    parts = weighted(
+        {"train": load_part(work, target, "train"), stop_by: load_part(work, target, stop_by)},
+        work,
+        class_weights(model.get("class_weight"), classes),
+    )
+    _check_classes(parts["train"].target, classes)
+    names = tuple(name for name, _ in _features(preparation))
     files = family.fit(
         Training(
             params=params,
             train=parts["train"],
-            validation=parts["validation"] if len(parts["validation"].target) else None,
-            codes=_codes(preparation),
+            validation=parts[stop_by] if len(parts[stop_by].target) else None,
+            codes=tuple(n for n, (_, sort) in enumerate(_features(preparation)) if sort == "code"),
             classes=len(classes),
             seed=work.seed_for("train") if work.seed is not None else 0,
             threads=work.threads,
+            names=names,
+            monotone=directions(model.get("monotone", Map()), _features(preparation)),
         )
     )
     directory = work.outputs["model"]
@@ -74,14 +83,11 @@ def load_part(work: Work, target: np.ndarray[Any, Any], name: str) -> Part:
     return Part(features=read_matrix(work.inputs["features"], rows), target=target[rows])
 
 
-def _codes(preparation: Map) -> tuple[int, ...]:
+def _features(preparation: Map) -> tuple[tuple[str, str], ...]:
+    """The names and sorts of the features, in order."""
     features = preparation["features"]
     assert isinstance(features, tuple)
-    return tuple(
-        position
-        for position, feature in enumerate(features)
-        if isinstance(feature, Map) and feature["sort"] == "code"
-    )
+    return tuple((str(f["name"]), str(f["sort"])) for f in features if isinstance(f, Map))
 
 
 def _check_classes(target: np.ndarray[Any, Any], classes: tuple[str, ...]) -> None:

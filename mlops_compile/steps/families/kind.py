@@ -19,17 +19,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Rows of one part: features as a float64 matrix (rows x features, NaN is missing), and the
-    target: class positions as int64, or float64 numbers."""
+    """Rows of one part: features as a float64 matrix (rows x features, NaN is missing), the
+    target: class positions as int64, or float64 numbers; and the rows' weights, if they differ."""
 
     features: Array
     target: Array
+    weights: Array | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """All that a family sees when it fits. `codes` are the columns that hold native categories;
-    `classes` is the number of classes, 0 in a regression."""
+    """All that a family sees when it fits.
+
+    `validation` are the rows to stop early by. `codes` are the columns that hold native categories;
+    `classes` is the number of classes, 0 in a regression. `names` are those of the features.
+    `monotone` says of each feature that predictions rise (1) or fall (-1) with it or may do both
+    (0); it is empty where nothing is asked for.
+    """
 
     params: Map
     train: Part
@@ -38,6 +44,8 @@ class Training:
     classes: int
     seed: int
     threads: int
+    names: tuple[str, ...] = ()
+    monotone: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +82,12 @@ class Family:
     the sorts of the prepared features and the number of classes (None: not known yet). `fit` gives
     the files of a fitted model, by name: text that is equal wherever it is fitted on an equal
     platform, never a pickle. `predict(directory, features, classes)` reads them back:
-    probabilities (rows x classes), or numbers (rows). `scorer` is the template of its serving
-    code, `serving` the distributions that code needs. `imports` are the modules that `fit` and
-    `predict` import.
+    probabilities (rows x classes), or numbers (rows). `monotone` says whether it takes constraints
+    of direction. `scorer` is the template of its serving code, `serving` the distributions that
+    code needs. `imports` are the modules that `fit` and `predict` import.
+
+    A family of another distribution names its files as `package:path`: `scorer`, and `table`, the
+    table of its parameters. Its `origin` is that distribution, which it need not state.
     """
 
     name: str
@@ -90,9 +101,12 @@ class Family:
     fit: Callable[[Training], Mapping[str, bytes]]
     predict: Callable[[Path, Array, int], Array]
     misfits: Callable[[Map, tuple[Sort, ...] | None, int | None], tuple[Complaint, ...]] = fits_any
+    monotone: bool = False
     scorer: str
     serving: tuple[str, ...]
     imports: tuple[str, ...]
+    table: str = ""
+    origin: str = ""
 
 
 def chains(**by_type: list[Any]) -> Mapping[str, Value]:

@@ -50,6 +50,7 @@ def fit(training: Training) -> Mapping[str, bytes]:
     train = lightgbm.Dataset(
         training.train.features,
         label=training.train.target,
+        weight=training.train.weights,
         feature_name=columns,
         categorical_feature=list(training.codes),
         free_raw_data=False,
@@ -58,7 +59,7 @@ def fit(training: Training) -> Mapping[str, bytes]:
     valid = []
     if training.validation is not None and params.get("early_stopping_round", 0) > 0:
         part = training.validation
-        valid = [train.create_valid(part.features, label=part.target)]
+        valid = [train.create_valid(part.features, label=part.target, weight=part.weights)]
     try:
         with _quiet():  # what is refused is refused here, before the first round
             lightgbm.Booster(params, train)
@@ -98,6 +99,8 @@ def _params(training: Training) -> dict[str, Any]:
         params["num_class"] = training.classes
     else:
         params.setdefault("objective", "binary" if training.classes else "regression")
+    if training.monotone:
+        params["monotone_constraints"] = list(training.monotone)
     unstable = any(params.get(name) == value for name, value in _UNSTABLE.items())
     params.update(
         seed=training.seed,
@@ -138,6 +141,7 @@ FAMILY = Family(
     misfits=misfits,
     fit=fit,
     predict=predict,
+    monotone=True,
     scorer="scorers/lightgbm.py.jinja",
     serving=("lightgbm", "narwhals", "numpy", "scipy"),
     imports=("lightgbm",),

@@ -57,9 +57,10 @@ def fit(training: Training) -> Mapping[str, bytes]:
     model = sklearn.linear_model.LogisticRegression(
         **thaw(training.params), random_state=training.seed
     )
+    part = training.train
     try:
         with threadpoolctl.threadpool_limits(limits=1):
-            model.fit(training.train.features, training.train.target)
+            model.fit(part.features, part.target, sample_weight=part.weights)
     except ValueError as error:
         message = f"scikit-learn refuses these parameters: {error}"
         raise StepError([problem("training", message, ("model", "params"))]) from None
