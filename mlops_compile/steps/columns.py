@@ -46,7 +46,7 @@ class Column:
         choices=FEATURE_TYPES,
     )
     role: str = key(
-        "feature; kept out of the model: id, weight (how much each row counts), time, group, segment;"
+        "feature; kept out of the model: id, weight (how much a row counts), time, group, segment;"
         " dropped: ignore",
         default="feature",
         choices=ROLES,
