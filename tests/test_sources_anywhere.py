@@ -91,11 +91,16 @@ def test_a_folder_is_a_source_that_outlives_its_files(tmp_path: Path) -> None:
     assert lock["sources"]["data"]["files"] == 3
     first = outputs(directory, *words)
     shutil.rmtree(directory / "parts")
+    parts = [name for name in stored(directory) if name.startswith("blobs")]
+    good(directory, "store", "gc")
+    assert parts == [name for name in stored(directory) if name.startswith("blobs")]
     assert statuses(directory, "--locked", *words) == {"hit"}
     for path in (directory / ".mlops" / "store" / "actions").rglob("*"):
         if path.is_file():
             path.unlink()
     assert outputs(directory, "--locked", *words) == first
+    good(directory, "store", "forget", "parts", "--reason", "asked to")
+    assert stored(directory) == {}
 
 
 def test_an_added_renamed_or_changed_file_is_another_source(tmp_path: Path) -> None:
