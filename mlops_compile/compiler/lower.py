@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from mlops_compile.compiler.spec import Spec
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order
 from mlops_compile.ir.schema import to_value
@@ -10,41 +13,63 @@ from mlops_compile.steps.kinds import KINDS, slice_of
 
 SOURCE = "data"
 
-# Which step makes what another takes; a port that is not named here has the maker's own name.
-_MADE_BY = {
-    "acquire": {},
-    "validate": {"table": "acquire"},
-    "split": {"table": "validate", "target": "validate"},
-    "prepare": {"table": "validate", "train": "split"},
-    "train": {
-        "features": "prepare",
-        "preparation": "prepare",
-        "target": "validate",
-        "train": "split",
-        "validation": "split",
-    },
-    "evaluate": {
-        "model": "train",
-        "features": "prepare",
-        "target": "validate",
-        "train": "split",
-        "validation": "split",
-        "test": "split",
-    },
-    "package": {
-        "model": "train",
-        "metrics": "evaluate",
-        "predictions": "evaluate",
-        "table": "validate",
-        "profile": "validate",
-    },
-}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A step to come: where each of its input ports comes from, and the optional ports it makes."""
+
+    name: str
+    kind: str
+    takes: Mapping[str, Ref] = field(default_factory=dict)
+    makes: tuple[str, ...] = ()
+    source: str | None = None
+
+
+def pieces(spec: Spec) -> tuple[Piece, ...]:
+    """The steps that a spec asks for, and what they take from each other."""
+    return (
+        Piece(name="acquire", kind="acquire", source=SOURCE),
+        Piece(name="validate", kind="validate", takes=_from(acquire="table")),
+        Piece(name="split", kind="split", takes=_from(validate="table target")),
+        Piece(name="prepare", kind="prepare", takes=_from(validate="table", split="train")),
+        Piece(
+            name="train",
+            kind="train",
+            takes=_from(
+                prepare="features preparation", validate="target", split="train validation"
+            ),
+        ),
+        Piece(
+            name="evaluate",
+            kind="evaluate",
+            takes=_from(
+                train="model",
+                prepare="features",
+                validate="target",
+                split="train validation test",
+            ),
+        ),
+        Piece(
+            name="package",
+            kind="package",
+            takes=_from(train="model", evaluate="metrics predictions", validate="table profile"),
+        ),
+    )
+
+
+def _from(**outputs: str) -> dict[str, Ref]:
+    """Ports that have the names of the outputs that they take, by the step that makes them."""
+    return {
+        output: Ref(step=step, output=output)
+        for step, names in outputs.items()
+        for output in names.split()
+    }
 
 
 def lower(spec: Spec) -> Plan:
     """The plan of a spec. Defaults and places are left out of every slice."""
     config = causes(spec)
-    steps = tuple(_step(name, spec, config) for name in _MADE_BY)
+    steps = tuple(_step(piece, spec, config) for piece in pieces(spec))
     return Plan(steps=in_order(steps))
 
 
@@ -61,20 +86,18 @@ def causes(spec: Spec) -> Map:
     return Map({**value, "data": Map({**rest, "columns": stated} if len(stated) else rest)})
 
 
-def _step(name: str, spec: Spec, config: Map) -> Step:
-    kind = KINDS[name]
+def _step(piece: Piece, spec: Spec, config: Map) -> Step:
+    kind = KINDS[piece.kind]
     params = slice_of(config, kind)
     return Step(
-        name=name,
+        name=piece.name,
         kind=kind.name,
         version=kind.version,
         params=params,
-        inputs=tuple(
-            (port, Ref(step=_MADE_BY[name][port], output=port)) for port in sorted(kind.inputs)
-        ),
-        outputs=tuple(sorted(kind.outputs)),
+        inputs=tuple((port, piece.takes[port]) for port in sorted(piece.takes)),
+        outputs=tuple(sorted((*kind.outputs, *piece.makes))),
         seed=spec.seed if kind.seeded(params) else None,
-        source=SOURCE if name == "acquire" else None,
+        source=piece.source,
     )
 
 

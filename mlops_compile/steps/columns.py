@@ -10,7 +10,7 @@ from mlops_compile.ir.schema import key
 from mlops_compile.ir.source import ColumnFact
 from mlops_compile.ir.value import Value
 
-ROLES = ("feature", "id", "time", "ignore")
+ROLES = ("feature", "id", "weight", "time", "group", "segment", "ignore")
 _USUAL: Mapping[str, str] = {
     "bool": "boolean",
     "int64": "numeric",
@@ -43,7 +43,7 @@ class Column:
         choices=FEATURE_TYPES,
     )
     role: str = key(
-        "feature, id (kept out of the model), time (to split by, kept out of the model), ignore",
+        "feature; kept out of the model: id, weight, time, group, segment; dropped: ignore",
         default="feature",
         choices=ROLES,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class StepKind:
     run: str
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...]
+    optional_inputs: tuple[str, ...] = ()
+    optional_outputs: tuple[str, ...] = ()
     trees: tuple[str, ...] = ()
     reads: tuple[KeyPath, ...]
     needs: Callable[[Map], Needs]
@@ -39,6 +41,12 @@ class StepKind:
     imports: Callable[[Map], tuple[str, ...]] = lambda params: ()
     threaded: bool = False
     retries: int = 0
+
+    def has_ports(self, inputs: Collection[str], outputs: Collection[str]) -> bool:
+        """Whether a step of this kind can have just these ports."""
+        return {*self.inputs} <= {*inputs} <= {*self.inputs, *self.optional_inputs} and {
+            *self.outputs
+        } <= {*outputs} <= {*self.outputs, *self.optional_outputs}
 
     def load(self) -> Callable[[Work], None]:
         """The function that runs a step of this kind; imports what it needs."""

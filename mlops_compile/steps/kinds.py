@@ -197,11 +197,9 @@ def needs_of(lock: Lock) -> dict[str, Needs]:
             )
             hint = "write the lock again with `mlops-compile compile`"
             found.append(problem("kind-version", message, where, hint))
-        elif (
-            set(kind.outputs) != set(step.outputs)
-            or set(kind.inputs) != {port for port, _ in step.inputs}
-            or (step.source is None) != bool(kind.inputs)
-        ):
+        elif not kind.has_ports([port for port, _ in step.inputs], step.outputs) or (
+            step.source is None
+        ) != bool(step.inputs):
             message = f"the ports of the step are not those of its kind {step.kind!r}"
             hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
             found.append(problem("step-kind", message, where, hint))
