@@ -25,7 +25,7 @@ COMPARISONS: Mapping[str, str] = {
     ">": "greater",
 }
 FORMS = (
-    'write a column, a comparison and a constant: "age > 17", "city in [\'Rome\', \'Oslo\']",'
+    "write a column, a comparison and a constant: \"age > 17\", \"city in ['Rome', 'Oslo']\","
     ' "fare is not missing"'
 )
 _QUOTED = r"'[^']*'|\"[^\"]*\""
@@ -120,11 +120,13 @@ def meets(wanted: Condition, feature: Feature) -> np.ndarray[Any, Any]:
     if wanted.op in ("missing", "not missing"):
         return missing if wanted.op == "missing" else ~missing
     values, constants = _comparable(feature, wanted.constants)
+    met: np.ndarray[Any, Any]
     if wanted.op in ("in", "not in"):
         met = np.isin(values, constants) == (wanted.op == "in")
     else:
         met = getattr(np, COMPARISONS[wanted.op])(values, constants[0])
-    return met & ~missing
+    met &= ~missing
+    return met
 
 
 def _comparable(feature: Feature, constants: tuple[Constant, ...]) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from mlops_compile.ir.problem import StepError, problem
+from mlops_compile.ir.problem import Problem, StepError, problem
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.derive import FUNCTION, Derived
 from mlops_compile.steps.preparations.columns import number
@@ -27,13 +27,18 @@ _RESULTS: Mapping[str, Callable[[object], Any]] = {
 
 
 def derive(
-    name: str, spec: Derived, columns: Mapping[str, Feature], function: Function | None
+    name: str,
+    spec: Derived,
+    columns: Mapping[str, Feature],
+    function: Function | None,
+    hidden: bool = False,
 ) -> Feature:
-    """A new column. StepError where the user's function fails."""
+    """A new column. StepError where the user's function fails, without what the function says of
+    it where columns are sensitive (`hidden`)."""
     taken = [columns[column] for column in spec.columns]
     if spec.kind == FUNCTION:
         assert function is not None
-        return _called(name, spec, taken, function)
+        return _called(name, spec, taken, function, hidden)
     with np.errstate(all="ignore"):
         if taken[0].sort == "datetime":
             first, second = (column_micros(feature.values) for feature in taken)
@@ -56,7 +61,9 @@ def _computed(kind: str, values: list[Any]) -> Any:
             return reduce(np.add, values)
 
 
-def _called(name: str, spec: Derived, taken: list[Feature], function: Function) -> Feature:
+def _called(
+    name: str, spec: Derived, taken: list[Feature], function: Function, hidden: bool
+) -> Feature:
     """Call the user's function row by row."""
     result = _RESULTS[spec.sort]
     found = []
@@ -64,7 +71,7 @@ def _called(name: str, spec: Derived, taken: list[Feature], function: Function) 
         try:
             found.append(result(function(*arguments)))
         except Exception as error:
-            raise StepError([_failed(name, spec, row, error)]) from None
+            raise StepError([_failed(name, spec, row, error, hidden)]) from None
     sort = cast(Sort, spec.sort)
     if sort == "categorical":
         levels = sorted({text for text in found if text is not None})
@@ -87,9 +94,9 @@ def _plain(feature: Feature) -> list[Any]:
     return [value if value == value else None for value in values.tolist()]
 
 
-def _failed(name: str, spec: Derived, row: int, error: Exception) -> Any:
+def _failed(name: str, spec: Derived, row: int, error: Exception, hidden: bool) -> Problem:
     message = f"{spec.function} fails at row {row + 1} of the validated table: "
-    message += f"{type(error).__name__}: {error}"
+    message += type(error).__name__ if hidden else f"{type(error).__name__}: {error}"
     hint = "a value may be None, where it is missing; give None for what cannot be computed"
     return problem("function-failed", message, ("prepare", "derive", name, "function"), hint)
 

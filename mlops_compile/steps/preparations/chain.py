@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mlops_compile.ir.problem import Problem, StepError, problem
 from mlops_compile.ir.schema import from_value
@@ -103,9 +102,3 @@ def _unaccepted(preparation: Preparation, feature: Feature, where: KeyPath) -> P
     message = f"{preparation.name} cannot take a {feature.sort} column"
     hint = f"it takes {', '.join(preparation.accepts)}"
     return problem("preparation", message, where, hint)
-
-
-def missing_of(feature: Feature) -> np.ndarray[Any, Any]:
-    """Where the values of a feature are missing."""
-    found: np.ndarray[Any, Any] = np.asarray(pd.isna(feature.values))
-    return found

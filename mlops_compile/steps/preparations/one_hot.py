@@ -26,7 +26,7 @@ class OneHot:
         low=1,
     )
     drop: str = key(
-        "leave a level's feature out: none; first, in code point order; if_binary: the first of two",
+        "the level without a feature: none; first (in code point order); if_binary: first of two",
         default="none",
         choices=("none", "first", "if_binary"),
     )

@@ -94,10 +94,11 @@ def _standard(spec: Scale, known: Array, rows: int) -> Map:
     """As StandardScaler, which takes a deviation that is all rounding for none."""
     import numpy as np
 
-    mean, variance = float(np.mean(known)), float(np.var(known))
-    epsilon, count = float(np.finfo("float64").eps), len(known)
-    constant = variance <= count * epsilon * variance + (count * mean * epsilon) ** 2
-    return Map({"center": mean, "scale": 1.0 if constant else float(np.sqrt(variance))})
+    mean, variance = np.mean(known), np.var(known)
+    epsilon, count = np.finfo("float64").eps, len(known)
+    rounding = count * epsilon * variance + (count * mean * epsilon) ** 2
+    constant = np.isfinite(variance) and variance <= rounding
+    return Map({"center": float(mean), "scale": 1.0 if constant else float(np.sqrt(variance))})
 
 
 def _robust(spec: Scale, known: Array, rows: int) -> Map:
