@@ -100,10 +100,11 @@ def execute_lock(
     def locate(source: Source) -> Path:
         return project / source.location
 
+    roots = tuple((project / root).absolute() for root in lock.code.roots)
     pool = workers or Workers(resources.workers)
     store = state.store
     try:
-        record = execute(lock, store, locate, observer, pool, resources, logs, time.time)
+        record = execute(lock, store, locate, observer, pool, resources, logs, time.time, roots)
     finally:
         store.close()
         if workers is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mlops_compile.compiler.spec import Spec
+from mlops_compile.compiler.spec import Spec, supervised
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order
 from mlops_compile.ir.schema import to_value
 from mlops_compile.ir.value import Map, Value
@@ -31,23 +31,31 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
         Piece(name="acquire", kind="acquire", source=SOURCE),
         Piece(name="validate", kind="validate", takes=_from(acquire="table")),
         Piece(name="split", kind="split", takes=_from(validate="table target")),
-        Piece(name="prepare", kind="prepare", takes=_from(validate="table", split="train")),
+        Piece(
+            name="prepare",
+            kind="prepare",
+            takes=_from(
+                validate="table target" if supervised(spec.prepare) else "table", split="train"
+            ),
+            makes=("rows",) if spec.prepare.rows else (),
+        ),
         Piece(
             name="train",
             kind="train",
-            takes=_from(
-                prepare="features preparation", validate="target", split="train validation"
-            ),
+            takes={
+                **_from(prepare="features preparation", validate="target", split="validation"),
+                "train": _training(spec),
+            },
         ),
         Piece(
             name="evaluate",
             kind="evaluate",
-            takes=_from(
-                train="model",
-                prepare="features",
-                validate="target",
-                split="train validation test",
-            ),
+            takes={
+                **_from(
+                    train="model", prepare="features", validate="target", split="validation test"
+                ),
+                "train": _training(spec),
+            },
         ),
         Piece(
             name="package",
@@ -55,6 +63,12 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
             takes=_from(train="model", evaluate="metrics predictions", validate="table profile"),
         ),
     )
+
+
+def _training(spec: Spec) -> Ref:
+    """The rows to learn from: those of the training part, or what `prepare.rows` keeps of them."""
+    kept = Ref(step="prepare", output="rows")
+    return kept if spec.prepare.rows else Ref(step="split", output="train")
 
 
 def _from(**outputs: str) -> dict[str, Ref]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlops_compile.compiler.check import check
+from mlops_compile.compiler.derive import unasked
 from mlops_compile.compiler.fitting import data_problems
 from mlops_compile.compiler.lower import SOURCE, lower
 from mlops_compile.compiler.pin import contract_of
@@ -13,6 +14,7 @@ from mlops_compile.ir.lock import Lock, plan_value, to_value
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import Pinned
 from mlops_compile.ir.value import Map, Value, dotted, leaves, same
+from mlops_compile.steps.kinds import KINDS
 
 _HINT = "a lock is made, not edited; write it again with `mlops-compile compile`"
 
@@ -38,7 +40,14 @@ def verify(lock: Lock) -> None:
     found += map(_from_lock, data_problems(spec, pinned))
     if not found:
         contract = to_value(lock)["contract"]
-        found += _differences(contract_of(spec.data, pinned).to_dict(), contract, ("contract",))
+        expected = contract_of(spec.data, pinned, unasked(spec, pinned)).to_dict()
+        found += _differences(expected, contract, ("contract",))
+    names = {
+        name for step in lock.plan.steps for name in KINDS[step.kind].needs(step.params).functions
+    }
+    if names != {function.name for function in lock.code.functions}:
+        message = "holds other functions than the plan calls"
+        found.append(problem("lock", message, ("code", "functions"), _HINT))
     if found:
         raise CompileError(found)
 

@@ -19,6 +19,7 @@ from mlops_compile.execute.resources import Resources
 from mlops_compile.execute.results import failed, hit, ran, skipped
 from mlops_compile.execute.schedule import Schedule
 from mlops_compile.execute.sources import source_problems
+from mlops_compile.ir.code import LocatedCode
 from mlops_compile.ir.key import Needs, action_preimage, key_of, plan_preimages
 from mlops_compile.ir.lock import Lock, encode
 from mlops_compile.ir.plan import Step
@@ -43,17 +44,19 @@ def execute(
     resources: Resources,
     logs: Path,
     clock: Callable[[], float],
+    roots: tuple[Path, ...] = (),
 ) -> RunRecord:
     """Run what is not in the store yet; the record says what each step made.
 
     `locate` gives the file of a source; `logs` is where the logs of steps are kept, one a step
-    that printed something or failed; `clock` is the time of day that records name. Steps behind a
+    that printed something or failed; `clock` is the time of day that records name; `roots` are the
+    directories of the user's functions. Steps behind a
     failed one are skipped. Raises CompileError before anything runs where a source is neither as
     locked nor in the store. On an interrupt the workers at work are killed, and what is made stays.
     """
     needs = needs_of(lock)
     for _ in range(2):
-        run = _Run(lock, needs, store, locate, observer, workers, resources, logs, clock)
+        run = _Run(lock, needs, store, locate, observer, workers, resources, logs, clock, roots)
         record = run.record()
         try:
             return replace(record, metrics=_metrics(record, store))
@@ -85,8 +88,10 @@ class _Run:
         resources: Resources,
         logs: Path,
         clock: Callable[[], float],
+        roots: tuple[Path, ...],
     ) -> None:
         self._lock = lock
+        self._code = LocatedCode(code=lock.code, roots=roots)
         self._needs = needs
         self._store = store
         self._locate = locate
@@ -216,6 +221,7 @@ class _Run:
             source=self._lock.source(step.source) if step.source else None,
             snapshot=snapshot,
             contract=self._lock.contract if self._needs[step.name].contract else None,
+            code=self._code if self._needs[step.name].functions else None,
         )
         self._observer.started(step, self._expectation.known(step))
         worker.imported |= set(self._imports[step.name])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlops_compile.ir.code import Code, LocatedCode
 from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.problem import Problem
@@ -34,6 +35,7 @@ class Job:
     source: Source | None = None
     snapshot: Path | None = None
     contract: Contract | None = None
+    code: LocatedCode | None = None
 
     def output(self, port: str) -> Path:
         """Where an output is to be written."""
@@ -78,6 +80,8 @@ def encode_job(job: Job) -> bytes:
             "source": thaw(job.source.to_dict()) if job.source else None,
             "snapshot": str(job.snapshot) if job.snapshot else None,
             "contract": thaw(job.contract.to_dict()) if job.contract else None,
+            "code": thaw(job.code.code.to_dict()) if job.code else None,
+            "roots": [str(root) for root in job.code.roots] if job.code else [],
         }
     )
 
@@ -98,7 +102,12 @@ def decode_job(line: bytes) -> Job:
         source=Source.from_dict(_map(value["source"])) if value["source"] else None,
         snapshot=Path(value["snapshot"]) if value["snapshot"] else None,
         contract=Contract.from_dict(_map(value["contract"])) if value["contract"] else None,
+        code=_code(value["code"], value["roots"]) if value["code"] else None,
     )
+
+
+def _code(code: Any, roots: list[str]) -> LocatedCode:
+    return LocatedCode(code=Code.from_dict(_map(code)), roots=tuple(map(Path, roots)))
 
 
 def encode_outcome(outcome: Outcome) -> bytes:

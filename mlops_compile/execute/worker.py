@@ -134,6 +134,7 @@ def _run(kind: StepKind, job: Job, notes: list[str]) -> None:
         source=job.source,
         snapshot=job.snapshot,
         contract=job.contract,
+        code=job.code,
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")

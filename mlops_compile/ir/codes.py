@@ -151,6 +151,12 @@ CODES: Mapping[str, Code] = _table(
         " they come last, and replace those of experiments. A note, no error.",
         "key",
     ),
+    _code(
+        27,
+        "function",
+        "A function of yours cannot be found, or its code cannot be told by reading it: every"
+        " module below `code.roots` that it imports is read, and is part of the step's key.",
+    ),
     _code(23, "twice", "A key is set twice in one map of a config file. Keep one.", "key"),
     # Data that is looked at while compiling.
     _code(
@@ -249,6 +255,16 @@ CODES: Mapping[str, Code] = _table(
         "A step took more memory than `execution.memory` allows, and was stopped."
         " Allow more, or give the step less to do.",
         "key",
+    ),
+    _code(
+        87,
+        "function-failed",
+        "A function of yours failed on a row, or gave something of another type than was stated.",
+    ),
+    _code(
+        88,
+        "function-changed",
+        "The code of a function of yours is not what was locked. Compile again, or bring it back.",
     ),
     # Store and disk.
     _code(

@@ -42,7 +42,8 @@ def run(work: Work) -> None:
     columns, derived, functions = _derived(work, params, table.schema, loaded)
     train, kept = _kept(params, loaded, np.load(work.inputs["train"], allow_pickle=False))
     if "rows" in work.outputs:
-        np.save(work.outputs["rows"], train, allow_pickle=False)
+        with work.outputs["rows"].open("wb") as file:
+            np.save(file, train, allow_pickle=False)
         found["rows"] = kept
     if derived:
         found["derived"] = derived
