@@ -25,7 +25,7 @@ def feature(sort: Any, values: list) -> Feature:
     return Feature(name="x", sort=sort, values=numbers)
 
 
-def _same(left: float, right: float) -> bool:
+def same(left: float, right: float) -> bool:
     return struct.pack("d", left) == struct.pack("d", right) or (left != left and right != right)
 
 
@@ -54,7 +54,7 @@ def check(chain: list, sort: Any, values: list, target: Target | None = None) ->
         space["c0"] = math.nan if sort in ("numeric", "boolean") and value is None else value
         exec(code, space)
         for variable, item in zip(made.features, under_way, strict=True):
-            assert _same(space[variable], float(item.values[row])), (variable, value)
+            assert same(space[variable], float(item.values[row])), (variable, value)
 
 
 def _learned_then_applied(chain: list, whole: Feature, rows: Rows) -> list[Feature]:

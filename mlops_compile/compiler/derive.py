@@ -24,9 +24,11 @@ _ROWS: KeyPath = ("prepare", "rows")
 def check_derived(reader: Reader, prepare: Prepare, data: Data) -> None:
     """What is wrong with derived columns and conditions by themselves."""
     for number, text in enumerate(prepare.rows if known(prepare.rows) else ()):
-        if condition(text) is None:
-            message = f"{text!r} is no condition"
-            reader.complain("wrong-value", message, (*_ROWS, str(number)), FORMS)
+        if known(text) and condition(text) is None:
+            message, hint = f"{text!r} is no condition", FORMS
+            if condition(doubled := text.replace("=", "==", 1)) is not None:
+                hint = f"write == : {doubled!r}"
+            reader.complain("wrong-value", message, (*_ROWS, str(number)), hint)
     judged = {}
     for name, spec in prepare.derive if known(prepare.derive) else ():
         if not whole(spec):
@@ -37,7 +39,10 @@ def check_derived(reader: Reader, prepare: Prepare, data: Data) -> None:
             judged[name] = spec.columns
     for name in sorted({*judged} - {*in_order(judged)}):
         message = "is computed from itself, over " + ", ".join(judged[name])
-        reader.complain("impossible", message, (*_DERIVE, name), "break the circle", by_key=True)
+        hint = "break the circle"
+        if name in judged[name]:
+            hint = "give the new column a name of its own"
+        reader.complain("impossible", message, (*_DERIVE, name), hint, by_key=True)
 
 
 def _structure(name: str, spec: Derived, data: Data) -> Iterator[Problem]:
@@ -113,7 +118,8 @@ def derived_problems(
         if name in every:
             message = "the data has a column of this name"
             found.append(problem("impossible", message, where, "take another name", by_key=True))
-        wrong = [*_inputs(specs[name], {**columns, **sorts}, every, {*specs}, where)]
+        told = {*specs, spec.data.target}  # what is wrong with these is told already
+        wrong = [*_inputs(specs[name], {**columns, **sorts}, every, told, where)]
         found += wrong
         if not wrong:
             sorts[name] = cast(Sort, specs[name].sort)
@@ -124,12 +130,12 @@ def _inputs(
     spec: Derived,
     sorts: Mapping[str, Sort],
     every: Mapping[str, Sort],
-    derived: set[str],
+    told: set[str],
     where: KeyPath,
 ) -> Iterator[Problem]:
     key = "inputs" if spec.kind == FUNCTION else spec.kind
     for number, name in enumerate(spec.columns):
-        if name in sorts or name in derived:
+        if name in sorts or name in told:
             continue
         message, hint = f"there is no column {name!r}", suggest(name, tuple(sorts), "columns")
         if name in every:
@@ -169,7 +175,7 @@ def condition_problems(
                 hint = "take another column"
             found.append(problem("no-column", message, where, hint))
         elif why := unfit_constant(wanted, sorts[wanted.column]):
-            found.append(problem("column-type", f"{wanted.column} {text!r}: {why}", where, FORMS))
+            found.append(problem("column-type", f"{text!r}: {why}", where, FORMS))
     return found
 
 

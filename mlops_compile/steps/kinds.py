@@ -83,6 +83,11 @@ def _prepare_needs(params: Map) -> Needs:
     )
 
 
+def _prepare_imports(params: Map) -> tuple[str, ...]:
+    usual = ("mlops_compile.steps.prepare", "pandas")
+    return (*usual, "sklearn.preprocessing") if learns_from_target(_prepare(params)) else usual
+
+
 def _train_needs(params: Map) -> Needs:
     return Needs(distributions=family_of(params).distributions, platform=True)
 
@@ -147,7 +152,7 @@ KINDS: Mapping[str, StepKind] = table(
         reads=(("prepare",),),
         needs=_prepare_needs,
         seeded=lambda params: learns_from_target(_prepare(params)),
-        imports=lambda params: ("mlops_compile.steps.prepare", "pandas"),
+        imports=_prepare_imports,
     ),
     StepKind(
         name="train",
