@@ -27,7 +27,10 @@ PARTS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DateParts:
-    """Which parts; weekdays count from Monday, 0. Times with a zone are taken in UTC."""
+    """Numbers that a calendar and a clock show, a feature a part; missing where the time is.
+
+    Weekdays count from Monday, 0. Times with a zone are taken in UTC.
+    """
 
     parts: tuple[str, ...] = key(
         "the parts",
