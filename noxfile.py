@@ -217,6 +217,13 @@ def data(session: nox.Session) -> None:
 
 
 @nox.session
+def preparation(session: nox.Session) -> None:
+    """Write the tables of docs/preparation.md again, from the declarations."""
+    install_checkout(session)
+    session.run("python", "-m", "tests.generate_preparation", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Resolve requirements/*.txt again; `-- --upgrade` moves to the newest versions."""
     session.install("uv>=0.13")

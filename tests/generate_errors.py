@@ -129,6 +129,19 @@ EXAMPLES = (
         _WRITE,
     ),
     problem(
+        "function-failed",
+        "features.ratios.share fails at row 12 of the validated table: ZeroDivisionError:"
+        " float division by zero",
+        ("prepare", "derive", "tip_share", "function"),
+        "a value may be None, where it is missing; give None for what cannot be computed",
+    ),
+    problem(
+        "function-changed",
+        "the code of features.ratios.share has changed since the lock was written",
+        ("code", "functions", "features.ratios.share"),
+        "compile again",
+    ),
+    problem(
         "csv",
         "rows.csv cannot be read as delimited text: a quote is not closed",
         ("data", "source", "path"),

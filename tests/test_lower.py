@@ -11,9 +11,10 @@ from mlops_compile.compiler.spec import Data, Deploy, Evaluate, Execution, Prepa
 from mlops_compile.ir.lock import plan_value
 from mlops_compile.ir.plan import violations
 from mlops_compile.ir.schema import Declared, declared, members, named_type, to_value
-from mlops_compile.ir.value import Map, canonical, leaves, pretty, thaw
+from mlops_compile.ir.value import Map, canonical, freeze, leaves, pretty, thaw
 from mlops_compile.steps.kinds import KINDS, slice_of
 from mlops_compile.steps.preparations import PREPARATIONS
+from mlops_compile.steps.preparations.kind import Shape
 from mlops_compile.steps.sources.delimited.options import CsvOptions
 from mlops_compile.steps.splits import SPLITS
 from tests.strategies import BASE, CSV, plan_of, spec_of, tweak
@@ -168,15 +169,23 @@ def test_a_stated_default_is_no_other_plan(path: str, value: Any) -> None:
     assert plan_of(tweak(CSV, **{path: value})) == plan_of(CSV)
 
 
+NEEDED = {"clip": {"low": 0.0}, "is_in": {"values": (1.0,)}, "since": {"date": "2020-01-01"}}
+
+
 @pytest.mark.parametrize("name", sorted(PREPARATIONS))
 def test_a_preparations_stated_defaults_are_no_other_plan(name: str) -> None:
-    sort = PREPARATIONS[name].accepts[0]
-    options = thaw(to_value(PREPARATIONS[name].spec()))
-    ending = {"numeric": [], "categorical": ["category"], "datetime": ["date_parts"]}[sort]
-    chain = [] if name in ("one_hot", "ordinal", "category", "date_parts") else ending
+    preparation = PREPARATIONS[name]
+    sort = preparation.accepts[0]
+    given: dict[str, Any] = NEEDED.get(name, {})
+    spec = preparation.spec(**given)
+    made = preparation.shapes(spec, Shape(sort=sort, missing=True))
+    endings = {"categorical": ["category"], "datetime": ["date_parts"]}
+    chain = endings.get(made[0].sort, []) if made else []
+    options = thaw(to_value(spec))
+    shortest = ({name: thaw(freeze(given))},) * 2 if given else (name, {name: None})
     stated, bare, empty = (
         plan_of(tweak(CSV, **{f"prepare__{sort}": [entry, *chain]}))
-        for entry in ({name: options}, name, {name: None})
+        for entry in ({name: options}, *shortest)
     )
     assert stated == bare == empty
 

@@ -20,7 +20,7 @@ from mlops_compile.ir.value import canonical, freeze
 from mlops_compile.steps import prepare
 from mlops_compile.steps.preparations import PREPARATIONS
 from mlops_compile.steps.preparations.date_parts import PARTS
-from mlops_compile.steps.preparations.kind import SORTS, Feature, Shape
+from mlops_compile.steps.preparations.kind import SORTS, Feature, Shape, Target
 from mlops_compile.steps.tables import read_table, write_table
 from tests.strategies import Room
 
@@ -44,10 +44,20 @@ def part(whole: Feature, rows: Any) -> Feature:
     return Feature(name=whole.name, sort=whole.sort, values=whole.values[rows])
 
 
+def fitted(name: str, options: Any, whole: Feature) -> Any:
+    """What is learned of all rows; the target, where it is asked for, tells odd rows from even."""
+    preparation = PREPARATIONS[name]
+    spec = from_value(preparation.spec, freeze(options))
+    if preparation.cross_fit is None:
+        return preparation.fit(spec, whole)
+    values = np.arange(len(whole.values)) % 2
+    return preparation.cross_fit(spec, whole, Target(values=values, classes=("a", "b"), seed=1))[0]
+
+
 def applied(name: str, options: Any, whole: Feature, train: Any = TRAIN) -> dict[str, Any]:
     """Fitted on the training rows and applied to all: values by feature name."""
     preparation = PREPARATIONS[name]
-    state = preparation.fit(from_value(preparation.spec, freeze(options)), part(whole, train))
+    state = fitted(name, options, part(whole, train))
     made = preparation.apply(state, whole)
     assert tuple(f.name for f in made) == preparation.outputs(whole.name, state)
     assert canonical(state)
@@ -124,6 +134,28 @@ def test_the_usual_value_of_texts_is_the_most_frequent() -> None:
         ("ordinal", {"order": ["b", "a"]}, "categorical", None),
         ("date_parts", {"parts": ["day", "year"]}, "datetime", None),
         ("scale", {}, "numeric", None),
+        ("scale", {"kind": "robust", "feature_range": [0, 2]}, "numeric", "feature_range"),
+        ("scale", {"kind": "robust", "quantile_range": [75, 25]}, "numeric", "quantile_range"),
+        ("scale", {"kind": "minmax", "feature_range": [1]}, "numeric", "feature_range"),
+        ("scale", {"output": "normal"}, "numeric", "output"),
+        ("scale", {"kind": "quantile", "output": "normal"}, "numeric", None),
+        ("bins", {"edges": [1, 2]}, "numeric", "edges"),
+        ("bins", {"kind": "edges"}, "numeric", "kind"),
+        ("bins", {"kind": "edges", "edges": [2, 1]}, "numeric", "edges"),
+        ("bins", {"kind": "edges", "edges": [1, 2]}, "numeric", None),
+        ("clip", {}, "numeric", "low"),
+        ("clip", {"low": 2, "high": 1}, "numeric", "high"),
+        ("clip", {"low": 2, "quantiles": [0.1, 0.9]}, "numeric", "quantiles"),
+        ("clip", {"quantiles": [0.9]}, "numeric", "quantiles"),
+        ("clip", {"quantiles": [0.9, 0.1]}, "numeric", "quantiles"),
+        ("clip", {"low": 0}, "numeric", None),
+        ("cycles", {"parts": []}, "datetime", "parts"),
+        ("since", {"date": "soon"}, "datetime", "date"),
+        ("since", {"date": "2020-01-01T00:00:00Z"}, "datetime", None),
+        ("is_in", {"values": []}, "numeric", "values"),
+        ("is_in", {"values": ["a"]}, "numeric", "values"),
+        ("is_in", {"values": [1.0]}, "categorical", "values"),
+        ("is_in", {"values": ["a", "a"]}, "categorical", "values"),
     ],
     ids=str,
 )
@@ -226,7 +258,19 @@ OPTIONS: dict[str, list[Any]] = {
     "ordinal": [{}, {"order": ["red"]}],
     "one_hot": [{}, {"min_count": 2}],
     "category": [{}],
-    "scale": [{}],
+    "scale": [{}, *({"kind": kind} for kind in ("robust", "minmax", "quantile"))],
+    "bins": [{}, {"result": "category"}],
+    "clip": [{"low": 0.0}, {"quantiles": [0.1, 0.9]}],
+    "cycles": [{}],
+    "drop": [{}],
+    "frequency": [{}, {"of": "count"}],
+    "group_rare": [{"max_levels": 1}],
+    "hashed": [{}],
+    "is_in": [{"values": [3.0]}],
+    "log": [{"outside": "missing"}, {"outside": "clip"}],
+    "since": [{"date": "2020-01-01"}],
+    "target_encoding": [{"folds": 2}],
+    "text_length": [{}, {"of": "words"}],
     "date_parts": [{}, {"parts": ["hour"]}],
 }
 EVERY = [
@@ -234,6 +278,7 @@ EVERY = [
     for name, preparation in PREPARATIONS.items()
     for options in OPTIONS[name]
     for sort in preparation.accepts
+    if sort != "code" and not (name == "is_in" and sort == "categorical")
 ]
 
 
@@ -242,7 +287,7 @@ def test_the_compiler_knows_what_comes_out(name: str, options: Any, sort: Any) -
     preparation = PREPARATIONS[name]
     spec = from_value(preparation.spec, freeze(options))
     whole = feature(VALUES[sort], sort)
-    made = preparation.apply(preparation.fit(spec, part(whole, TRAIN[:4])), whole)
+    made = preparation.apply(fitted(name, options, part(whole, TRAIN[:4])), whole)
     shapes = preparation.shapes(spec, Shape(sort=sort, missing=True))
     if len(shapes) != len(made):  # one shape for as many features as there are levels
         assert name == "one_hot" and len(shapes) == 1
@@ -257,7 +302,7 @@ def test_the_compiler_knows_what_comes_out(name: str, options: Any, sort: Any) -
 @pytest.mark.parametrize(("name", "options", "sort"), EVERY, ids=str)
 def test_only_training_rows_are_learned_from(name: str, options: Any, sort: Any) -> None:
     """Other values outside of the training rows change nothing inside of them."""
-    train = np.array([0, 2, 3])
+    train = np.array([0, 2, 3, 5] if name == "target_encoding" else [0, 2, 3])
     outside = np.setdiff1d(np.arange(len(VALUES[sort])), train)
     other = list(VALUES[sort])
     for row in outside:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import ast
-import math
 import os
-import struct
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,57 +16,14 @@ from mlops_compile.emit.package import unmet
 from mlops_compile.emit.preparation import column_codes
 from mlops_compile.emit.render import literal, render
 from mlops_compile.ir.contract import Contract, RequestField
-from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.serving import LevelTable, ServedColumn, ServingSpec
 from mlops_compile.ir.value import Map, freeze
-from mlops_compile.steps.preparations import PREPARATIONS
-from mlops_compile.steps.preparations.kind import Feature
+from tests.row_by_row import check
 
 GOLDEN = Path(__file__).parent / "golden" / "service"
 NUMBERS = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
 LEVELS = st.one_of(st.none(), st.sampled_from(["a", "b", "'", '"', "\\", "\n", "é", "{{ 7*7 }}"]))
 TIMES = st.one_of(st.none(), st.datetimes(min_value=datetime(1700, 1, 1)))
-
-
-def _feature(sort: str, values: list) -> Feature:
-    if sort == "categorical":
-        return Feature(name="x", sort="categorical", values=pd.Categorical(values))
-    if sort == "datetime":
-        times = np.array(values, dtype="datetime64[us]")
-        return Feature(name="x", sort="datetime", values=times)
-    numbers = np.array([math.nan if value is None else value for value in values], dtype="float64")
-    return Feature(name="x", sort="numeric", values=numbers)
-
-
-def _same(left: float, right: float) -> bool:
-    return struct.pack("d", left) == struct.pack("d", right) or (left != left and right != right)
-
-
-def _check(chain: list, sort: str, values: list) -> None:
-    """Fit a chain on all values, apply it, and compare with the generated code row by row."""
-    under_way, states = [_feature(sort, values)], []
-    for entry in chain:
-        ((name, options),) = entry.items()
-        operation = PREPARATIONS[name]
-        after: list[Feature] = []
-        for feature in under_way:
-            state = operation.fit(from_value(operation.spec, freeze(options)), feature)
-            states.append({"op": name, "state": state})
-            after += operation.apply(state, feature)
-        under_way = after
-    column = {"name": "x", "sort": sort, "states": states}
-    preparation = freeze({"columns": [column], "features": []})
-    assert isinstance(preparation, Map)
-    made = column_codes(preparation, {"x": "c0"})["x"]
-    assert len(made.features) == len(under_way)
-    code = compile("\n".join(made.lines), "generated", "exec")
-    tables = {table.name: dict(table.codes) for table in made.tables}
-    for row, value in enumerate(values):
-        missing = math.nan if sort == "numeric" and value is None else value
-        space = {**tables, "c0": missing, "NAN": math.nan}
-        exec(code, space)
-        for variable, feature in zip(made.features, under_way, strict=True):
-            assert _same(space[variable], float(feature.values[row])), (variable, value)
 
 
 @given(st.lists(NUMBERS, min_size=1).filter(lambda v: any(x is not None for x in v)))
@@ -88,7 +41,7 @@ def test_numbers(chain: list, values: list) -> None:
     # A deviation beyond the range of floats is not a number, and no state can hold it.
     known = [value for value in values if value is not None]
     if max(map(abs, known)) < 1e150:
-        _check(chain, "numeric", values)
+        check(chain, "numeric", values)
 
 
 @given(st.lists(LEVELS, min_size=1).filter(lambda v: any(x is not None for x in v)))
@@ -106,7 +59,7 @@ def test_numbers(chain: list, values: list) -> None:
     ],
 )
 def test_levels(chain: list, values: list) -> None:
-    _check(chain, "categorical", values)
+    check(chain, "categorical", values)
 
 
 @given(st.lists(TIMES, min_size=1))
@@ -122,7 +75,7 @@ def test_times(values: list) -> None:
         "minute",
         "second",
     ]
-    _check([{"date_parts": {"parts": parts}}], "datetime", values)
+    check([{"date_parts": {"parts": parts}}], "datetime", values)
 
 
 HOSTILE = [
@@ -206,8 +159,9 @@ def test_a_literal_is_the_text_in_ascii(text: str) -> None:
 
 def test_level_tables_are_constants() -> None:
     """A dict in a line would be built anew for every record."""
-    state = {"op": "category", "state": {"levels": ["a'", '"b"', "é}"]}}
-    column = {"name": "x", "sort": "categorical", "states": [state]}
+    fit = {"takes": "categorical", "state": {"levels": ["a'", '"b"', "é}"]}}
+    stage = {"op": "category", "fits": [fit]}
+    column = {"name": "x", "sort": "categorical", "stages": [stage]}
     preparation = freeze({"columns": [column], "features": []})
     assert isinstance(preparation, Map)
     code = column_codes(preparation, {"x": "c3"})["x"]

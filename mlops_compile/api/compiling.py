@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mlops_compile.api.state import LATEST, State, state_of
 from mlops_compile.compiler.check import check_further
+from mlops_compile.compiler.code import pin_code
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.effects import Effect, effects
@@ -21,6 +22,7 @@ from mlops_compile.compiler.sources import Looking, pin_sources
 from mlops_compile.compiler.spec import PLACES, Spec
 from mlops_compile.execute.environment import installed_version
 from mlops_compile.execute.platform import this_platform
+from mlops_compile.ir.code import Code
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
@@ -69,11 +71,11 @@ def compile_config(
     """
     with located(config.composition):
         spec, problems = check_further(config)
-        state, pinned = _pinned(spec, problems, config, project, refresh, committed)
+        state, pinned, code = _pinned(spec, problems, config, project, refresh, committed)
         plan = lower(spec)
         if found := violations(plan):
             raise CompileError(found)
-        lock = pin(spec, plan, pinned, needed_version)
+        lock = pin(spec, plan, pinned, needed_version, code)
     return Compilation(config=config, spec=spec, plan=plan, lock=lock, state=state)
 
 
@@ -84,13 +86,16 @@ def _pinned(
     project: Path,
     refresh: bool,
     committed: Lock | None,
-) -> tuple[State, Pinned]:
-    """The project's state, and the source that is kept there. CompileError with the config's
-    problems and, where the config is whole enough to look at the data, those that the data shows.
+) -> tuple[State, Pinned, Code]:
+    """The project's state, the source that is kept there, and the user's functions. CompileError
+    with the config's problems, those of the functions and, where the config is whole enough to look
+    at the data, those that the data shows.
     """
     if any(found.where and found.where[0] in PLACES for found in problems):
         raise CompileError(problems)
     state, data = state_of(config, project), spec.data
+    code, wrong = pin_code(spec, project)
+    problems = (*problems, *wrong)
     keys = [SOURCE_KEYS, *others_of(data).values()] if whole(data) else [SOURCE_KEYS]
     if any(found.where[: len(where)] == where for found in problems for where in keys):
         raise CompileError(problems)  # nobody is asked for data at a wrong address
@@ -118,7 +123,7 @@ def _pinned(
     ]
     if problems or found:
         raise CompileError([*problems, *found])
-    return state, pinned
+    return state, pinned, code
 
 
 class Kept:

@@ -14,7 +14,7 @@ from mlops_compile.steps.preparations import PREPARATIONS
 from mlops_compile.steps.preparations.kind import Shape, Sort
 
 # What may be missing in a list, the likeliest first.
-_ADDED = ("impute", "one_hot", "ordinal", "date_parts", "category")
+_ADDED = ("impute", "one_hot", "ordinal", "date_parts", "category", "frequency")
 
 Chain = tuple[Value, ...]
 
@@ -68,6 +68,10 @@ def _through(chain: Chain, start: Sort, family: Family) -> tuple[Shape, ...] | _
                 below = (str(position), name, unfit.option)
                 return _Stop(message=unfit.message, below=below, hint=unfit.hint)
             made += preparation.shapes(spec, shape)
+        if not made and position < len(chain) - 1:
+            message = f"{name} leaves nothing for what stands behind it"
+            hint = f"write [{name}]"
+            return _Stop(message=message, below=(str(position + 1),), hint=hint)
         shapes = tuple(made)
     for shape in shapes:
         if shape.sort not in family.accepts:

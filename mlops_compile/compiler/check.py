@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from mlops_compile.compiler.chains import chain_problem
+from mlops_compile.compiler.derive import check_derived
 from mlops_compile.compiler.evaluation import settle_evaluation
 from mlops_compile.compiler.lower import SOURCE, TEST
 from mlops_compile.compiler.model import settle_model
@@ -175,7 +176,7 @@ def _settle_prepare(reader: Reader, prepare: Prepare, family: Family, data: Data
     """The lists with `auto` filled in, each followed from its type of column to the family."""
     if not known(prepare, family):
         return prepare
-    chains = {}
+    chains: dict[str, Any] = {}
     for sort in _SORTS:
         stated = getattr(prepare, sort)
         chains[sort] = family.chains[sort] if stated == "auto" else stated
@@ -197,4 +198,5 @@ def _settle_prepare(reader: Reader, prepare: Prepare, family: Family, data: Data
             found = chain_problem(chain, start, family, where)
             reader.problems += [found] if found else []
     columns = Map(own) if known(prepare.columns) else UNKNOWN
-    return Prepare(**chains, columns=columns)
+    check_derived(reader, prepare, data)
+    return replace(prepare, **chains, columns=columns)

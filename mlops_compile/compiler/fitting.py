@@ -9,13 +9,18 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from mlops_compile.compiler.chains import chain_problem, sorts_of
-from mlops_compile.compiler.read import known
+from mlops_compile.compiler.derive import (
+    condition_problems,
+    derived_problems,
+    sorts_of_columns,
+)
+from mlops_compile.compiler.read import known, whole
 from mlops_compile.compiler.spec import Data, Spec
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.source import ColumnFact, Pinned
 from mlops_compile.ir.value import KeyPath, Map
-from mlops_compile.steps.columns import Column, feature_type, fits, role_of, sendable
+from mlops_compile.steps.columns import ROLES, Column, feature_type, fits, role_of, sendable
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family, problem_of
 from mlops_compile.steps.preparations.kind import Sort
@@ -44,9 +49,11 @@ def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
     if len(facts) == 1 and known(spec.data.target) and spec.data.target not in facts:
         return _no_column(spec.data.target, facts, ("data", "target"))  # the separator hides it all
     found = [*_columns(spec.data, facts)]
-    if known(spec.prepare.columns):
+    if known(spec.prepare, spec.prepare.columns, spec.prepare.derive):
+        own = {*dict(spec.prepare.derive)}
         for name in spec.prepare.columns:
-            found += _no_column(name, facts, ("prepare", "columns", name))
+            if name not in own:
+                found += _no_column(name, facts, ("prepare", "columns", name))
     found += _split(spec.data, facts, pinned.table.rows)
     found += _directed(spec, facts)
     if known(spec.data.target):
@@ -200,15 +207,36 @@ def _features(spec: Spec, facts: Mapping[str, ColumnFact], pinned: Pinned) -> It
     own = spec.prepare.columns if known(spec.prepare.columns) else {}
     typed = {name for name, column in data.columns if column.type} if known(data.columns) else ()
     sorts: tuple[Sort, ...] | None = ()
-    for fact, start in _starts(data, facts):
-        chain = own[fact.name] if fact.name in own else getattr(spec.prepare, start)
-        where = ("prepare", "columns", fact.name)
-        if fact.name in own and fact.name not in typed:
+    starts = {fact.name: start for fact, start in _starts(data, facts)}
+    derived, wrong = _derived(spec, pinned)
+    yield from wrong
+    for name, start in {**starts, **derived}.items():
+        chain = own[name] if name in own else getattr(spec.prepare, start)
+        where = ("prepare", "columns", name)
+        if name in own and name not in typed:
             found = chain_problem(chain, start, family, where)
             yield from [found] if found else []
         made = sorts_of(chain, start, family) if known(chain) else None
         sorts = None if sorts is None or made is None else (*sorts, *made)
-    yield from _misfits(spec, family, sorts if known(data.columns) else None, pinned.levels)
+    if starts and sorts == ():
+        message = "the preparations drop every column, so there is nothing to learn from"
+        yield problem("no-features", message, ("prepare", "columns"), "keep a column")
+        return
+    sure = known(data.columns) and not wrong
+    yield from _misfits(spec, family, sorts if sure else None, pinned.levels)
+
+
+def _derived(spec: Spec, pinned: Pinned) -> tuple[dict[str, Sort], list[Problem]]:
+    """The sorts of the derived columns, and what of them and of conditions does not fit."""
+    data, prepare = spec.data, spec.prepare
+    if not known(prepare.derive, prepare.rows) or not whole((data.columns, data.target)):
+        return {}, []
+    columns = sorts_of_columns(data, pinned, roles=("feature",))
+    kept = sorts_of_columns(data, pinned, roles=tuple(r for r in ROLES if r != "ignore"))
+    every = sorts_of_columns(data, pinned, roles=ROLES)
+    found, derived = derived_problems(spec, columns, every)
+    found += condition_problems(prepare.rows, {**kept, **derived}, data.target)
+    return derived, found
 
 
 def _starts(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[tuple[ColumnFact, Sort]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mlops_compile.compiler.spec import Data, Spec
+from mlops_compile.compiler.spec import Data, Spec, supervised
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order
 from mlops_compile.ir.schema import to_value
 from mlops_compile.ir.value import KeyPath, Map, Value
@@ -36,27 +36,37 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
         *acquired,
         Piece(name="validate", kind="validate", takes=_from(**{acquired[-1].name: "table"})),
         Piece(name="split", kind="split", takes=_from(validate="table target")),
-        Piece(name="prepare", kind="prepare", takes=_from(validate="table", split="train")),
+        Piece(
+            name="prepare",
+            kind="prepare",
+            takes=_from(
+                validate="table target" if supervised(spec.prepare) else "table", split="train"
+            ),
+            makes=("rows",) if spec.prepare.rows else (),
+        ),
         Piece(
             name="train",
             kind="train",
-            takes=_from(
-                prepare="features preparation",
-                validate="target table" if has_weights(spec) else "target",
-                split="train validation",
-            ),
+            takes={
+                **_from(
+                    prepare="features preparation",
+                    validate="target table" if has_weights(spec) else "target",
+                    split="validation",
+                ),
+                "train": _training(spec),
+            },
         ),
         *ends,
         Piece(
             name="evaluate",
             kind="evaluate",
-            takes=made
-            | _from(
-                train="model",
-                prepare="features",
-                validate="target",
-                split="train validation test",
-            ),
+            takes={
+                **made,
+                **_from(
+                    train="model", prepare="features", validate="target", split="validation test"
+                ),
+                "train": _training(spec),
+            },
         ),
         Piece(
             name="package",
@@ -65,6 +75,12 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
             | _from(train="model", evaluate="metrics predictions", validate="table profile"),
         ),
     )
+
+
+def _training(spec: Spec) -> Ref:
+    """The rows to learn from: those of the training part, or what `prepare.rows` keeps of them."""
+    kept = Ref(step="prepare", output="rows")
+    return kept if spec.prepare.rows else Ref(step="split", output="train")
 
 
 def endings(spec: Spec) -> tuple[Piece, ...]:

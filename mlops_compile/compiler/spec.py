@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlops_compile.ir.contract import TASKS
-from mlops_compile.ir.schema import group, key
+from mlops_compile.ir.schema import group, key, to_value
 from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.calibrations import Calibration
 from mlops_compile.steps.columns import Column
 from mlops_compile.steps.deploy import Deploy
+from mlops_compile.steps.derive import Derived
 from mlops_compile.steps.families import FAMILIES, OTHERS
 from mlops_compile.steps.joins import Join
+from mlops_compile.steps.preparations.used import learns_from_target
 from mlops_compile.steps.thresholds import Threshold
 
 
@@ -52,6 +54,23 @@ class Prepare:
     categorical: Any = key("preparations of categorical columns", default="auto", variants="chain")
     datetime: Any = key("preparations of datetime columns", default="auto", variants="chain")
     columns: Any = key("preparations of single columns", default=Map(), variants="chains")
+    derive: tuple[tuple[str, Derived], ...] = key(
+        "new columns by name, computed from others before the lists are", default=()
+    )
+    rows: tuple[str, ...] = key(
+        "conditions that the rows to learn from must meet, for example 'age > 17'", default=()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeRoots:
+    """`code`: where functions of yours are."""
+
+    roots: tuple[str, ...] = key(
+        "directories that hold your packages, relative to the project, as they are searched",
+        default=(),
+        place=True,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +146,7 @@ class Spec:
     data: Data = key("where the rows come from, and what is to be predicted")
     prepare: Prepare = group("how columns become features", Prepare)
     model: Model = key("the model")
+    code: CodeRoots = group("where functions of yours are", CodeRoots)
     evaluate: Evaluate = group("what is measured, and what must be reached", Evaluate)
     deploy: Deploy = group("the service that is generated", Deploy)
     store: Store = group("where results are kept", Store)
@@ -134,6 +154,13 @@ class Spec:
 
 
 PLACES = ("store", "execution")
+
+
+def supervised(prepare: Prepare) -> bool:
+    """Whether a preparation learns from the target."""
+    value = to_value(prepare, defaults=True)
+    assert isinstance(value, Map)
+    return learns_from_target(value)
 
 
 def chain_of(prepare: Prepare, sort: str) -> tuple[Value, ...]:

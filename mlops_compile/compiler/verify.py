@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from mlops_compile.compiler.check import check
+from mlops_compile.compiler.derive import unasked
 from mlops_compile.compiler.fitting import data_problems
 from mlops_compile.compiler.lower import SOURCE, TEST, lower, others_of
 from mlops_compile.compiler.pin import contract_of
@@ -17,6 +18,7 @@ from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map, Value, dotted, leaves, pick, same
 from mlops_compile.steps.joins import where_of
+from mlops_compile.steps.kinds import KINDS
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.kind import SOURCE_KEYS
 
@@ -46,7 +48,14 @@ def verify(lock: Lock) -> None:
         found += map(_from_lock, data_problems(spec, pinned))
     if not found:
         contract = to_value(lock)["contract"]
-        found += _differences(contract_of(spec.data, pinned).to_dict(), contract, ("contract",))
+        expected = contract_of(spec.data, pinned, unasked(spec, pinned)).to_dict()
+        found += _differences(expected, contract, ("contract",))
+    names = {
+        name for step in lock.plan.steps for name in KINDS[step.kind].needs(step.params).functions
+    }
+    if names != {function.name for function in lock.code.functions}:
+        message = "holds other functions than the plan calls"
+        found.append(problem("lock", message, ("code", "functions"), _HINT))
     if found:
         raise CompileError(found)
 

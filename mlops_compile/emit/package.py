@@ -42,6 +42,7 @@ def run(work: Work) -> None:
     spec = serving_spec(work)
     bundle = work.outputs["bundle"]
     for name, text in render(spec).items():
+        (bundle / name).parent.mkdir(parents=True, exist_ok=True)
         (bundle / name).write_text(text, "utf-8")
     for file in sorted(work.inputs["model"].iterdir()):
         if file.name not in (META, PREPARATION):

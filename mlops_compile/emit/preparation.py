@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from mlops_compile.ir.serving import LevelTable
+from mlops_compile.ir.serving import LevelTable, NumberTable
 from mlops_compile.ir.value import Map
-from mlops_compile.steps.preparations import PREPARATIONS
+from mlops_compile.steps.derived import derived_code
+from mlops_compile.steps.preparations import PREPARATIONS, rows
 from mlops_compile.steps.preparations.kind import Sort
+
+_ROWS = ast.parse(inspect.getsource(rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +22,7 @@ class ColumnCode:
     """The code of a column: constants, lines, and the variables that hold its features."""
 
     tables: tuple[LevelTable, ...]
+    numbers: tuple[NumberTable, ...]
     lines: tuple[str, ...]
     features: tuple[str, ...]
 
@@ -25,57 +30,113 @@ class ColumnCode:
 def column_codes(preparation: Map, attributes: Mapping[str, str]) -> dict[str, ColumnCode]:
     """The code of each column, by name, in the order of the features.
 
-    `attributes` are the variables that hold the columns. The order of states is that in which
-    steps/prepare.py fitted them: operation by operation, feature by feature.
+    `attributes` are the variables that hold the columns; a column without one has no feature, and
+    nothing is derived from it. A derived column's lines begin with the one that derives it.
     """
-    columns = preparation["columns"]
-    assert isinstance(columns, tuple)
+    derived = _maps(preparation.get("derived", ()))
+    own = {str(state["name"]): state for state in derived}
+    functions = function_names(preparation)
+    sorts = {str(c["name"]): str(c["sort"]) for c in _maps(preparation["columns"])}
     codes = {}
-    for column in columns:
-        assert isinstance(column, Map)
+    for column in _maps(preparation["columns"]):
         name = str(column["name"])
-        lines, features = _column(column, attributes[name])
-        lines, tables = _hoisted(lines, attributes[name])
-        codes[name] = ColumnCode(tables=tables, lines=lines, features=features)
+        if name not in attributes:
+            continue
+        lines: list[str] = []
+        if (state := own.get(name)) is not None:
+            inputs = state["inputs"]
+            assert isinstance(inputs, tuple)
+            taken = tuple((attributes[str(item)], sorts[str(item)]) for item in inputs)
+            function = functions.get(str(state.get("function")), "")
+            lines.append(derived_code(state, taken, function, attributes[name]))
+        more, features = _column(column, attributes[name])
+        codes[name] = _hoisted((*lines, *more), features, attributes[name])
     return codes
 
 
+def function_names(preparation: Map) -> dict[str, str]:
+    """The user's functions, each with its name in the generated code."""
+    found = {str(s["function"]) for s in _maps(preparation.get("derived", ())) if "function" in s}
+    return {name: f"FUNCTION_{n}" for n, name in enumerate(sorted(found))}
+
+
+def derived_names(preparation: Map) -> tuple[str, ...]:
+    """The derived columns, each behind those that it is computed from."""
+    return tuple(str(state["name"]) for state in _maps(preparation.get("derived", ())))
+
+
+def _maps(value: object) -> tuple[Map, ...]:
+    assert isinstance(value, tuple)
+    return cast(tuple[Map, ...], value)
+
+
 def _column(column: Map, attribute: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Follow the chain: each state belongs to the next feature that is under way."""
-    states = column["states"]
-    assert isinstance(states, tuple)
-    under_way: list[tuple[str, Sort]] = [(attribute, cast(Sort, column["sort"]))]
-    made: list[tuple[str, Sort]] = []
+    """Follow the stages: each was fitted on every feature that the one before it made."""
+    under_way = [attribute]
     lines: list[str] = []
     count = 0
-    for entry in states:
-        assert isinstance(entry, Map) and isinstance(entry["state"], Map)
-        if not under_way:
-            under_way, made = made, []
-        variable, sort = under_way.pop(0)
-        operation = PREPARATIONS[str(entry["op"])]
-        outputs = operation.outputs(variable, entry["state"])
-        targets = tuple(f"{attribute}_{count + position}" for position in range(len(outputs)))
-        count += len(targets)
-        lines += operation.code(entry["state"], sort, variable, targets)
-        keeps = entry["op"] == "impute"  # its first output is the column itself
-        made += [(t, sort if keeps and n == 0 else "numeric") for n, t in enumerate(targets)]
-    return tuple(lines), tuple(variable for variable, _ in [*made, *under_way])
+    for stage in _maps(column["stages"]):
+        operation = PREPARATIONS[str(stage["op"])]
+        made: list[str] = []
+        for variable, fit in zip(under_way, _maps(stage["fits"]), strict=True):
+            state = fit["state"]
+            assert isinstance(state, Map)
+            outputs = operation.outputs(variable, state)
+            targets = tuple(f"{attribute}_{count + position}" for position in range(len(outputs)))
+            count += len(targets)
+            lines += operation.code(state, cast(Sort, fit["takes"]), variable, targets)
+            made += targets
+        under_way = made
+    return tuple(lines), tuple(under_way)
 
 
-def _hoisted(
-    lines: tuple[str, ...], attribute: str
-) -> tuple[tuple[str, ...], tuple[LevelTable, ...]]:
-    """Dicts in the lines become constants: Python would build them anew for every record."""
+def _hoisted(lines: tuple[str, ...], features: tuple[str, ...], attribute: str) -> ColumnCode:
+    """Dicts and tuples in the lines become constants: Python would build the former anew for every
+    record, and neither is for people to read within a line."""
     kept: list[str] = []
     tables: list[LevelTable] = []
+    numbers: list[NumberTable] = []
     for line in lines:
-        found = [node for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Dict)]
-        for node in found:
-            text = ast.get_source_segment(line, node)
-            assert text is not None
-            name = f"LEVELS_{attribute.upper()}_{len(tables)}"
-            line = line.replace(text, name, 1)
-            tables.append(LevelTable(name=name, codes=tuple(ast.literal_eval(node).items())))
-        kept.append(line)
-    return tuple(kept), tuple(tables)
+        found = [n for n in ast.walk(ast.parse(line)) if isinstance(n, ast.Dict | ast.Tuple)]
+        data = line.encode("utf-8")
+        for node in sorted(found, key=lambda node: node.col_offset, reverse=True):
+            value = ast.literal_eval(node)
+            if isinstance(value, dict):
+                name = f"LEVELS_{attribute.upper()}_{len(tables)}"
+                tables.append(LevelTable(name=name, codes=tuple(value.items())))
+            else:
+                name = f"VALUES_{attribute.upper()}_{len(numbers)}"
+                numbers.append(NumberTable(name=name, values=value))
+            assert node.end_col_offset is not None  # columns are counted in bytes
+            data = data[: node.col_offset] + name.encode() + data[node.end_col_offset :]
+        kept.append(data.decode("utf-8"))
+    return ColumnCode(
+        tables=tuple(tables), numbers=tuple(numbers), lines=tuple(kept), features=features
+    )
+
+
+def carried(lines: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """The imports and the functions of rows.py that lines call, as source; nothing for none."""
+    functions = {node.name: node for node in _ROWS.body if isinstance(node, ast.FunctionDef)}
+    wanted: set[str] = set()
+    new = {name for line in lines for name in _loaded(ast.parse(line))} & {*functions}
+    while new:
+        wanted |= new
+        new = {name for item in new for name in _loaded(functions[item])} & {*functions} - wanted
+    used = {name for item in wanted for name in _loaded(functions[item])}
+    imports = []
+    for node in _ROWS.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            node = ast.parse(ast.unparse(node)).body[0]
+            assert isinstance(node, ast.Import | ast.ImportFrom)
+            node.names = [alias for alias in node.names if alias.name in used]
+            is_future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
+            if node.names and not is_future:
+                imports.append(ast.unparse(node))
+    source = inspect.getsource(rows)
+    texts = [ast.get_source_segment(source, node) for n, node in functions.items() if n in wanted]
+    return tuple(imports), "\n\n\n".join(text for text in texts if text)
+
+
+def _loaded(node: ast.AST) -> set[str]:
+    return {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}

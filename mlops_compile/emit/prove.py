@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.serving import ServingSpec
+from mlops_compile.steps.functions import imported
 from mlops_compile.steps.tables import read_table
 
 _MOST_ROWS = 20_000
@@ -22,8 +24,18 @@ def prove(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> in
     """Replay held-out rows as requests; the number of rows. StepError at the first difference.
 
     All rows are replayed up to 20,000, beyond that so many, evenly spaced: each in a request of its
-    own, and the first of them once more in one request.
+    own, and the first of them once more in one request. The user's functions are imported from the
+    bundle, whatever else here has their names.
     """
+    path = [*sys.path]
+    try:
+        with imported(dict(spec.carried.files)):
+            return _replay(spec, bundle, table, predictions)
+    finally:
+        sys.path[:] = path  # to which the scorer adds its directory of functions
+
+
+def _replay(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> int:
     expected = read_table(predictions)
     places = np.unique(np.linspace(0, expected.num_rows - 1, _MOST_ROWS).astype("int64"))
     expected = expected.take(places)

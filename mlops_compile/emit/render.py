@@ -19,6 +19,8 @@ _TYPES = {
     "datetime": "str",
     "datetime_utc": "str",
 }
+# The directory of a bundle that holds the user's functions.
+FUNCTIONS = "functions"
 _FILES = ("app.py", "schema.py", "scorer.py", "requirements.txt", "README.md")
 
 
@@ -43,6 +45,7 @@ def render(spec: ServingSpec) -> dict[str, str]:
     files = {
         name: environment.get_template(f"service/{name}.jinja").render(spec=spec) for name in _FILES
     }
+    files |= {f"{FUNCTIONS}/{path}": text for path, text in spec.carried.files}
     files["example.json"] = pretty(spec.example)
     files["openapi.json"] = pretty(openapi(spec))
     files["bundle.json"] = pretty(_manifest(spec))

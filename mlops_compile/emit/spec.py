@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from mlops_compile.emit.preparation import column_codes
+from mlops_compile.emit.preparation import (
+    ColumnCode,
+    carried,
+    column_codes,
+    derived_names,
+    function_names,
+)
 from mlops_compile.ir.contract import RequestField
 from mlops_compile.ir.schema import from_value
-from mlops_compile.ir.serving import ServedColumn, ServingSpec
+from mlops_compile.ir.serving import Carried, DerivedColumn, ServedColumn, ServingSpec
 from mlops_compile.ir.value import Map, Value, parse
 from mlops_compile.steps.calibrations import read_calibration
 from mlops_compile.steps.deploy import SERVICE, Deploy
@@ -35,7 +42,8 @@ def serving_spec(work: Work) -> ServingSpec:
     assert isinstance(profile, Map) and isinstance(profile["columns"], Map)
     preparation = read_preparation(work.inputs["model"] / PREPARATION)
     schema = read_table(work.inputs["table"]).schema
-    codes = column_codes(preparation, _attributes(contract.request))
+    attributes = _attributes(contract.request, derived_names(preparation))
+    codes = column_codes(preparation, attributes)
     columns = tuple(
         ServedColumn(
             name=field.name,
@@ -44,9 +52,13 @@ def serving_spec(work: Work) -> ServingSpec:
             nullable=field.nullable,
             lines=codes[field.name].lines,
             tables=codes[field.name].tables,
+            numbers=codes[field.name].numbers,
         )
         for position, field in enumerate(contract.request)
     )
+    versions = {
+        name: importlib.metadata.version(name) for name in sorted({*SERVICE, *family.serving})
+    }
     return ServingSpec(
         name=deploy.name or contract.target,
         model=work.digests["model"].sha256,
@@ -57,13 +69,22 @@ def serving_spec(work: Work) -> ServingSpec:
         features=tuple(name for code in codes.values() for name in code.features),
         made=_made(preparation),
         example=_example(columns, profile["columns"]),
-        requirements=tuple(
-            (name, importlib.metadata.version(name)) for name in sorted({*SERVICE, *family.serving})
-        ),
+        requirements=tuple(sorted({**versions, **_versions(preparation)}.items())),
         max_records=deploy.max_records,
         max_body_bytes=deploy.max_body_bytes,
         calibration=_calibration(work),
         threshold=read_threshold(work),
+        derived=tuple(
+            DerivedColumn(
+                name=name,
+                attribute=attributes[name],
+                lines=codes[name].lines,
+                tables=codes[name].tables,
+                numbers=codes[name].numbers,
+            )
+            for name in derived_names(preparation)
+        ),
+        carried=_carried(preparation, codes),
     )
 
 
@@ -73,8 +94,28 @@ def _calibration(work: Work) -> str:
     return str(read_calibration(work.inputs["calibration"])["method"])
 
 
-def _attributes(request: tuple[RequestField, ...]) -> dict[str, str]:
-    return {field.name: f"c{position}" for position, field in enumerate(request)}
+def _attributes(request: tuple[RequestField, ...], derived: tuple[str, ...]) -> dict[str, str]:
+    fields = {field.name: f"c{position}" for position, field in enumerate(request)}
+    return {**fields, **{name: f"d{position}" for position, name in enumerate(derived)}}
+
+
+def _carried(preparation: Map, codes: Mapping[str, ColumnCode]) -> Carried:
+    imports, functions = carried(tuple(line for code in codes.values() for line in code.lines))
+    files = preparation.get("functions", Map({"files": Map()}))
+    assert isinstance(files, Map) and isinstance(files["files"], Map)
+    return Carried(
+        imports=imports,
+        functions=functions,
+        files=tuple((path, str(text)) for path, text in files["files"].items()),
+        called=tuple(function_names(preparation).items()),
+    )
+
+
+def _versions(preparation: Map) -> dict[str, str]:
+    """The versions of what the user's functions import."""
+    functions = preparation.get("functions", Map({"versions": Map()}))
+    assert isinstance(functions, Map) and isinstance(functions["versions"], Map)
+    return {name: str(version) for name, version in functions["versions"].items()}
 
 
 def _made(preparation: Map) -> tuple[tuple[str, str], ...]:

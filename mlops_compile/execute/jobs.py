@@ -10,6 +10,7 @@ from pathlib import Path
 from mlops_compile.execute.failures import not_written
 from mlops_compile.execute.messages import Job
 from mlops_compile.execute.wanted import Wanted
+from mlops_compile.ir.code import LocatedCode
 from mlops_compile.ir.key import Needs
 from mlops_compile.ir.lock import Lock, encode
 from mlops_compile.ir.problem import StoreError
@@ -35,6 +36,8 @@ class Jobs:
         self._store = store
         self._project = project
         self._limited = limited
+        roots = tuple(_absolute(project / root) for root in lock.code.roots)
+        self._code = LocatedCode(code=lock.code, roots=roots)
         self._held = ExitStack()
         self._scratch: Path | StoreError | None = None
         self._rooms = 0
@@ -74,6 +77,7 @@ class Jobs:
             project=_absolute(self._project),
             contract=self._lock.contract if self._needs[step.name].contract else None,
             tells_begin=self._limited,
+            code=self._code if self._needs[step.name].functions else None,
         )
 
     def _room(self, step: str) -> Path:

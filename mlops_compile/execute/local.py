@@ -29,6 +29,7 @@ def execute(
     resources: Resources,
     logs: Path,
     clock: Callable[[], float],
+    roots: tuple[Path, ...] = (),
 ) -> RunRecord:
     """Run what is not in the store yet; the record says what each step made.
 

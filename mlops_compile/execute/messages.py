@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlops_compile.ir.code import Code, LocatedCode
 from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.problem import Problem
@@ -41,6 +42,7 @@ class Job:
     source: Source | None = None
     contract: Contract | None = None
     tells_begin: bool = False
+    code: LocatedCode | None = None
 
     def output(self, port: str) -> Path:
         """Where an output is to be written."""
@@ -92,6 +94,8 @@ def encode_job(job: Job) -> bytes:
             "source": thaw(job.source.to_dict()) if job.source else None,
             "contract": thaw(job.contract.to_dict()) if job.contract else None,
             "tells_begin": job.tells_begin,
+            "code": thaw(job.code.code.to_dict()) if job.code else None,
+            "roots": [str(root) for root in job.code.roots] if job.code else [],
         }
     )
 
@@ -115,7 +119,12 @@ def decode_job(line: bytes) -> Job:
         source=Source.from_dict(_map(value["source"])) if value["source"] else None,
         contract=Contract.from_dict(_map(value["contract"])) if value["contract"] else None,
         tells_begin=value["tells_begin"],
+        code=_code(value["code"], value["roots"]) if value["code"] else None,
     )
+
+
+def _code(code: Any, roots: list[str]) -> LocatedCode:
+    return LocatedCode(code=Code.from_dict(_map(code)), roots=tuple(map(Path, roots)))
 
 
 def encode_outcome(outcome: Outcome) -> bytes:

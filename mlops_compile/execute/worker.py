@@ -166,6 +166,7 @@ def _run(
         source=job.source,
         snapshot=inputs.snapshot,
         contract=job.contract,
+        code=job.code,
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")

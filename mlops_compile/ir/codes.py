@@ -151,6 +151,12 @@ CODES: Mapping[str, Code] = _table(
         " they come last, and replace those of experiments. A note, no error.",
         "key",
     ),
+    _code(
+        27,
+        "function",
+        "A function of yours cannot be found, or its code cannot be told by reading it: every"
+        " module below `code.roots` that it imports is read, and is part of the step's key.",
+    ),
     _code(23, "twice", "A key is set twice in one map of a config file. Keep one.", "key"),
     # Data that is looked at while compiling.
     _code(28, "jsonl", "A line is not a JSON object."),
@@ -299,6 +305,16 @@ CODES: Mapping[str, Code] = _table(
         "plugin",
         "An installed package offers a model family that cannot be used: it breaks when it is"
         " imported, is no family, or has the name of another. Mend or remove the package.",
+    ),
+    _code(
+        130,
+        "function-failed",
+        "A function of yours failed on a row, or gave something of another type than was stated.",
+    ),
+    _code(
+        131,
+        "function-changed",
+        "The code of a function of yours is not what was locked. Compile again, or bring it back.",
     ),
     # Store and disk.
     _code(

@@ -18,11 +18,13 @@ _DOMAIN = b"mlops-compile/step/v1\0"
 class Needs:
     """What of the world outside of its params and inputs a step's result depends on.
 
-    `distributions` are the installed packages with their closure; `contract`: the service's
+    `distributions` are the installed packages with their closure; `functions` those of the user, by
+    name, with what they import; `contract`: the service's
     contract; `platform`: OS, architecture, CPU features and C library (see docs/keys-and-store.md).
     """
 
     distributions: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
     contract: bool = False
     platform: bool = False
 
@@ -59,6 +61,7 @@ def action_preimage(
 
 def _preimage(lock: Lock, step: Step, needs: Needs, level: str, inputs: dict[str, str]) -> Map:
     versions = dict(lock.environment)
+    names = {*needs.distributions, *lock.code.distributions(needs.functions)}
     value: dict[str, Value] = {
         "level": level,
         "kind": step.kind,
@@ -66,8 +69,10 @@ def _preimage(lock: Lock, step: Step, needs: Needs, level: str, inputs: dict[str
         "params": step.params,
         "inputs": Map(inputs),
         "outputs": step.outputs,
-        "environment": Map({name: versions[name] for name in needs.distributions}),
+        "environment": Map({name: versions[name] for name in sorted(names)}),
     }
+    if needs.functions:
+        value["code"] = lock.code.digests(needs.functions)
     if step.seed is not None:
         value["seed"] = step.seed
     if step.source is not None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
+from mlops_compile.ir.code import Code
 from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order, violations
@@ -30,6 +31,7 @@ class Lock:
     sources: tuple[tuple[str, Source], ...]
     environment: tuple[tuple[str, str], ...]
     contract: Contract
+    code: Code = field(default_factory=Code)
 
     def source(self, name: str) -> Source:
         return dict(self.sources)[name]
@@ -58,16 +60,15 @@ def encode(lock: Lock) -> str:
 
 
 def to_value(lock: Lock) -> Map:
-    """The lock as a frozen value."""
-    return Map(
-        {
-            "format": FORMAT,
-            "contract": lock.contract.to_dict(),
-            "environment": Map(lock.environment),
-            "sources": Map({name: source.to_dict() for name, source in lock.sources}),
-            "steps": plan_value(lock.plan),
-        }
-    )
+    """The lock as a frozen value. Without functions of the user it has no `code`."""
+    value: dict[str, Value] = {
+        "format": FORMAT,
+        "contract": lock.contract.to_dict(),
+        "environment": Map(lock.environment),
+        "sources": Map({name: source.to_dict() for name, source in lock.sources}),
+        "steps": plan_value(lock.plan),
+    }
+    return Map({**value, "code": lock.code.to_dict()} if lock.code.functions else value)
 
 
 def plan_value(plan: Plan) -> Map:
@@ -167,7 +168,10 @@ class _Reading:
             self.fault((*where, name), "this key is not known in format 1")
 
     def lock(self, value: Map) -> Lock | None:
-        self.only(value, {"format", "contract", "environment", "sources", "steps"}, ())
+        self.only(value, {"format", "code", "contract", "environment", "sources", "steps"}, ())
+        code = Code()
+        if "code" in value:
+            code = self.make(("code",), lambda: Code.from_dict(value["code"])) or code
         contract_value = self.get(value, "contract", Map, ())
         contract = self.make(("contract",), lambda: Contract.from_dict(contract_value))
         environment = self.get(value, "environment", Map, ())
@@ -184,6 +188,7 @@ class _Reading:
             sources=tuple((name, source) for name, source in pinned if source),
             environment=tuple((dist, str(version)) for dist, version in environment.items()),
             contract=contract,
+            code=code,
         )
 
     def source(self, sources: Map, name: str) -> Source | None:

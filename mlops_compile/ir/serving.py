@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.digest import is_sha256
@@ -13,10 +13,18 @@ KINDS = ("numeric", "categorical", "boolean", "datetime", "datetime_utc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelTable:
-    """A constant of the generated code: the code of each level."""
+    """A constant of the generated code: a number or a text for each level."""
 
     name: str
-    codes: tuple[tuple[str, float], ...]
+    codes: tuple[tuple[str, float | str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberTable:
+    """A constant of the generated code: numbers or texts in order."""
+
+    name: str
+    values: tuple[float | str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +42,55 @@ class ServedColumn:
     nullable: bool
     lines: tuple[str, ...]
     tables: tuple[LevelTable, ...] = ()
+    numbers: tuple[NumberTable, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"{self.kind!r} is no kind of a field; one of {', '.join(KINDS)}")
-        for name in (self.attribute, *(table.name for table in self.tables)):
-            if not (name.isascii() and name.isidentifier()):
-                raise ValueError(f"not a name for generated code: {name!r}")
+        check_names(self.attribute, self.tables, self.numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerivedColumn:
+    """A column that is computed from fields of a request, and how it becomes features: the first of
+    the lines computes the variable `attribute`."""
+
+    name: str
+    attribute: str
+    lines: tuple[str, ...]
+    tables: tuple[LevelTable, ...] = ()
+    numbers: tuple[NumberTable, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_names(self.attribute, self.tables, self.numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """Source that the generated code carries: `imports` and `functions` of ours; the user's own
+    `files` by path, and the functions of them that are called, each with its name in the code."""
+
+    imports: tuple[str, ...] = ()
+    functions: str = ""
+    files: tuple[tuple[str, str], ...] = ()
+    called: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        for path, _ in self.files:
+            if not path.endswith(".py") or not all(
+                part.isidentifier() for part in path.removesuffix(".py").split("/")
+            ):
+                raise ValueError(f"not a path of a module: {path!r}")
+
+
+def check_names(
+    attribute: str, tables: tuple[LevelTable, ...], numbers: tuple[NumberTable, ...]
+) -> None:
+    """ValueError for a name that cannot stand in generated code."""
+    names = (*(table.name for table in tables), *(table.name for table in numbers))
+    for name in (attribute, *names):
+        if not (name.isascii() and name.isidentifier()):
+            raise ValueError(f"not a name for generated code: {name!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +98,10 @@ class ServingSpec:
     """A service: its contract, its model by digest, its code and its limits.
 
     `features` are the variables that hold the model's features, in order, `made` the features'
-    names and sorts; `scorer` names the template of the family's part; `requirements` are
-    distributions with their versions. `calibration` is the method by which probabilities are
-    calibrated, if they are; from `threshold` on the answer of a binary task is the positive class,
-    else the more probable one.
+    names and sorts; `derived` stand behind those that they are computed from; `scorer` names the
+    template of the family's part; `requirements` are distributions with their versions.
+    `calibration` is the method by which probabilities are calibrated, if they are; from `threshold`
+    on the answer of a binary task is the positive class, else the more probable one.
     """
 
     name: str
@@ -68,6 +118,8 @@ class ServingSpec:
     max_body_bytes: int
     calibration: str = ""
     threshold: float | None = None
+    derived: tuple[DerivedColumn, ...] = ()
+    carried: Carried = field(default_factory=Carried)
 
     @property
     def model_class(self) -> str:
@@ -79,7 +131,8 @@ class ServingSpec:
             raise ValueError(f"not a model's digest: {self.model!r}")
         if [c.name for c in self.columns] != [field.name for field in self.contract.request]:
             raise ValueError("the columns are not those of the contract")
-        if len({column.attribute for column in self.columns}) != len(self.columns):
+        made = [*(c.attribute for c in self.columns), *(d.attribute for d in self.derived)]
+        if len({*made}) != len(made):
             raise ValueError("two columns have one name in the generated code")
         if not self.features:
             raise ValueError("a service without features")

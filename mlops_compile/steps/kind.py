@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_compile.ir.code import LocatedCode
 from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.key import Needs, derived_seed
@@ -63,7 +64,8 @@ class Work:
 
     `inputs` are verified files (or directories) to read, `digests` their digests; every output is
     to be written at its path in `outputs` (a tree's directory is there already). `snapshot` is the
-    pinned content of `source`. `seed` is the plan's seed; draw with `seed_for`.
+    pinned content of `source`, `code` the functions of the user. `seed` is the plan's seed; draw
+    with `seed_for`.
     """
 
     step: str
@@ -76,6 +78,7 @@ class Work:
     source: Source | None = None
     snapshot: Path | None = None
     contract: Contract | None = None
+    code: LocatedCode | None = None
 
     def seed_for(self, *roles: str) -> int:
         """The seed of one use of randomness; equal wherever the same step stands."""

@@ -12,10 +12,12 @@ from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.schema import declared
 from mlops_compile.ir.value import KeyPath, Map, Value, pick
 from mlops_compile.steps.deploy import SERVICE
+from mlops_compile.steps.derive import functions_of
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family
 from mlops_compile.steps.joins import Join, where_of
 from mlops_compile.steps.kind import StepKind
+from mlops_compile.steps.preparations.used import learns_from_target, used
 from mlops_compile.steps.registry import table
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.kind import SOURCE_KEYS
@@ -64,6 +66,29 @@ def _family_imports(*modules: str) -> Callable[[Map], tuple[str, ...]]:
 def _acquire_needs(params: Map) -> Needs:
     kind = str(pick(params, (*where_of(params), "kind")))
     return Needs(distributions=SOURCES[kind].distributions)
+
+
+def _prepare(params: Map) -> Map:
+    prepare = params.get("prepare", Map())
+    assert isinstance(prepare, Map)
+    return prepare
+
+
+def _prepare_needs(params: Map) -> Needs:
+    prepare = _prepare(params)
+    found = [*used(prepare)]
+    functions = functions_of(prepare)
+    more = {name for preparation, _ in found for name in preparation.distributions}
+    return Needs(
+        distributions=tuple(sorted({*_TABLES, *more})),
+        functions=functions,
+        platform=bool(functions) or any(item.platform(options) for item, options in found),
+    )
+
+
+def _prepare_imports(params: Map) -> tuple[str, ...]:
+    usual = ("mlops_compile.steps.prepare", "pandas")
+    return (*usual, "sklearn.preprocessing") if learns_from_target(_prepare(params)) else usual
 
 
 def _train_needs(params: Map) -> Needs:
@@ -140,13 +165,16 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="prepare",
-        version=1,
+        version=2,
         run="mlops_compile.steps.prepare:run",
         inputs=("table", "train"),
+        optional_inputs=("target",),
         outputs=("features", "preparation"),
+        optional_outputs=("rows",),
         reads=(("prepare",),),
-        needs=lambda params: Needs(distributions=_TABLES),
-        imports=lambda params: ("mlops_compile.steps.prepare", "pandas"),
+        needs=_prepare_needs,
+        seeded=lambda params: learns_from_target(_prepare(params)),
+        imports=_prepare_imports,
     ),
     StepKind(
         name="train",
@@ -199,7 +227,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="package",
-        version=1,
+        version=2,
         run="mlops_compile.emit.package:run",
         inputs=("model", "metrics", "predictions", "table", "profile"),
         optional_inputs=("calibration", "decision"),
@@ -276,7 +304,9 @@ def _needs(step: Step, lock: Lock) -> Needs:
         message = "the step needs a seed" if step.seed is None else "the step takes no seed"
         hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
         raise CompileError([problem("lock", message, ("steps", step.name, "seed"), hint)])
-    for name in needs.distributions:
+    if missing := {*needs.functions} - {function.name for function in lock.code.functions}:
+        raise KeyError(f"code.functions.{min(missing)}")
+    for name in (*needs.distributions, *lock.code.distributions(needs.functions)):
         if name not in versions:
             raise KeyError(f"environment.{name}")
     return needs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -9,11 +11,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mlops_compile.ir.key import derived_seed
 from mlops_compile.ir.problem import StepError, problem
-from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.value import Map, Value, parse, pretty
-from mlops_compile.steps.preparations import PREPARATIONS
-from mlops_compile.steps.preparations.kind import Feature, Sort
+from mlops_compile.steps.conditions import condition, meets
+from mlops_compile.steps.derive import Derived, derived_of, functions_of
+from mlops_compile.steps.derived import derive
+from mlops_compile.steps.functions import Functions, imported
+from mlops_compile.steps.preparations.chain import Rows, fit_chain
+from mlops_compile.steps.preparations.kind import Feature, Sort, Target
 from mlops_compile.steps.tables import read_table, write_table
 
 if TYPE_CHECKING:
@@ -21,25 +27,30 @@ if TYPE_CHECKING:
 
     from mlops_compile.steps.kind import Work
 
-NUMERIC: tuple[Sort, ...] = ("numeric", "boolean", "code")
+Array = np.ndarray[Any, Any]
 
 
 def run(work: Work) -> None:
-    """Writes `features` (float64 columns, one a feature, a row a row of the table) and
-    `preparation` (the columns in order, each with its states, and the features' sorts)."""
+    """Writes `features` (float64 columns, one a feature, a row a row of the table), `preparation`
+    (the columns in order, each with its stages, and the features' sorts) and, where the config
+    asks for it, `rows` (the training rows that it keeps)."""
     params = work.params["prepare"]
     assert isinstance(params, Map)
     table = read_table(work.inputs["table"])
-    train = np.load(work.inputs["train"], allow_pickle=False)
-    columns: list[Value] = []
-    features: list[Feature] = []
-    for field in table.schema:
-        if field.metadata[b"role"] != b"feature":
-            continue
-        column = load_column(field, table.column(field.name))
-        made, states = _fit_chain(_chain(params, column), column, train)
-        columns.append(Map({"name": column.name, "sort": column.sort, "states": states}))
-        features += made
+    loaded = {field.name: load_column(field, table.column(field.name)) for field in table.schema}
+    found: dict[str, Value] = {}
+    columns, derived, functions = _derived(work, params, table.schema, loaded)
+    train, kept = _kept(params, loaded, np.load(work.inputs["train"], allow_pickle=False))
+    if "rows" in work.outputs:
+        with work.outputs["rows"].open("wb") as file:
+            np.save(file, train, allow_pickle=False)
+        found["rows"] = kept
+    if derived:
+        found["derived"] = derived
+    if functions is not None:
+        found["functions"] = functions
+    rows = Rows(train=train, target=_target(work, train))
+    made, features = _fitted(params, columns, {*derived_of(params)}, rows)
     if not features:
         message = "no column is left to learn from"
         hint = "give at least one column the role feature, and do not drop all by preparation"
@@ -47,9 +58,94 @@ def run(work: Work) -> None:
     arrays = [pa.array(feature.values, pa.float64()) for feature in features]
     fields = [pa.field(f"f{n}", pa.float64()) for n in range(len(features))]
     write_table(work.outputs["features"], pa.table(arrays, schema=pa.schema(fields)))
-    names = tuple(Map({"name": f.name, "sort": f.sort}) for f in features)
-    state = Map({"columns": tuple(columns), "features": names})
-    work.outputs["preparation"].write_text(pretty(state), "utf-8")
+    found["columns"] = made
+    found["features"] = tuple(Map({"name": f.name, "sort": f.sort}) for f in features)
+    work.outputs["preparation"].write_text(pretty(Map(found)), "utf-8")
+
+
+def _fitted(
+    params: Map, columns: tuple[Feature, ...], derived: set[str], rows: Rows
+) -> tuple[tuple[Value, ...], list[Feature]]:
+    made: list[Value] = []
+    features: list[Feature] = []
+    for column in columns:
+        under = ("prepare", "derive") if column.name in derived else ("data", "columns")
+        done, stages = fit_chain(_chain(params, column), column, rows, (*under, column.name))
+        made.append(Map({"name": column.name, "sort": column.sort, "stages": stages}))
+        features += done
+    return tuple(made), features
+
+
+def _derived(
+    work: Work, params: Map, schema: pa.Schema, loaded: dict[str, Feature]
+) -> tuple[tuple[Feature, ...], tuple[Value, ...], Map | None]:
+    """The columns that become features, the derived ones last (they are added to `loaded` too);
+    how they are derived; and the user's functions, with all that serving needs of them."""
+    columns = [loaded[field.name] for field in schema if field.metadata[b"role"] == b"feature"]
+    sensitive = {f.name for f in schema if f.metadata.get(b"sensitive", b"") == b"true"}
+    made: list[Value] = []
+    functions = Functions.verified(work.code, functions_of(params)) if work.code else None
+    with imported(functions.files if functions else {}) as load:
+        for name, spec in derived_of(params).items():
+            function = load(spec.function) if spec.function else None
+            hidden = bool(sensitive & {*spec.columns})
+            loaded[name] = derive(name, spec, loaded, function, hidden)
+            sensitive |= {name} if hidden else set()
+            columns.append(loaded[name])
+            made.append(_entry(name, spec))
+    return tuple(columns), tuple(made), functions.to_value() if functions else None
+
+
+def _entry(name: str, spec: Derived) -> Map:
+    value: dict[str, Value] = {
+        "name": name,
+        "kind": spec.kind,
+        "inputs": spec.columns,
+        "sort": spec.sort,
+    }
+    if spec.function:
+        value["function"] = spec.function
+    elif spec.kind == "difference":
+        value["unit"] = spec.unit
+    return Map(value)
+
+
+def _kept(params: Map, loaded: Mapping[str, Feature], train: Array) -> tuple[Array, Map]:
+    """The training rows that meet every condition, and how many each of them takes away."""
+    texts = params.get("rows", ())
+    assert isinstance(texts, tuple)
+    met = np.ones(len(train), dtype=bool)
+    counts: list[Value] = []
+    for text in texts:
+        wanted = condition(str(text))
+        assert wanted is not None  # the compiler has read it
+        meeting = meets(wanted, loaded[wanted.column])[train]
+        counts.append(
+            Map({"condition": str(text), "dropped": int(np.count_nonzero(met & ~meeting))})
+        )
+        met &= meeting
+    kept: Array = train[met]
+    if not len(kept):
+        message = f"no training row of {len(train):,} meets the conditions"
+        raise StepError([problem("preparation", message, ("prepare", "rows"), "loosen them")])
+    if texts:
+        warnings.warn(
+            f"prepare.rows keeps {len(kept):,} of {len(train):,} training rows", stacklevel=1
+        )
+    return kept, Map({"train": len(train), "kept": len(kept), "conditions": tuple(counts)})
+
+
+def _target(work: Work, train: Array) -> Target | None:
+    """The training rows' target, where a preparation learns from it."""
+    if "target" not in work.inputs:
+        return None
+    column = read_table(work.inputs["target"]).column("target").combine_chunks()
+    assert work.seed is not None
+    seed = derived_seed(work.seed, "prepare")
+    if pa.types.is_dictionary(column.type):
+        codes = column.indices.to_numpy().astype("int64")
+        return Target(values=codes[train], classes=tuple(column.dictionary.to_pylist()), seed=seed)
+    return Target(values=column.to_numpy()[train], classes=(), seed=seed)
 
 
 def load_column(field: pa.Field, values: pa.ChunkedArray) -> Feature:
@@ -71,47 +167,12 @@ def load_column(field: pa.Field, values: pa.ChunkedArray) -> Feature:
     return Feature(name=field.name, sort=sort, values=numbers)
 
 
-def _chain(params: Map, column: Feature) -> tuple[Map, ...]:
+def _chain(params: Map, column: Feature) -> tuple[Value, ...]:
     own = params.get("columns", Map())
     assert isinstance(own, Map)
     chain = own.get(column.name, params.get(column.sort, ()))
     assert isinstance(chain, tuple)
-    return cast(tuple[Map, ...], chain)
-
-
-def _fit_chain(
-    chain: tuple[Map, ...], column: Feature, train: np.ndarray[Any, Any]
-) -> tuple[list[Feature], tuple[Value, ...]]:
-    """Every operation is fitted on each feature that the one before it made, then applied."""
-    under_way = [column]
-    states: list[Value] = []
-    for entry in chain:
-        ((name, options),) = entry.items()
-        preparation = PREPARATIONS[name]
-        spec = from_value(preparation.spec, options)
-        made: list[Feature] = []
-        for feature in under_way:
-            if feature.sort not in preparation.accepts:
-                raise StepError([_unfit(name, feature, column)])
-            part = Feature(name=feature.name, sort=feature.sort, values=feature.values[train])
-            state = preparation.fit(spec, part)
-            states.append(Map({"op": name, "state": state}))
-            made += preparation.apply(state, feature)
-        under_way = made
-    for feature in under_way:
-        if feature.sort not in NUMERIC:
-            message = f"the {feature.sort} column is not turned into numbers"
-            hint = f"add a preparation, for example prepare.columns.{column.name}"
-            where = ("data", "columns", column.name)
-            raise StepError([problem("preparation", message, where, hint)])
-    return under_way, tuple(states)
-
-
-def _unfit(name: str, feature: Feature, column: Feature) -> Any:
-    message = f"{name} cannot take a {feature.sort} column"
-    accepts = ", ".join(PREPARATIONS[name].accepts)
-    where = ("data", "columns", column.name)
-    return problem("preparation", message, where, hint=f"it takes {accepts}")
+    return chain
 
 
 def read_matrix(path: Path, rows: np.ndarray[Any, Any] | None = None) -> np.ndarray[Any, Any]:

@@ -27,7 +27,10 @@ PARTS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DateParts:
-    """Which parts; weekdays count from Monday, 0. Times with a zone are taken in UTC."""
+    """Numbers that a calendar and a clock show, a feature a part; missing where the time is.
+
+    Weekdays count from Monday, 0. Times with a zone are taken in UTC.
+    """
 
     parts: tuple[str, ...] = key(
         "the parts",
@@ -43,11 +46,16 @@ def shapes(spec: DateParts, shape: Shape) -> tuple[Shape, ...]:
 
 def unfit(spec: DateParts, sort: Sort) -> Unfit | None:
     """No part, or one twice."""
-    if not spec.parts:
+    return repeated(spec.parts, tuple(PARTS))
+
+
+def repeated(parts: tuple[str, ...], known: tuple[str, ...]) -> Unfit | None:
+    """No part, or one twice."""
+    if not parts:
         message = "must name a part"
-        return Unfit(option="parts", message=message, hint=f"some of {', '.join(PARTS)}")
-    for part in spec.parts:
-        if spec.parts.count(part) > 1:
+        return Unfit(option="parts", message=message, hint=f"some of {', '.join(known)}")
+    for part in parts:
+        if parts.count(part) > 1:
             return Unfit(option="parts", message=f"holds {part!r} twice", hint="name each once")
     return None
 

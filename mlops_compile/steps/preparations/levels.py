@@ -14,16 +14,19 @@ if TYPE_CHECKING:
 
 def seen_levels(feature: Feature, min_count: int = 1) -> tuple[str, ...]:
     """The levels that stand in at least `min_count` rows, in code point order."""
+    return tuple(level for level, n in level_counts(feature).items() if n >= min_count)
+
+
+def level_counts(feature: Feature) -> dict[str, int]:
+    """In how many rows each level stands, of those that stand in one; in code point order."""
     import numpy as np
     import pandas as pd
 
     values = feature.values
     assert isinstance(values, pd.Categorical)
     counts = np.bincount(values.codes[values.codes >= 0], minlength=len(values.categories))
-    levels = (
-        str(level) for level, n in zip(values.categories, counts, strict=True) if n >= min_count
-    )
-    return tuple(sorted(levels))
+    pairs = zip(map(str, values.categories), counts.tolist(), strict=True)
+    return {level: n for level, n in sorted(pairs) if n}
 
 
 def positions(feature: Feature, levels: tuple[str, ...]) -> np.ndarray[Any, Any]:
@@ -48,4 +51,10 @@ def state_levels(state: Map) -> tuple[str, ...]:
 
 def table_code(levels: tuple[str, ...]) -> str:
     """A Python dict from level to position, as source."""
-    return "{" + ", ".join(f"{level!r}: {float(n)!r}" for n, level in enumerate(levels)) + "}"
+    return values_code(levels, tuple(float(n) for n in range(len(levels))))
+
+
+def values_code(levels: tuple[str, ...], values: tuple[float, ...]) -> str:
+    """A Python dict from level to value, as source."""
+    pairs = zip(levels, values, strict=True)
+    return "{" + ", ".join(f"{level!r}: {value!r}" for level, value in pairs) + "}"

@@ -7,14 +7,29 @@ from dataclasses import dataclass
 from mlops_compile.ir.schema import key
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.preparations.kind import Feature, Preparation, Shape, Sort
-from mlops_compile.steps.preparations.levels import positions, seen_levels, state_levels
+from mlops_compile.steps.preparations.levels import (
+    level_counts,
+    positions,
+    seen_levels,
+    state_levels,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneHot:
-    """Missing, unseen and rare levels are 0 in every feature."""
+    """Missing, unseen and rare levels are 0 in every feature, and so is a dropped one."""
 
     min_count: int = key("rows of the training part a level must stand in", default=1, low=1)
+    max_levels: int | None = key(
+        "how many levels have a feature: the most frequent, of equals the first in order",
+        default=None,
+        low=1,
+    )
+    drop: str = key(
+        "the level without a feature: none; first (in code point order); if_binary: first of two",
+        default="none",
+        choices=("none", "first", "if_binary"),
+    )
 
 
 def shapes(spec: OneHot, shape: Shape) -> tuple[Shape, ...]:
@@ -23,8 +38,15 @@ def shapes(spec: OneHot, shape: Shape) -> tuple[Shape, ...]:
 
 
 def fit(spec: OneHot, feature: Feature) -> Map:
-    """The levels of the training rows."""
-    return Map({"levels": seen_levels(feature, spec.min_count)})
+    """The levels of the training rows that have a feature."""
+    levels = seen_levels(feature, spec.min_count)
+    if spec.max_levels is not None:
+        counts = level_counts(feature)
+        usual = sorted(levels, key=lambda level: (-counts[level], level))
+        levels = tuple(sorted(usual[: spec.max_levels]))
+    if spec.drop == "first" or (spec.drop == "if_binary" and len(levels) == 2):
+        levels = levels[1:]
+    return Map({"levels": levels})
 
 
 def outputs(name: str, state: Map) -> tuple[str, ...]:
