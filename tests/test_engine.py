@@ -141,7 +141,7 @@ def test_what_earlier_steps_left_in_a_worker_is_not_the_next_ones(tmp_path: Path
         assert statuses(probes.run(probe("hoards", SOURCE, hoard=300))) == {"hoards": "ran"}
         record = probes.run(
             probe("small", SOURCE, seconds=0.3),
-            probe("big", SOURCE, memory=250, seconds=20),
+            probe("big", "small", memory=250, seconds=20),
             memory=200 << 20,
         )
     assert statuses(record) == {"small": "ran", "big": "failed"}

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -291,10 +290,3 @@ def test_other_steps_start_while_inputs_are_verified(tmp_path: Path, workers: Wo
     helper.join()
     assert in_time == [True]
     assert statuses(record) == {"a": "ran", "b": "ran", "c": "ran"}
-
-
-def test_no_step_is_left_unsaid(probes: Probes) -> None:
-    """Each has one result, however often it was tried or made."""
-    steps: Any = (probe("a", SOURCE), probe("bad", SOURCE, fail="no"), probe("c", "bad"))
-    record = probes.run(*steps)
-    assert sorted(r.step for r in probes.heard.ended) == sorted(r.step for r in record.results)
