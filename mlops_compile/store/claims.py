@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -41,7 +42,9 @@ class Claims:
         make_directory(self._root, self._store)
         place = self._root / key
         while True:
-            handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            handle = self._opened(place)
+            if handle is None:
+                continue
             try:
                 with contextlib.suppress(OSError):  # another user's file
                     share(place, self._store)
@@ -55,6 +58,21 @@ class Claims:
                 os.close(handle)
                 raise
             os.close(handle)  # whoever held it has removed it meanwhile
+
+    def _opened(self, place: Path) -> int | None:
+        """A claim's open file: made where there is none, else only read where it cannot be written
+        (another user's), which is enough to lock it. None if it went meanwhile."""
+        try:
+            return os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            try:
+                return os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                if not os.access(self._root, os.W_OK):
+                    raise error from None
+                return None
 
     def wait(self, key: str, seconds: float) -> bool:
         """Wait until a claim may be free, at most so long; whether it may be."""
