@@ -60,6 +60,15 @@ class Scratch:
         """The directories that dead processes left."""
         return tuple(place for place in self._places() if not _held(place))
 
+    def left(self) -> tuple[Path, ...]:
+        """Those of them that hold something, as after a sweep that could not remove it."""
+        found = []
+        for place in self.dead():
+            with contextlib.suppress(FileNotFoundError):
+                if any(place.iterdir()):
+                    found.append(place)
+        return tuple(found)
+
     def sweep(self) -> None:
         """Remove the directories that dead processes left."""
         for place in self._places():
@@ -91,14 +100,25 @@ def _remove_dead(place: Path) -> None:
     """Remove a directory, unless its lock is held."""
     try:
         lock = os.open(place / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:  # killed before it was locked
-        place.rmdir()
+    except FileNotFoundError:
+        _remove_unlocked(place)
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(place, ignore_errors=True)
     finally:
         os.close(lock)
+
+
+def _remove_unlocked(place: Path) -> None:
+    """Remove a directory without a lock: it is empty where a kill or nobody came yet between its
+    making and its lock; else it is what a kill left of one that was being removed."""
+    try:
+        place.rmdir()
+    except OSError:
+        if (place / _LOCK).exists():  # it has just been locked
+            return
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _held(place: Path) -> bool:
