@@ -1,11 +1,11 @@
-"""Those who remove, killed at each of their steps: nothing reachable is lost, nothing half done."""
+"""Ended at each of their steps: those who remove lose and leave nothing, those who work neither."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-import signal
-import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -25,13 +25,12 @@ from mlops_compile.store.fsck import Checked, check
 from mlops_compile.store.garbage import Limits
 from mlops_compile.store.reach import Marks
 from mlops_compile.store.store import Store
+from tests.faults.hooks import die_at, interrupt_at
 
 ONE, OTHER = b"the rows of one\n", b"the rows of another\n"
 STEPS = ("read", "clean", "fit", "score")
 SHARED = b"what every step gives beside"
 LOCK = f"a lock of {digest_of(ONE).sha256}"
-
-_CHANGES = {"os.remove", "os.rename", "os.rmdir", "os.mkdir"}
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -84,9 +83,21 @@ def fill(state: Path, content: bytes) -> None:
 
 
 @pytest.fixture
-def states(tmp_path: Path) -> Iterator[Callable[[], Path]]:
+def directory(tmp_path: Path) -> Iterator[Path]:
+    """A directory in memory, where there is one: a killed process does not lose what it wrote, so
+    that nothing here depends on a disk, and there is much to wait for."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as place:
+        yield Path(place)
+
+
+@pytest.fixture
+def states(directory: Path) -> Iterator[Callable[[], Path]]:
     """Gives a copy of a state with all of two sources, and with what died writing of the first."""
-    whole = tmp_path / "whole"
+    whole = directory / "whole"
     for content in (ONE, OTHER):
         fill(whole, content)
     store = whole / "store"
@@ -108,7 +119,7 @@ def states(tmp_path: Path) -> Iterator[Callable[[], Path]]:
     numbers = count()
 
     def copy() -> Path:
-        return Path(shutil.copytree(whole, tmp_path / str(next(numbers))))
+        return Path(shutil.copytree(whole, directory / str(next(numbers))))
 
     yield copy
 
@@ -118,15 +129,7 @@ def killed_at(number: int, work: Callable[[], object]) -> bool:
     whether it came to that."""
     pid = os.fork()
     if not pid:
-        left = [number]
-
-        def hook(event: str, arguments: tuple[object, ...]) -> None:
-            if event in _CHANGES or (event == "open" and _writes(arguments)):
-                left[0] -= 1
-                if not left[0]:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(hook)
+        die_at(number)
         try:
             work()
         except BaseException:
@@ -135,11 +138,6 @@ def killed_at(number: int, work: Callable[[], object]) -> bool:
     _, status = os.waitpid(pid, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the work itself failed"
     return os.WIFSIGNALED(status)
-
-
-def _writes(arguments: tuple[object, ...]) -> bool:
-    flags = arguments[2]
-    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR))
 
 
 def beside(state: Path) -> Beside:
@@ -292,3 +290,38 @@ def test_a_collection_that_is_killed_loses_nothing_that_is_needed(
         if not killed:
             break
     assert number > 10, "it was hardly killed in the middle"
+
+
+def test_an_interrupt_at_any_time_leaves_neither_room_nor_claim(directory: Path) -> None:
+    key = next(iter(actions(ONE)))
+
+    def work(root: Path, number: int) -> int:
+        """In a process of its own; 0 once it ends without an interrupt."""
+        store = Store(root)
+        was_interrupted = interrupt_at(number)
+        try:
+            with store.scratch(LOCK) as scratch:
+                (scratch / "1").mkdir()
+                (scratch / "1" / "out").write_bytes(ONE)
+                claim = store.claim(key)
+                assert claim is not None
+                claim.release()
+        except KeyboardInterrupt:
+            assert was_interrupted()
+        left = [*root.glob("scratch/*"), *root.glob("claims/*")]
+        assert not left and Store(root).claim(key) is not None
+        return int(was_interrupted())
+
+    for number in count(1):
+        root = directory / str(number)
+        pid = os.fork()
+        if not pid:
+            code = 2
+            with contextlib.suppress(BaseException):
+                code = work(root, number)
+            os._exit(code)
+        _, status = os.waitpid(pid, 0)
+        assert os.WEXITSTATUS(status) < 2, f"at change {number}"
+        if not os.WEXITSTATUS(status):
+            break
+    assert number > 10

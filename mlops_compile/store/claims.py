@@ -15,7 +15,8 @@ _POLL = 0.03  # seconds
 
 
 class Claim:
-    """A held claim; it ends with `release`, or with this process."""
+    """A held claim; it ends with `release`, with this process, or when nobody has it any more: an
+    interrupt may come before whoever took it has put it anywhere."""
 
     def __init__(self, place: Path, handle: int) -> None:
         self._place = place
@@ -23,11 +24,16 @@ class Claim:
 
     def release(self) -> None:
         """Let others make it."""
-        if self._handle is not None:
-            with contextlib.suppress(OSError):
-                self._place.unlink()
-            os.close(self._handle)
-            self._handle = None
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            try:
+                with contextlib.suppress(OSError):
+                    self._place.unlink()
+            finally:
+                os.close(handle)
+
+    def __del__(self) -> None:
+        self.release()
 
 
 class Claims:
