@@ -25,12 +25,13 @@ class Claim:
     def release(self) -> None:
         """Let others make it."""
         handle, self._handle = self._handle, None
-        if handle is not None:
-            try:
-                with contextlib.suppress(OSError):
-                    self._place.unlink()
-            finally:
-                os.close(handle)
+        if handle is None:
+            return
+        try:
+            with contextlib.suppress(OSError):
+                self._place.unlink()
+        finally:
+            _let_go(self._place, handle)  # once more where an interrupt came before
 
     def __del__(self) -> None:
         self.release()
@@ -60,8 +61,8 @@ class Claims:
             except BlockingIOError:
                 os.close(handle)
                 return None
-            except BaseException:
-                os.close(handle)
+            except BaseException:  # an interrupt, maybe before it was locked
+                _let_go(place, handle)
                 raise
             os.close(handle)  # whoever held it has removed it meanwhile
 
@@ -108,6 +109,17 @@ class Claims:
         if not self._root.is_dir():
             return ()
         return tuple(key for key in sorted(os.listdir(self._root)) if not _held(self._root / key))
+
+
+def _let_go(place: Path, handle: int) -> None:
+    """Remove a claim's open file, unless another holds it or has taken its name."""
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is(place, handle):
+                place.unlink()
+    finally:
+        os.close(handle)
 
 
 def _is(place: Path, handle: int) -> bool:
