@@ -24,8 +24,11 @@ from mlops_compile.ir.value import Map, freeze, pretty
 from mlops_compile.store.actions import Action
 from mlops_compile.store.blobs import MissingBlob, stage, tree_digest
 from mlops_compile.store.cache import FileCache
+from mlops_compile.store.collect import collect
 from mlops_compile.store.commit import Staged
 from mlops_compile.store.files import copy_file, write_atomic
+from mlops_compile.store.garbage import Limits
+from mlops_compile.store.reach import Marks
 from mlops_compile.store.store import Store
 from tests.strategies import digests, maps, names, values
 
@@ -459,6 +462,76 @@ def test_a_file_that_cannot_be_written_whole_is_not_there(store: Store) -> None:
     assert list(store.records.every_key()) == []
     files = {path.name for path in store.root.rglob("*") if path.is_file()}
     assert files - {"gc.lock"} == {digest_of(b"before").sha256}
+
+
+def blocked(place: Path) -> Path:
+    """Let no file take this name."""
+    (place / "in the way").mkdir(parents=True)
+    return place
+
+
+@pytest.mark.parametrize("what", ["record", "blob"])
+def test_a_batch_that_failed_half_way_can_be_written_again(store: Store, what: str) -> None:
+    """Whole or in parts, by which every result but the hindered one gets in."""
+    batch = [made(store, b"%d" % n * 100, preimage=Map({"n": n}), step=f"s{n}") for n in range(5)]
+    third = batch[2].action.blobs[0].sha256
+    places = {"record": record_of(store, batch[2].key), "blob": store.blobs.place(third)}
+    hindrance = blocked(places[what])
+    for _ in range(2):
+        with pytest.raises(OSError):
+            store.commit(batch)
+        assert not any(again(store).find(one.key) for one in batch)
+    assert list(blob_files(store.root)), "it failed before anything had its name"
+    with pytest.raises(OSError):
+        store.commit([batch[2]])
+    for one in (batch[0], batch[1], batch[3]):
+        store.commit([one])
+    shutil.rmtree(hindrance)
+    store.commit(batch)
+    sound(store.root)
+    assert all(again(store).find(one.key) == one.action for one in batch)
+
+
+def test_a_file_that_is_neither_staged_nor_stored_is_missed(store: Store) -> None:
+    whole, lost, wrong = (
+        made(store, b"%d" % n * 100, preimage=Map({"n": n}), step=f"s{n}") for n in range(3)
+    )
+    hindrance = blocked(record_of(store, whole.key))
+    with pytest.raises(OSError):
+        store.commit([whole, lost, wrong])
+    shutil.rmtree(hindrance)
+    store.blobs.place(lost.action.blobs[0].sha256).unlink()
+    place = store.blobs.place(wrong.action.blobs[0].sha256)
+    place.unlink()
+    place.write_bytes(b"x" * 100)
+    for one in (lost, wrong):
+        with pytest.raises(MissingBlob):
+            store.commit([whole, one])
+        assert not list(store.records.every_key())
+    store.commit([whole])
+    sound(store.root)
+
+
+def test_a_collection_lets_be_what_is_written_again(store: Store) -> None:
+    """Its blobs were named by a batch that failed, and counted before a second try."""
+    one = made(store, DATA)
+    hindrance = blocked(record_of(store, one.key))
+    with pytest.raises(OSError):
+        store.commit([one])
+    shutil.rmtree(hindrance)
+    tried: list[str] = []
+
+    def mark(text: str) -> Marks:  # called first between the census and what it finds to remove
+        if not tried:
+            tried.append(text)
+            again(store).commit([one])
+        return Marks()
+
+    with store.scratch("a lock"):
+        collect(again(store), mark, Marks(), Limits())
+    assert tried
+    assert again(store).find(one.key) == one.action
+    sound(store.root)
 
 
 @pytest.fixture

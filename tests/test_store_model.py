@@ -28,7 +28,7 @@ from mlops_compile.store.actions import Action
 from mlops_compile.store.census import take_census
 from mlops_compile.store.collect import collect
 from mlops_compile.store.commit import Staged
-from mlops_compile.store.forget import forget
+from mlops_compile.store.forget import Beside, forget
 from mlops_compile.store.fsck import check
 from mlops_compile.store.garbage import Limits
 from mlops_compile.store.reach import Marks, reach
@@ -113,6 +113,7 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.place = Path(tempfile.mkdtemp())
+        self.beside = Beside(cache=self.place / "cache", logs=self.place / "logs")
         self.now = 1e9
         self.made: dict[str, Made] = {}
         self.snapshots: set[str] = set()
@@ -324,14 +325,14 @@ class StoreMachine(RuleBasedStateMachine):
         if any(lock.source("data").digest.sha256 == sha for lock, _ in self.live):
             known = read or sha in self.snapshots
             with pytest.raises(StoreError if known else (StoreError, CompileError)):
-                forget(self.store, name, frozenset(), self.place / "cache", **told)
+                forget(self.store, name, frozenset(), self.beside, **told)
             return
         try:
-            said = forget(self.store, name, frozenset(), self.place / "cache", dry_run=True, **told)
+            said = forget(self.store, name, frozenset(), self.beside, dry_run=True, **told)
         except CompileError:
             assert not read and sha not in self.snapshots
             return
-        assert forget(self.store, name, frozenset(), self.place / "cache", **told) == said
+        assert forget(self.store, name, frozenset(), self.beside, **told) == said
         assert said.actions == len(gone) and said.sources == (sha,)
         results = {sha}.union(*(self.made.pop(key).blobs for key in gone))
         # A snapshot of the same bytes as a result stays while something needs it.
@@ -346,7 +347,7 @@ class StoreMachine(RuleBasedStateMachine):
             return  # other data gave these bytes, too
         # Nothing that is left tells of it, nor of what only it led to.
         with contextlib.suppress(CompileError):
-            forget(self.store, sha, frozenset(), self.place / "cache", dry_run=True, **told)
+            forget(self.store, sha, frozenset(), self.beside, dry_run=True, **told)
             raise AssertionError("it is still known")
 
     @precondition(lambda self: self.made)

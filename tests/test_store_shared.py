@@ -105,6 +105,12 @@ def ended(process: subprocess.Popen[str]) -> None:
     assert process.returncode == 0, error
 
 
+def told(process: subprocess.Popen[str]) -> str:
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    return out.strip()
+
+
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can work as another user")
 
 
@@ -169,6 +175,36 @@ store.index.drop([key_at(99)])
         wanted = stat.S_IRWXG | stat.S_ISGID if path.is_dir() else stat.S_IRGRP
         assert mode.st_mode & wanted == wanted, path
     assert hits(root, range(14)) == list(range(14))
+
+
+@root_only
+def test_a_claim_of_another_user_is_waited_for(open_directory: Path, start: Start) -> None:
+    """Its file, and maybe the directory, can only be read: that is enough to see that it is held,
+    and to take it once it is not."""
+    root, key = open_directory / "store", key_at(1)
+    fill(Store(root), range(1))
+    store = Store(root)
+    claim = store.claim(key)
+    assert claim is not None
+    look = f"""
+store = Store(root)
+claim = store.claim({key!r})
+print("held" if claim is None else "free")
+assert not store.waiting({key!r}, 0), "by whichever of the two, it is held"
+if claim is not None:
+    claim.release()
+"""
+    for closed in (False, True):  # to those who would make or remove files there
+        (root / "claims").chmod(0o755 if closed else 0o777)
+        assert told(start(AS_ANOTHER + look, root, NOBODY, NOBODY)) == "held"
+    (root / "claims" / key_at(2)).touch(0o644)
+    theirs = look.replace(key, key_at(2))
+    assert told(start(AS_ANOTHER + theirs, root, NOBODY, NOBODY)) == "free"
+    assert (root / "claims" / key_at(2)).exists(), "it cannot be removed there"
+    again = store.claim(key_at(2))
+    assert again is not None
+    again.release()
+    claim.release()
 
 
 def test_a_store_of_one_user_stays_private(tmp_path: Path) -> None:

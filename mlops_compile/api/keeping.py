@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mlops_compile.api.locks import read_lock
 from mlops_compile.api.roots import Kept, find_roots, reached_by, run_directories
+from mlops_compile.api.running import LOGS
 from mlops_compile.api.state import State
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import Lock, decode, encode
@@ -18,7 +19,7 @@ from mlops_compile.ir.problem import CompileError, Problem, StoreError, UsageErr
 from mlops_compile.steps.sources.kind import file_digest
 from mlops_compile.store.collect import Collected, collect
 from mlops_compile.store.faults import Progress
-from mlops_compile.store.forget import Forgotten, forget
+from mlops_compile.store.forget import Beside, Forgotten, forget
 from mlops_compile.store.fsck import Checked, check
 from mlops_compile.store.garbage import Limits
 from mlops_compile.store.reach import Marks
@@ -45,7 +46,7 @@ def store_usage(state: State) -> Usage:
 def check_store(state: State, progress: Progress, *, dry_run: bool = False) -> Checked:
     """Check a store, and mend it unless `dry_run`. StoreError where it cannot be mended."""
     with _written(state, "`store fsck --dry-run` names what is wrong, and mends nothing"):
-        return check(state.store, _is_lock, progress, mend=not dry_run)
+        return check(state.store, _is_lock, progress, mend=not dry_run, beside=_beside(state))
 
 
 def collect_garbage(
@@ -123,13 +124,22 @@ def forget_source(
     """
     when = datetime.now(UTC).isoformat(timespec="seconds")
     contents = frozenset(_contents(project, what))
-    cache = state.root / "cache"
     with _written(state):
         found = forget(
-            state.store, what, contents, cache, reason=reason, when=when, dry_run=dry_run
+            state.store,
+            what,
+            contents,
+            _beside(state),
+            reason=reason,
+            when=when,
+            dry_run=dry_run,
         )
     runs = tuple(place for place in run_directories(project) if _tells(place, found.names))
     return found, runs
+
+
+def _beside(state: State) -> Beside:
+    return Beside(cache=state.root / "cache", logs=state.root / LOGS)
 
 
 def _contents(project: Path, what: str) -> Iterator[str]:

@@ -95,6 +95,8 @@ def _own(project: Path) -> Iterator[tuple[str, str]]:
 
 def _committed(project: Path, kept: Kept, notes: list[str]) -> Iterator[tuple[str, str]]:
     """The texts of the locks of commits, each once."""
+    if kept.refs == ():  # none is asked for, whether or not there are any
+        return
     if kept.refs is None and not has_git(project):
         notes.append(_NO_GIT)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from mlops_compile.ir.digest import Digest, digest_of
@@ -86,6 +86,18 @@ class BlobStore:
             hint = "run again: it is made anew (a wrong one is kept in quarantine/)"
             raise MissingBlob([problem("blob", message, hint=hint)])
         return self.place(digest.sha256)
+
+    def renew(self, digests: Sequence[Digest]) -> None:
+        """Make blobs durable that are there, and let them look as if they were written now: to a
+        collection that has counted them before, nobody seemed to need them. MissingBlob if one is
+        gone; OSError where they cannot be written."""
+        for digest in digests:
+            place = self.read(digest)
+            before = place.stat().st_ctime_ns
+            while place.stat().st_ctime_ns == before:  # the file system's clock may be a coarse one
+                os.utime(place)
+        for directory in sorted({self.place(digest.sha256).parent for digest in digests}):
+            sync_directory(directory)
 
     def tree(self, digest: Digest) -> Iterator[tuple[str, Digest]]:
         """The files of a tree by relative path. StoreError for a path that would leave it."""

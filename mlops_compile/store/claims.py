@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
@@ -14,7 +15,8 @@ _POLL = 0.03  # seconds
 
 
 class Claim:
-    """A held claim; it ends with `release`, or with this process."""
+    """A held claim; it ends with `release`, with this process, or when nobody has it any more: an
+    interrupt may come before whoever took it has put it anywhere."""
 
     def __init__(self, place: Path, handle: int) -> None:
         self._place = place
@@ -22,11 +24,17 @@ class Claim:
 
     def release(self) -> None:
         """Let others make it."""
-        if self._handle is not None:
+        handle, self._handle = self._handle, None
+        if handle is None:
+            return
+        try:
             with contextlib.suppress(OSError):
                 self._place.unlink()
-            os.close(self._handle)
-            self._handle = None
+        finally:
+            _let_go(self._place, handle)  # once more where an interrupt came before
+
+    def __del__(self) -> None:
+        self.release()
 
 
 class Claims:
@@ -41,7 +49,9 @@ class Claims:
         make_directory(self._root, self._store)
         place = self._root / key
         while True:
-            handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            handle = self._opened(place)
+            if handle is None:
+                continue
             try:
                 with contextlib.suppress(OSError):  # another user's file
                     share(place, self._store)
@@ -51,10 +61,25 @@ class Claims:
             except BlockingIOError:
                 os.close(handle)
                 return None
-            except BaseException:
-                os.close(handle)
+            except BaseException:  # an interrupt, maybe before it was locked
+                _let_go(place, handle)
                 raise
             os.close(handle)  # whoever held it has removed it meanwhile
+
+    def _opened(self, place: Path) -> int | None:
+        """A claim's open file: made where there is none, else only read where it cannot be written
+        (another user's), which is enough to lock it. None if it went meanwhile."""
+        try:
+            return os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            try:
+                return os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                if not os.access(self._root, os.W_OK):
+                    raise error from None
+                return None
 
     def wait(self, key: str, seconds: float) -> bool:
         """Wait until a claim may be free, at most so long; whether it may be."""
@@ -84,6 +109,17 @@ class Claims:
         if not self._root.is_dir():
             return ()
         return tuple(key for key in sorted(os.listdir(self._root)) if not _held(self._root / key))
+
+
+def _let_go(place: Path, handle: int) -> None:
+    """Remove a claim's open file, unless another holds it or has taken its name."""
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is(place, handle):
+                place.unlink()
+    finally:
+        os.close(handle)
 
 
 def _is(place: Path, handle: int) -> bool:

@@ -46,17 +46,23 @@ def write_batch(
     """Write a batch's blobs, then its records, by way of `room` on the same file system.
 
     The order is what keeps promises: bytes before names, blobs before records, each durable before
-    the next. OSError leaves no record of the batch.
+    the next. OSError leaves no record of the batch, and blobs of it may have their names by then:
+    it, or a part of it, may be written again all the same. MissingBlob where a file is neither
+    staged nor in the store.
     """
-    files = {digest.sha256: path for staged in batch for path, digest in staged.files}
+    files = {digest: path for staged in batch for path, digest in staged.files}
+    named = [digest for digest, path in files.items() if not path.exists()]
+    for digest in named:
+        del files[digest]
+        blobs.read(digest)  # may take long: not while others are kept from removing
     actions = {staged.key: staged.action for staged in batch}
     texts = {key: room / key for key in actions}
     for key, action in actions.items():
         texts[key].write_bytes(encode_action(key, action))
     _each(sync_file, [*files.values(), *texts.values()])
     with guard.shared():
-        named = {blobs.home(sha256): path for sha256, path in files.items()}
-        _rename(named)
+        blobs.renew(named)
+        _rename({blobs.home(digest.sha256): path for digest, path in files.items()})
         places = {key: records.place(key) for key in texts}
         for directory in {place.parent for place in places.values()}:
             make_directory(directory, root)

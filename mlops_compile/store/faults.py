@@ -11,8 +11,11 @@ from pathlib import Path
 
 from mlops_compile.ir.digest import is_sha256
 from mlops_compile.ir.key import key_of
+from mlops_compile.store.begun import FILE as BEGUN
+from mlops_compile.store.begun import read_begun
 from mlops_compile.store.census import Blob, Census, held, look_at
 from mlops_compile.store.files import digest_file, make_directory, share
+from mlops_compile.store.index import FILE
 from mlops_compile.store.store import Store
 
 AGAIN = "made again by the next run that needs it"
@@ -48,17 +51,36 @@ Progress = Callable[[int, int], None]
 
 def strange_files(store: Store) -> Iterator[Wrong]:
     """Files whose names are none of the store's: what a kill left of a write, or somebody put."""
+    for place in sorted(store.root.glob(".new-*")):
+        if FILE not in place.name:  # those who make an index look after their own
+            yield _rest(place.name, place)
     for place in sorted(store.root.glob("*/**/*")):
         folder, *inner = place.relative_to(store.root).parts
         name = "/".join((folder, *inner))
         if folder not in ("actions", "blobs", "pins") or _belongs(folder, inner):
             continue
         if not place.is_dir() and place.name.startswith(".new-"):
-            fault = Fault(what="file", name=name, matter="is the rest of a write", fate="removed")
-            yield Wrong(fault=fault, place=place, seen=look_at(place), mend=_remove)
+            yield _rest(name, place)
         elif not place.is_dir():
             fault = Fault(what="file", name=name, matter="does not belong here", fate="set aside")
             yield Wrong(fault=fault, place=place, seen=look_at(place), mend=set_aside)
+
+
+def wrong_begun(store: Store) -> Iterator[Wrong]:
+    """What a `forget` has begun, where that cannot be read any more."""
+    place = store.root / BEGUN
+    seen = look_at(place)
+    try:
+        read_begun(store.root)
+    except (OSError, ValueError, KeyError) as error:
+        matter = f"it says what a `store forget` has begun, and is damaged: {error}"
+        fault = Fault(what="file", name=BEGUN, matter=matter, fate="set aside: forget again")
+        yield Wrong(fault=fault, place=place, seen=seen, mend=set_aside)
+
+
+def _rest(name: str, place: Path) -> Wrong:
+    fault = Fault(what="file", name=name, matter="is the rest of a write", fate="removed")
+    return Wrong(fault=fault, place=place, seen=look_at(place), mend=_remove)
 
 
 def wrong_blobs(store: Store, census: Census, progress: Progress) -> Iterator[Wrong]:

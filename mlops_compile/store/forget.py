@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_compile.ir.key import key_of
 from mlops_compile.ir.problem import CompileError, StoreError, problem
 from mlops_compile.ir.value import Map, canonical, parse
+from mlops_compile.store.begun import Begun, end_begun, read_begun, write_begun
 from mlops_compile.store.census import Census, held, take_census
 from mlops_compile.store.files import sync_directory, write_atomic
+from mlops_compile.store.index import FILE as INDEX
 from mlops_compile.store.store import Store
 
 _RECORD = "forgotten.jsonl"
+_FOLDERS = ("actions/*", "blobs/*", "pins")
 _SHORTEST = 8  # digits of a digest
+_NOTHING = Begun()
 _HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
@@ -40,15 +44,25 @@ class Forgotten:
     names: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What a project keeps beside its store: the directories of its cache and of logs."""
+
+    cache: Path
+    logs: Path
+
+
 def known_sources(
-    census: Census, what: str, contents: frozenset[str] = frozenset()
+    census: Census, what: str, contents: frozenset[str] = frozenset(), begun: Begun = _NOTHING
 ) -> tuple[str, ...]:
     """The contents of sources that a text names: a location, or at least eight digits of a digest.
 
-    `contents` are digests that are known to have been at that place. CompileError where nothing is
-    known by that name, or where digits could be of more than one.
+    `contents` are digests that are known to have been at that place, `begun` what an earlier
+    `forget` has begun. CompileError where nothing is known by that name, or where digits could be
+    of more than one.
     """
     known = {source for entry in census.entries.values() for source in entry.sources}
+    known |= {*begun.sources}
     place = os.path.normpath(what)
     there = {
         source
@@ -56,6 +70,8 @@ def known_sources(
         if place in map(os.path.normpath, names)
     }
     there |= contents & {*known, *census.blobs}
+    if place in map(os.path.normpath, begun.locations):
+        there |= {*begun.sources}
     if there:
         return tuple(sorted(there))
     digits = what.lower()
@@ -77,7 +93,7 @@ def forget(
     store: Store,
     what: str,
     contents: frozenset[str],
-    cache: Path,
+    beside: Beside,
     *,
     reason: str,
     when: str,
@@ -85,47 +101,96 @@ def forget(
 ) -> Forgotten:
     """Remove what `known_sources` finds and all that derives from it, and write that down.
 
-    `cache` is the directory of what else was kept of it; `when` is the time that is written.
+    What an earlier one has begun and not finished goes, too. `when` is the time that is written.
     StoreError while a run uses it; OSError where the store cannot be written.
     """
+
+    def looked_at() -> _Forgetting:
+        census, begun = take_census(store), _begun(store)
+        sources = known_sources(census, what, contents, begun)
+        return _Forgetting(store, census, sources, begun, beside)
+
     if dry_run:
-        census = take_census(store)
-        return _Forgetting(store, census, known_sources(census, what, contents), cache).told()
+        return looked_at().told()
     with store.guard.alone():
-        census = take_census(store)
-        forgetting = _Forgetting(store, census, known_sources(census, what, contents), cache)
+        forgetting = looked_at()
         forgetting.refuse_live()
         forgetting.write_down(reason, when)
         forgetting.remove()
     return forgetting.told()
 
 
+def finish(store: Store, beside: Beside) -> bool:
+    """Finish what a `forget` has begun; whether there was any. It is written down already.
+
+    StoreError while a run uses it; OSError where the store cannot be written.
+    """
+    if not is_begun(store):
+        return False
+    with store.guard.alone():
+        begun = _begun(store)
+        if begun.sources:
+            forgetting = _Forgetting(store, take_census(store), begun.sources, begun, beside)
+            forgetting.refuse_live()
+            forgetting.remove()
+    return True
+
+
+def is_begun(store: Store) -> bool:
+    """Whether a `forget` has begun and not finished."""
+    return bool(_begun(store).sources)
+
+
+def _begun(store: Store) -> Begun:
+    try:
+        return read_begun(store.root) or _NOTHING
+    except (ValueError, KeyError):  # a check names it
+        return _NOTHING
+
+
 class _Forgetting:
     """What is to go for some contents of sources."""
 
-    def __init__(self, store: Store, census: Census, sources: tuple[str, ...], cache: Path) -> None:
+    def __init__(
+        self,
+        store: Store,
+        census: Census,
+        sources: tuple[str, ...],
+        begun: Begun,
+        beside: Beside,
+    ) -> None:
         self._store = store
         self._census = census
-        self._sources = sources
-        self._keys = sorted(census.derived(sources))
-        own = {sha for key in self._keys for sha in held(census.entries[key])} | {*sources}
+        self._beside = beside
+        self._sources = tuple(sorted({*sources, *begun.sources}))
+        self._keys = sorted(census.derived(self._sources) | {*begun.keys} & census.entries.keys())
+        own = {sha for key in self._keys for sha in held(census.entries[key])}
+        own |= {*self._sources, *begun.blobs}
         others = census.entries.keys() - {*self._keys}
         needed = {sha for key in others for sha in held(census.entries[key])}
+        gone = {*self._keys, *begun.keys}
+        plans = {plan for plan, key in store.index.pairs() if key in gone} | {*begun.plans}
+        locations = {n for s in self._sources for n in census.locations.get(s, ())}
+        self._begun = Begun(
+            sources=self._sources,
+            locations=tuple(sorted({*locations, *begun.locations})),
+            keys=tuple(sorted(gone)),
+            blobs=tuple(sorted(own - needed)),
+            plans=tuple(sorted(plans)),
+        )
         self._blobs = sorted(sha for sha in own - needed if sha in census.blobs)
         self._kept = sorted(sha for sha in own & needed if sha in census.blobs)
-        gone = {*self._keys}
-        plans = {plan for plan, key in store.index.pairs() if key in gone}
-        self._names = frozenset({*sources, *self._keys, *(own - needed), *plans})
-        self._pins = [name for name, text in store.pins.all().items() if _tells(text, {*sources})]
-        self._cached = _cached(cache, self._names)
+        self._names = frozenset({*self._sources, *gone, *(own - needed), *plans})
+        texts = store.pins.all().items()
+        self._pins = [name for name, text in texts if _tells(text, {*self._sources})]
+        self._cached = _cached(beside.cache, self._names)
 
     def told(self) -> Forgotten:
         """What goes, for people."""
         size = sum(self._census.blobs[sha].size for sha in self._blobs)
-        locations = {n for s in self._sources for n in self._census.locations.get(s, ())}
         return Forgotten(
             sources=self._sources,
-            locations=tuple(sorted(locations)),
+            locations=self._begun.locations,
             actions=len(self._keys),
             blobs=len(self._blobs),
             size=size + sum(self._census.entries[key].size for key in self._keys),
@@ -164,20 +229,52 @@ class _Forgetting:
         write_atomic(place, before + line + b"\n")
 
     def remove(self) -> None:
-        """Remove rows, records and blobs, in this order; and whatever was set aside, which may be
-        a part of it that cannot be told any more."""
+        """Remove blobs, rows, records, and what else tells of them; and whatever was set aside or
+        left by the dead, which may be a part of it that cannot be told any more.
+
+        What is about to go is written first, so that whoever comes after a kill at any moment knows
+        all of it, though the records that told of it may be gone.
+        """
+        store, beside = self._store, self._beside
+        write_begun(store.root, self._begun)
+        _remove(map(store.blobs.place, self._blobs))
+        store.index.drop(self._begun.keys)
+        _remove(map(store.records.place, self._keys))
+        _remove([*map(store.pins.place, self._pins), *self._cached])
+        _remove([store.root / "quarantine", beside.logs])
+        self._sweep()
+        end_begun(store.root)
+
+    def _sweep(self) -> None:
+        """Remove what dead processes left. Those who write into the store's folders wait
+        meanwhile; a cache does without what could not be written."""
         store = self._store
-        store.index.drop(self._keys)
-        places = [*map(store.records.place, self._keys), *map(store.blobs.place, self._blobs)]
-        places += [*map(store.pins.place, self._pins), *self._cached]
-        for place in (*places, store.root / "quarantine"):
-            if place.is_dir():
-                shutil.rmtree(place)
-            else:
-                place.unlink(missing_ok=True)
-        for parent in sorted({place.parent for place in places}):
-            if parent.is_dir():
-                sync_directory(parent)
+        store.rooms.sweep()
+        store.claims.sweep()
+        store.index.sweep()
+        parts = [
+            *(p for p in store.root.glob(".new-*") if INDEX not in p.name),
+            *(p for folder in _FOLDERS for p in store.root.glob(f"{folder}/.new-*")),
+            *self._beside.cache.glob(".new-*"),
+        ]
+        _remove(parts)
+        if left := store.rooms.left():
+            message = f"{left[0]} is of a run that died, and cannot be removed"
+            hint = "it may hold what is to be forgotten: remove it, and forget again"
+            raise StoreError([problem("store", message, hint=hint)])
+
+
+def _remove(places: Iterable[Path]) -> None:
+    """Remove files and directories, durably."""
+    gone = list(places)
+    for place in gone:
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+    for parent in sorted({place.parent for place in gone}):
+        if parent.is_dir():
+            sync_directory(parent)
 
 
 def _tells(text: str, names: Collection[str]) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from mlops_compile.ir.problem import StoreError
+from mlops_compile.store.begun import FILE as BEGUN
 from mlops_compile.store.census import look_at, take_census
 from mlops_compile.store.faults import (
     Fault,
@@ -13,10 +15,12 @@ from mlops_compile.store.faults import (
     closed_directories,
     lost_results,
     strange_files,
+    wrong_begun,
     wrong_blobs,
     wrong_pins,
     wrong_records,
 )
+from mlops_compile.store.forget import Beside, finish, is_begun
 from mlops_compile.store.index import FILE
 from mlops_compile.store.store import Store
 
@@ -41,16 +45,19 @@ def check(
     progress: Progress = lambda done, total: None,
     *,
     mend: bool = True,
+    beside: Beside | None = None,
 ) -> Checked:
     """Check everything in a store and, with `mend`, mend it, so that a second check finds nothing.
 
-    `sound_lock` tells whether the text of a pin is a lock. Runs may go on meanwhile. OSError where
-    the store cannot be mended.
+    `sound_lock` tells whether the text of a pin is a lock. With `beside`, a `forget` that was cut
+    off is finished. Runs may go on meanwhile. OSError where the store cannot be mended.
     """
+    begun = _cut_off(store, beside if mend else None)
     swept = len(store.rooms.dead()) + len(store.claims.dead())
     index = store.index.examine()
     census = take_census(store)
     found = [
+        *wrong_begun(store),
         *strange_files(store),
         *wrong_blobs(store, census, progress),
         *wrong_records(store, census),
@@ -69,13 +76,26 @@ def check(
             store.index.renew()
     told = [Fault(what="index", name=FILE, matter=m, fate="made again") for m in index.damage]
     return Checked(
-        faults=(*(wrong.fault for wrong in (*found, *lost)), *told),
+        faults=(*begun, *(wrong.fault for wrong in (*found, *lost)), *told),
         behind=index.behind,
         blobs=len(census.blobs),
         size=sum(blob.size for blob in census.blobs.values()),
         actions=len(census.entries),
         swept=swept,
     )
+
+
+def _cut_off(store: Store, beside: Beside | None) -> list[Fault]:
+    """Finish a `forget` that was cut off."""
+    if not is_begun(store):
+        return []
+    fate = "finished"
+    try:
+        if beside is not None:
+            finish(store, beside)
+    except StoreError as error:
+        fate = f"not finished: {error.problems[0].message}"
+    return [Fault(what="file", name=BEGUN, matter="a `store forget` was cut off", fate=fate)]
 
 
 def _mend(store: Store, found: Sequence[Wrong]) -> None:

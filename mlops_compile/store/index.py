@@ -148,6 +148,12 @@ class Index:
                 self._opened.close()
             self._opened = self._by_files = None
 
+    def sweep(self) -> None:
+        """Remove what dead processes left of making the file. OSError where it cannot be."""
+        if self._root.is_dir():
+            with self._writing():
+                self._remove_parts()
+
     # Reading
 
     def _ask(self, question: Callable[[Rows], T]) -> T:
@@ -242,8 +248,8 @@ class Index:
 
     def _make(self, uses: Mapping[str, float]) -> None:
         """Make the file beside its place, whole, before it is named."""
+        self._remove_parts()
         new = self._root / f".new-{os.getpid()}-{FILE}"
-        new.unlink(missing_ok=True)
         connection = connect(str(new))
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -257,9 +263,13 @@ class Index:
             os.rename(new, self.place)
         finally:
             connection.close()
-            for part in _PARTS:
-                Path(f"{new}{part}").unlink(missing_ok=True)
+            self._remove_parts()
         self._opened = self._open()
+
+    def _remove_parts(self) -> None:
+        """Remove files that are being made; whoever holds the lock of those who make them may."""
+        for part in self._root.glob(f".new-*-{FILE}*"):
+            part.unlink(missing_ok=True)
 
     def _put_aside(self) -> None:
         self.close()

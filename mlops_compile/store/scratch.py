@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,8 +40,9 @@ class Scratch:
         """A directory of this process, removed at the end. `lock_text` is the lock that it is for:
         nothing of that plan is collected meanwhile. OSError where there can be none."""
         make_directory(self._root, self._store)
-        directory, lock = _locked_directory(self._root)
-        try:
+        directory, lock = self._root / f"room-{secrets.token_hex(8)}", None
+        try:  # from before it is made: an interrupt may come at any time
+            lock = _made_and_locked(directory)
             share(directory, self._store)
             if lock_text:
                 new = directory / f".{_PLAN}"
@@ -49,8 +50,11 @@ class Scratch:
                 new.rename(directory / _PLAN)
             yield directory
         finally:
-            shutil.rmtree(directory, ignore_errors=True)
-            os.close(lock)
+            try:
+                _remove(directory)
+            finally:
+                if lock is not None:
+                    os.close(lock)
 
     def live(self) -> tuple[LiveRun, ...]:
         """The runs that go on."""
@@ -59,6 +63,15 @@ class Scratch:
     def dead(self) -> tuple[Path, ...]:
         """The directories that dead processes left."""
         return tuple(place for place in self._places() if not _held(place))
+
+    def left(self) -> tuple[Path, ...]:
+        """Those of them that hold something, as after a sweep that could not remove it."""
+        found = []
+        for place in self.dead():
+            with contextlib.suppress(FileNotFoundError):
+                if any(place.iterdir()):
+                    found.append(place)
+        return tuple(found)
 
     def sweep(self) -> None:
         """Remove the directories that dead processes left."""
@@ -73,32 +86,52 @@ class Scratch:
             return []
 
 
-def _locked_directory(parent: Path) -> tuple[Path, int]:
-    """A new directory and its held lock; another one if a sweep took it before it was locked."""
+def _made_and_locked(directory: Path) -> int:
+    """Make a directory; its held lock. It is made anew if a sweep took it before it was locked."""
     while True:
-        directory = Path(tempfile.mkdtemp(dir=parent))
+        directory.mkdir(mode=0o700)
         try:
             lock = os.open(directory / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
         except FileNotFoundError:
             continue
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (directory / _LOCK).exists():
-            return directory, lock
+            return lock
         os.close(lock)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a directory, to the end even if an interrupt comes meanwhile."""
+    try:
+        shutil.rmtree(directory, ignore_errors=True)
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
 
 
 def _remove_dead(place: Path) -> None:
     """Remove a directory, unless its lock is held."""
     try:
         lock = os.open(place / _LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:  # killed before it was locked
-        place.rmdir()
+    except FileNotFoundError:
+        _remove_unlocked(place)
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(place, ignore_errors=True)
     finally:
         os.close(lock)
+
+
+def _remove_unlocked(place: Path) -> None:
+    """Remove a directory without a lock: it is empty where a kill or nobody came yet between its
+    making and its lock; else it is what a kill left of one that was being removed."""
+    try:
+        place.rmdir()
+    except OSError:
+        if (place / _LOCK).exists():  # it has just been locked
+            return
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _held(place: Path) -> bool:

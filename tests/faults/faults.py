@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.faults.interrupting import interrupted
+from tests.faults.removing import killed_collecting, killed_forgetting
 from tests.faults.victim import Victim
 
 _SMALL = 64  # KiB of the disk that fills up at least; the plan needs about twice as much
@@ -98,6 +100,19 @@ def full_disk(victim: Victim, draw: random.Random, seconds: float) -> None:
         subprocess.run(["mount", "-o", "remount,size=64m", str(place)], check=True)
         victim.recovers(clean=True)
     victim.empty()
+
+
+def full_in_between(victim: Victim, draw: random.Random, seconds: float) -> None:
+    """There is no room for some changes of files in a row, at any moment: between a result's blobs
+    and its record, for example. What can be stored is, and the rest is told."""
+    victim.empty()
+    first, times = draw.randint(1, 400), draw.choice([1, 1, 2, 5, 40])
+    ended = victim.end(victim.start(MLOPS_FAULTS_FULL=f"{first}:{times}"))
+    victim.is_true(ended)
+    assert ended.code in (0, 7), f"{victim.what}: {ended}"
+    assert ended.code == 0 or set(ended.problems) <= {"disk", "store"}, f"{victim.what}: {ended}"
+    victim.nothing_wrong_is_readable()
+    victim.recovers(clean=True)
 
 
 def read_only(victim: Victim, draw: random.Random, seconds: float) -> None:
@@ -253,7 +268,11 @@ FAULTS: Mapping[str, Callable[[Victim, random.Random, float], None]] = {
         killed,
         raced,
         raced_and_killed,
+        interrupted,
+        killed_forgetting,
+        killed_collecting,
         full_disk,
+        full_in_between,
         read_only,
         flipped_bits,
         truncated,

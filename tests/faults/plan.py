@@ -9,11 +9,12 @@ from pathlib import Path
 
 from mlops_compile.execute.pool import Workers
 from mlops_compile.ir.digest import Digest
-from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.lock import Lock, encode
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import ProblemsError
 from mlops_compile.ir.record import RunRecord
-from tests.probe import SOURCE, Probes, probe
+from tests.faults.hooks import full_from
+from tests.probe import SOURCE, TEXT, Probes, probe
 
 WORKERS = 2
 
@@ -37,16 +38,19 @@ class Truth:
 
     def __init__(self, lock: Lock, record: RunRecord) -> None:
         assert record.ok, [result.error for result in record.results if result.error]
-        self.lock = lock
+        (_, source), *_ = lock.sources
+        self.source = source.digest.sha256
+        self.text = encode(lock)
         self.by_key = {result.action: result.outputs for result in record.results}
         self.by_step = {result.step: result.outputs for result in record.results}
 
     @classmethod
-    def of(cls, root: Path) -> Truth:
-        """Run the plan once in a project of its own."""
+    def of(cls, root: Path, text: str = TEXT) -> Truth:
+        """Run the plan once, on a source of this text, in a project of its own."""
         root.mkdir()
+        (root / "rows.csv").write_text(text)
         with Workers(WORKERS) as workers:
-            probes = Probes(root, workers)
+            probes = Probes(root, workers, make=False)
             lock = probes.lock(*steps())
             return cls(lock, probes.execute(lock))
 
@@ -57,11 +61,15 @@ class Truth:
 
 def main(root: Path) -> int:
     """Run the plan in a project; the exit code that a run has. The environment may set the clock
-    back by so many seconds (MLOPS_FAULTS_CLOCK)."""
+    back by so many seconds (MLOPS_FAULTS_CLOCK), or let the store's disk be full from one change of
+    a file on, for so many of them (MLOPS_FAULTS_FULL)."""
     if seconds := float(os.environ.get("MLOPS_FAULTS_CLOCK", 0)):
         now, now_ns = time.time, time.time_ns
         time.time = lambda: now() + seconds
         time.time_ns = lambda: now_ns() + int(seconds * 1e9)
+    if full := os.environ.get("MLOPS_FAULTS_FULL"):
+        first, times = full.split(":")
+        full_from(int(first), int(times), str(root / ".mlops" / "store"))
     try:
         return _run(root)
     except ProblemsError as error:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlops_compile.store.forget import Beside
 from mlops_compile.store.fsck import Checked, check
 from mlops_compile.store.store import Store
 from tests.faults.plan import Truth
@@ -37,12 +38,14 @@ class Ended:
 
 @dataclass(slots=True)
 class Victim:
-    """A project with one store. `what` names the fault that is being done, for messages."""
+    """A project with one store. `what` names the fault that is being done, for messages;
+    `other` is the truth of another source, where one is needed."""
 
     root: Path
     truth: Truth
     what: str = ""
     faults_named: list[str] = field(default_factory=list)
+    other: Truth | None = None
 
     def __post_init__(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -64,13 +67,16 @@ class Victim:
         """Begin with an empty store."""
         shutil.rmtree(self.root / ".mlops", ignore_errors=True)
 
-    def start(self, **environment: str) -> subprocess.Popen[str]:
-        """A run of the plan, in a session of its own."""
+    def start(
+        self, program: str = "plan", *words: str, **environment: str
+    ) -> subprocess.Popen[str]:
+        """A run of the plan, or of another program of this package, in a session of its own."""
         env = package_environment({_MARK: str(self.root), **environment})
         env["PYTHONPATH"] = os.pathsep.join([env["PYTHONPATH"], _TESTS])
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.plan", str(self.root)],
+            [sys.executable, "-m", f"tests.faults.{program}", str(self.root), *words],
             env=env,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -82,7 +88,7 @@ class Victim:
         out, err = process.communicate(timeout=300)
         assert process.returncode < 0 or "Traceback" not in err, f"{self.what}: {err}"
         rows = [line.split() for line in out.splitlines()]
-        steps = [row for row in rows if row and row[0] != "problem"]
+        steps = [row for row in rows if row and row[0] in self.truth.by_step]
         return Ended(
             code=process.returncode,
             statuses={row[0]: row[1] for row in steps},
@@ -110,10 +116,11 @@ class Victim:
 
     def fsck(self) -> Checked:
         """Check and mend; a second check must find nothing."""
+        beside = Beside(cache=self.root / ".mlops" / "cache", logs=self.root / ".mlops" / "logs")
         with self.store() as store:
-            found = check(store, lambda text: True)
+            found = check(store, lambda text: True, beside=beside)
         with self.store() as store:
-            again = check(store, lambda text: True)
+            again = check(store, lambda text: True, beside=beside)
         assert not again.faults, f"{self.what}: a second check finds {again.faults}"
         self.faults_named += [
             f"{fault.what}: {_DIGEST.sub('X', fault.matter)}" for fault in found.faults
@@ -122,9 +129,13 @@ class Victim:
 
     def nothing_wrong_is_readable(self) -> int:
         """Whatever the store gives is right; how many results it has."""
+        return self.right(self.truth)
+
+    def right(self, truth: Truth) -> int:
+        """How many of these results the store has, which must be right."""
         with self.store() as store:
-            found = [store.find(key) for key in self.truth.by_key]
-        for action, outputs in zip(found, self.truth.by_key.values(), strict=True):
+            found = [store.find(key) for key in truth.by_key]
+        for action, outputs in zip(found, truth.by_key.values(), strict=True):
             if action is not None:
                 assert action.outputs == outputs, f"{self.what}: {action.step} has wrong outputs"
         return sum(action is not None for action in found)
