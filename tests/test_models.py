@@ -49,7 +49,7 @@ def test_a_calibrated_and_decided_model(tmp_path: Path) -> None:
     assert found["f1"] == sklearn.metrics.f1_score(truth, answers)
     assert found["accuracy"] == sklearn.metrics.accuracy_score(truth, answers)
     assert found["roc_auc"] == sklearn.metrics.roc_auc_score(truth, scores)
-    assert json.loads(good(project, "run", *CALIBRATED, RULED, "--json").out)["ran"] == 0
+    assert "0 ran, 9 unchanged" in good(project, "run", *CALIBRATED, RULED).out
 
 
 def test_a_threshold_alone_and_a_calibration_alone(tmp_path: Path) -> None:
@@ -58,11 +58,9 @@ def test_a_threshold_alone_and_a_calibration_alone(tmp_path: Path) -> None:
     assert "threshold" in _steps(record) and "calibrate" not in _steps(record)
     decision = json.loads(_blob(record, project, "threshold", "decision").read_text())
     assert decision == {"rule": "fixed", "threshold": 0.3}
-    trained = record["train"].output("model")
-    record = mc.run([SMALL, PART], project=project)
-    record2 = mc.run([SMALL, PART, "+model.calibration.method=platt"], project=project)
-    assert record["train"] == record2["train"]  # the model is trained once
-    assert "threshold" not in _steps(record2) and trained is not None
+    plain = mc.run([SMALL], project=project)
+    assert "threshold" not in _steps(plain)
+    assert record["train"] == plain["train"]  # the model is trained once
 
 
 def test_calibrated_classes_are_normalised(tmp_path: Path) -> None:
@@ -122,8 +120,8 @@ def test_directions_name_features() -> None:
     assert directions(Map(), features) == ()
     with pytest.raises(StepError) as caught:
         directions(Map({"since": 1, "city": 1, "none": 1}), features)
-    assert [found.where[-1] for found in caught.value.problems] == ["since", "city", "none"]
-    assert "the column becomes since:year" in str(caught.value.problems[0].hint)
+    assert [found.where[-1] for found in caught.value.problems] == ["city", "none", "since"]
+    assert "the column becomes since:year" in str(caught.value.problems[2].hint)
 
 
 # Families of other distributions

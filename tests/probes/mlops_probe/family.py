@@ -1,4 +1,4 @@
-"""A model family for tests, as an installed distribution would offer it: the mean, times a factor."""
+"""A model family for tests, as an installed distribution offers it: the mean, times a factor."""
 
 from __future__ import annotations
 
