@@ -9,13 +9,21 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from mlops_compile.compiler.chains import chain_problem, sorts_of
-from mlops_compile.compiler.read import known
+from mlops_compile.compiler.contracts import fact_problems, may_drop
+from mlops_compile.compiler.read import known, whole
 from mlops_compile.compiler.spec import Data, Spec
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.source import ColumnFact, Pinned
 from mlops_compile.ir.value import KeyPath
-from mlops_compile.steps.columns import Column, feature_type, fits, role_of, sendable
+from mlops_compile.steps.columns import (
+    Column,
+    feature_type,
+    fits,
+    left_levels,
+    role_of,
+    sendable,
+)
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family, problem_of
 from mlops_compile.steps.preparations.kind import Sort
@@ -43,17 +51,25 @@ def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
     facts = {fact.name: fact for fact in pinned.source.columns}
     if len(facts) == 1 and known(spec.data.target) and spec.data.target not in facts:
         return _no_column(spec.data.target, facts, ("data", "target"))  # the separator hides it all
-    found = [*_columns(spec.data, facts)]
+    levels, of_target = pinned.levels, None
+    if known(spec.data.target) and whole(spec.data.columns):
+        of_target = dict(spec.data.columns).get(spec.data.target)
+        levels = left_levels(levels, of_target)
+    found = [*_columns(spec.data, facts), *fact_problems(spec.data, facts, pinned.source.rows)]
     if known(spec.prepare.columns):
         for name in spec.prepare.columns:
             found += _no_column(name, facts, ("prepare", "columns", name))
     found += _split(spec.data, facts, pinned.source.rows)
     if known(spec.data.target):
         found += _no_column(spec.data.target, facts, ("data", "target"))
-        if spec.data.target in facts and known(spec.data.task, spec.data.missing_target):
-            found += _target(spec.data, facts[spec.data.target], pinned.levels)
+        is_secret = of_target is not None and of_target.sensitive  # then classes are refused
+        judged = known(spec.data.task, spec.data.missing_target) and not (
+            is_secret and spec.data.task != "regression"
+        )
+        if spec.data.target in facts and judged:
+            found += _target(spec.data, facts[spec.data.target], levels)
     if known(spec.model.family, spec.prepare) and not any(p.code == "column-type" for p in found):
-        found += _features(spec, facts, pinned)
+        found += _features(spec, facts, levels)
     return found
 
 
@@ -99,7 +115,7 @@ def _split(data: Data, facts: Mapping[str, ColumnFact], rows: int) -> Iterator[P
     if not known(data.split, data.split.test_size, data.split.validation_size):
         return
     target = facts.get(data.target) if known(data.target) else None
-    exact = target is not None and not target.missing  # else rows may be dropped
+    exact = target is not None and not target.missing and not may_drop(data)
     if exact and data.split.test_size + data.split.validation_size < 1:
         for name, size in part_sizes(data.split, rows).items():
             if not size and not (name == "validation" and not data.split.validation_size):
@@ -176,7 +192,9 @@ def _classes(data: Data, name: str, levels: tuple[str, ...]) -> Iterator[Problem
         yield problem("target", message, ("data", "positive"), hint)
 
 
-def _features(spec: Spec, facts: Mapping[str, ColumnFact], pinned: Pinned) -> Iterator[Problem]:
+def _features(
+    spec: Spec, facts: Mapping[str, ColumnFact], levels: tuple[str, ...]
+) -> Iterator[Problem]:
     """Columns whose own list does not take them, and parameters that do not fit the features."""
     family, data = FAMILIES[spec.model.family], spec.data
     own = spec.prepare.columns if known(spec.prepare.columns) else {}
@@ -190,7 +208,7 @@ def _features(spec: Spec, facts: Mapping[str, ColumnFact], pinned: Pinned) -> It
             yield from [found] if found else []
         made = sorts_of(chain, start, family) if known(chain) else None
         sorts = None if sorts is None or made is None else (*sorts, *made)
-    yield from _misfits(spec, family, sorts if known(data.columns) else None, pinned.levels)
+    yield from _misfits(spec, family, sorts if known(data.columns) else None, levels)
 
 
 def _starts(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[tuple[ColumnFact, Sort]]:

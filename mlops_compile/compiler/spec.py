@@ -8,7 +8,7 @@ from typing import Any
 from mlops_compile.ir.contract import TASKS
 from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.value import Map, Value
-from mlops_compile.steps.columns import Column
+from mlops_compile.steps.columns import Column, Rows
 from mlops_compile.steps.deploy import Deploy
 from mlops_compile.steps.families import FAMILIES
 
@@ -28,6 +28,7 @@ class Data:
     )
     source: Any = key("where the rows come from", variants="sources")
     columns: tuple[tuple[str, Column], ...] = key("what is to be known of columns", default=())
+    rows: Rows = group("what must hold of the table", Rows)
     split: Any = key("which rows train and which test", variants="splits")
 
 

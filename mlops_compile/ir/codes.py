@@ -250,6 +250,12 @@ CODES: Mapping[str, Code] = _table(
         " Allow more, or give the step less to do.",
         "key",
     ),
+    _code(
+        88,
+        "violation",
+        "Rows break what `data.columns` and `data.rows` say must hold. Mend the data or the rule, or"
+        " let `violation` drop such rows or set such values missing.",
+    ),
     # Store and disk.
     _code(
         90,

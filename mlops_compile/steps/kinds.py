@@ -91,12 +91,13 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="validate",
-        version=1,
+        version=2,
         run="mlops_compile.steps.validate:run",
         inputs=("table",),
-        outputs=("table", "target", "profile"),
+        outputs=("table", "target", "profile", "report"),
         reads=(
             ("data", "columns"),
+            ("data", "rows"),
             ("data", "target"),
             ("data", "missing_target"),
             ("data", "task"),

@@ -23,7 +23,7 @@ from mlops_compile.ir.source import ColumnFact, Source
 from mlops_compile.steps.sources.cells import Guess, Levels, arrow_type, cast, clean
 from mlops_compile.steps.sources.encodings import encoding_of, first_fault, is_wide, marked
 from mlops_compile.steps.sources.kind import Facts, SourceKind, where_is
-from mlops_compile.steps.tables import BATCH_ROWS, write_batches
+from mlops_compile.steps.tables import regular, write_batches
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -113,7 +113,7 @@ def read(paths: tuple[Path, ...], spec: CsvSource, source: Source, out: Path) ->
             line += batch.num_rows
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    write_batches(out, schema, _regular(converted(), schema))
+    write_batches(out, schema, regular(converted(), schema))
 
 
 def _convert(column: pa.Array, name: str, type_name: str, path: str, line: int) -> pa.Array:
@@ -136,25 +136,6 @@ _A = {
     "timestamp": "a date or time (ISO 8601)",
     "timestamp_utc": "a time with its zone (ISO 8601)",
 }
-
-
-def _regular(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of one size, however the reader cut them."""
-    import pyarrow as pa
-
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        held.append(batch)
-        rows += batch.num_rows
-        while rows >= BATCH_ROWS:
-            table = pa.Table.from_batches(held, schema).combine_chunks()
-            whole = table.slice(0, BATCH_ROWS).combine_chunks().to_batches()
-            yield from whole
-            held = table.slice(BATCH_ROWS).to_batches()
-            rows -= BATCH_ROWS
-    if rows:
-        yield from pa.Table.from_batches(held, schema).combine_chunks().to_batches()
 
 
 def _open(path: Path, spec: CsvSource) -> tuple[list[str], Iterator[pa.RecordBatch]]:
