@@ -31,6 +31,11 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
         Piece(name="acquire", kind="acquire", source=SOURCE),
         Piece(name="validate", kind="validate", takes=_from(acquire="table")),
         Piece(name="split", kind="split", takes=_from(validate="table target")),
+        Piece(
+            name="inspect",
+            kind="inspect",
+            takes=_from(validate="table target", split="train test"),
+        ),
         Piece(name="prepare", kind="prepare", takes=_from(validate="table", split="train")),
         Piece(
             name="train",

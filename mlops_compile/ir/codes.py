@@ -253,8 +253,8 @@ CODES: Mapping[str, Code] = _table(
     _code(
         88,
         "violation",
-        "Rows break what `data.columns` and `data.rows` say must hold. Mend the data or the rule, or"
-        " let `violation` drop such rows or set such values missing.",
+        "Rows break what `data.columns` and `data.rows` say must hold. Mend the data or the rule,"
+        " or let `violation` drop such rows or set such values missing.",
     ),
     # Store and disk.
     _code(

@@ -186,9 +186,9 @@ def _check_rows(names: list[str], found: Checked, stated: Stated) -> None:
             listed = " and ".join(map(repr, names_of_key))
             has = _are(twins, "has", "have")
             message = f"{_rows(twins)} {has} the {listed} of an earlier row"
-            where = (*_ROWS, "keys", str(number))
+            place = (*_ROWS, "keys", str(number))
             hint = "mend them, or name more columns by which rows differ"
-            found.problems.append(problem("violation", message, where, hint))
+            found.problems.append(problem("violation", message, place, hint))
     _check_count(found, rules)
 
 

@@ -1,4 +1,4 @@
-"""Columns by their contract: type, role and rules as a config states them, or as storage suggests."""
+"""Columns by their contract: type, role and rules as a config states them, or storage suggests."""
 
 from __future__ import annotations
 

@@ -118,6 +118,16 @@ KINDS: Mapping[str, StepKind] = table(
         imports=lambda params: ("mlops_compile.steps.split", "pyarrow.compute"),
     ),
     StepKind(
+        name="inspect",
+        version=1,
+        run="mlops_compile.steps.leaks:run",
+        inputs=("table", "target", "train", "test"),
+        outputs=("findings",),
+        reads=(("data", "target"), ("data", "split", "kind")),
+        needs=lambda params: Needs(distributions=("numpy", "pyarrow")),
+        imports=lambda params: ("mlops_compile.steps.leaks", "pyarrow.compute"),
+    ),
+    StepKind(
         name="prepare",
         version=1,
         run="mlops_compile.steps.prepare:run",

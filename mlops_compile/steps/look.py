@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.proposal import ColumnProposal, Proposal
 from mlops_compile.ir.source import ColumnFact
 from mlops_compile.ir.value import Value
 from mlops_compile.steps.columns import feature_type, sendable
+from mlops_compile.steps.leaks import sum_of
 from mlops_compile.steps.sources.csv import (
     MISSING,
     UNREADABLE,
@@ -27,7 +27,6 @@ from mlops_compile.steps.sources.csv import (
 )
 from mlops_compile.steps.sources.encodings import marked
 
-Array = NDArray[np.float64]
 _HEAD_BYTES = 1 << 18
 _LOOK_ROWS = 200_000
 _SEPARATORS = (",", ";", "\t", "|")
@@ -81,7 +80,7 @@ def look(file: Path, target: str, columns: Sequence[str] = ()) -> Proposal:
         split=split,
         split_note=split_note,
         baseline=_baseline(truth, task),
-        warnings=tuple(_warnings(frame, target, task, types, proposals)),
+        warnings=tuple(_warnings(frame, target, task, proposals)),
     )
 
 
@@ -332,11 +331,10 @@ def _warnings(
     frame: pd.DataFrame,
     target: str,
     task: str,
-    types: dict[str, ColumnFact],
     columns: tuple[ColumnProposal, ...],
 ) -> list[str]:
     found = []
-    if task == "regression" and (parts := _sum_of(frame, target, types, columns)):
+    if task == "regression" and (parts := _sum_of(frame, target, columns)):
         listed = ", ".join(parts)
         found.append(
             f"{listed} together give {target} away (a weighted sum of them is it): ignore those "
@@ -348,32 +346,10 @@ def _warnings(
 def _sum_of(
     frame: pd.DataFrame,
     target: str,
-    types: dict[str, ColumnFact],
     columns: tuple[ColumnProposal, ...],
 ) -> list[str]:
     """Numeric features whose weighted sum is the target almost everywhere, if there are."""
     names = [c.name for c in columns if c.type == "numeric" and c.role == "feature"]
-    numbers = frame[[*names, target]].apply(pd.to_numeric, errors="coerce").dropna()
-    if not names or len(numbers) < 50 + 10 * len(names):
-        return []
-    x = np.column_stack([numbers[names].to_numpy("float64"), np.ones(len(numbers))])
-    y = numbers[target].to_numpy("float64")
-    keep = list(names)
-    weights = _fit(x, y)
-    if _unexplained(x, y, weights) > 0.01:
-        return []
-    for name in names:
-        fewer = [other for other in keep if other != name]
-        part = np.column_stack([numbers[fewer].to_numpy("float64"), np.ones(len(numbers))])
-        if fewer and _unexplained(part, y, _fit(part, y)) <= 0.01:
-            keep = fewer
-    return keep
-
-
-def _fit(x: Array, y: Array) -> Array:
-    return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0], dtype=np.float64)
-
-
-def _unexplained(x: Array, y: Array, weights: Array) -> float:
-    """The share of the target's variance that a weighted sum leaves."""
-    return float(np.var(y - x @ weights) / np.var(y)) if np.var(y) else 1.0
+    numbers = frame[[*names, target]].apply(pd.to_numeric, errors="coerce")
+    values = {name: numbers[name].to_numpy("float64") for name in (*names, target)}
+    return sum_of({name: values[name] for name in names}, values[target])

@@ -116,13 +116,15 @@ def _iso(micros: Any, zone: str) -> str:
 
 def _at(ordered: NDArray[Any], shares: tuple[float, ...]) -> NDArray[Any]:
     """The numbers that stand at these shares of the rows."""
-    return ordered[[int(share * (len(ordered) - 1)) for share in shares]]
+    found: NDArray[Any] = ordered[[int(share * (len(ordered) - 1)) for share in shares]]
+    return found
 
 
 def _edges(ordered: NDArray[Any]) -> NDArray[Any]:
     """The inner edges between bins of about as many rows each: distinct, below the greatest."""
     edges = np.unique(_at(ordered, tuple(n / BINS for n in range(1, BINS))))
-    return edges[edges < ordered[-1]]
+    inner: NDArray[Any] = edges[edges < ordered[-1]]
+    return inner
 
 
 def _bins(ordered: NDArray[Any], edges: list[Any]) -> Map:

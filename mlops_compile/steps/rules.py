@@ -47,8 +47,6 @@ class Broken:
 def broken(name: str, column: Column, values: pa.ChunkedArray) -> Iterator[Broken]:
     """Every rule but `unique` that values of a column break; numbers must be finite."""
     for rule, mask, said in _masks(column, values):
-        if mask is None:
-            continue
         rows = np.flatnonzero(pc.fill_null(mask, False).to_numpy())
         if len(rows):
             yield _of(name, rule, rows, said, values, column.sensitive)
@@ -66,26 +64,25 @@ def repeated(name: str, column: Column, values: pa.ChunkedArray, among: Rows) ->
         yield _of(name, "unique", rows, said, values, column.sensitive)
 
 
-def codes_of(values: pa.ChunkedArray) -> NDArray[Any]:
-    """Numbers that are equal where values are: int64, with one of its own for what is missing."""
+def codes_of(values: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Numbers that are equal where values are, with one of its own for what is missing."""
+    found: NDArray[Any]
     if pa.types.is_string(values.type):
         codes = pc.dictionary_encode(values).combine_chunks()
-        return pc.fill_null(codes.indices, -1).to_numpy(zero_copy_only=False).astype("int64")
-    if pa.types.is_floating(values.type):
+        found = pc.fill_null(codes.indices, -1).to_numpy(zero_copy_only=False)
+    elif pa.types.is_floating(values.type):
         numbers = values.to_numpy() + 0.0  # -0.0 is 0.0
         numbers[np.isnan(numbers)] = np.nan  # of one form
-        return numbers.view("int64")
-    missing = np.iinfo("int64").min
-    if not pa.types.is_boolean(values.type):
-        whole_numbers = values if values.type == pa.int64() else pc.cast(values, pa.int64())
-        return pc.fill_null(whole_numbers, missing).to_numpy()
-    return pc.fill_null(pc.cast(values, pa.int64()), missing).to_numpy()
+        found = numbers.view("int64")
+    else:
+        numbers = values if pa.types.is_int64(values.type) else pc.cast(values, pa.int64())
+        found = pc.fill_null(numbers, np.iinfo("int64").min).to_numpy()
+    return found.astype("int64", copy=False)
 
 
-_Mask = pa.ChunkedArray | None
-
-
-def _masks(column: Column, values: pa.ChunkedArray) -> Iterator[tuple[str, _Mask, tuple[str, str]]]:
+def _masks(
+    column: Column, values: pa.ChunkedArray
+) -> Iterator[tuple[str, pa.ChunkedArray, tuple[str, str]]]:
     """Each rule with where it is broken; nulls there and elsewhere count as kept."""
     if column.nullable is False:
         mask = pc.is_null(values, nan_is_null=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mlops_compile.ir.problem import StepError
 from mlops_compile.ir.schema import from_value
-from mlops_compile.ir.value import Map, pretty
+from mlops_compile.ir.value import Map, Value, pretty
 from mlops_compile.steps import profile
 from mlops_compile.steps.checking import Checked, Stated, check_table
 from mlops_compile.steps.columns import Column, left_levels
@@ -87,7 +87,7 @@ def run(work: Work) -> None:
         work.outputs["table"], fields, regular(_batches(path, kept, fields, found.left), fields)
     )
     rows = int(found.left.sum())
-    whole = {
+    whole: dict[str, Value] = {
         "rows": rows,
         "dropped": len(found.left) - rows,
         "columns": Map(profiles),
@@ -126,12 +126,7 @@ def _levels_before(found: Checked, stated: Stated, target: Target) -> tuple[str,
 def _kept(name: str, place: int, column: Column, found: Checked) -> tuple[_Kept, Map]:
     """How a column is written, and its profile."""
     values = found.left_values(name)
-    sort, type_, levels, codes = (
-        _SORTS.get(str(values.type)) or _sort(values.type),
-        None,
-        None,
-        None,
-    )
+    sort, levels, codes = _sort(values.type), None, None
     if sort == "categorical":
         levels, counts = _levels(values)
         type_ = pa.dictionary(pa.int32(), pa.string())
@@ -164,11 +159,10 @@ def _kept(name: str, place: int, column: Column, found: Checked) -> tuple[_Kept,
     return made, about
 
 
-_SORTS = {"bool": "boolean", "string": "categorical"}
-
-
 def _sort(type_: pa.DataType) -> str:
-    return "datetime" if pa.types.is_timestamp(type_) else "numeric"
+    if pa.types.is_timestamp(type_):
+        return "datetime"
+    return {"bool": "boolean", "string": "categorical"}.get(str(type_), "numeric")
 
 
 def _levels(values: pa.ChunkedArray) -> tuple[pa.Array, NDArray[np.int64]]:
