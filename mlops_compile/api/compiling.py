@@ -92,7 +92,9 @@ def _pinned(
         state.made()
         pinned = pin_source(data, state.cache, committed, project, refresh=refresh)
     except CompileError as error:
-        raise CompileError([*problems, *error.problems]) from None
+        hidden = any(column.sensitive for _, column in data.columns)
+        found = [item.without_values() if hidden else item for item in error.problems]
+        raise CompileError([*problems, *found]) from None
     told = [found.where for found in problems]
     found = [
         item

@@ -110,7 +110,7 @@ def _misfits(name: str, column: Column, fact: ColumnFact) -> Iterator[Problem]:
             yield problem("impossible", message, (*where, rule), hint)
         elif rule == "choices":
             yield from _choices(column, sort, where)
-        elif message := _bound(value, sort, fact):
+        elif rule != "pattern" and (message := _bound(value, sort, fact)):
             yield problem("wrong-type", message, (*where, rule))
 
 

@@ -30,7 +30,9 @@ def prove(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> in
     outputs = [name for name in expected.column_names if name not in ("row", "truth")]
     wanted = np.column_stack([expected.column(name) for name in outputs]).tolist()
     names = [column.name for column in spec.columns]
-    rows = read_table(table).select(names).take(expected.column("row")).to_pylist()
+    validated = read_table(table)
+    hidden = any(b"sensitive" in field.metadata for field in validated.schema)
+    rows = validated.select(names).take(expected.column("row")).to_pylist()
     decoder, scorer = _load(spec, bundle)
     records = []
     for number, row, truth in zip(numbers, rows, wanted, strict=True):
@@ -38,7 +40,10 @@ def prove(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> in
             records.append(decoder.decode(msgspec.json.encode(_request(row))))
             answer = scorer.scores(records[-1:])[0]
         except Exception as error:
-            raise _refusal(f"the generated service fails at {_row(number)}", error) from error
+            message = f"the generated service fails at {_row(number)}"
+            if hidden:  # the error may quote the row
+                raise _refusal(f"{message}: {type(error).__name__}") from None
+            raise _refusal(message, error) from error
         _compare(answer, truth, number)
     together = records[: spec.max_records]
     for number, truth, answer in zip(numbers, wanted, scorer.scores(together), strict=False):

@@ -14,7 +14,17 @@ from mlops_compile.steps.sources.kind import SourceKind, combined, file_digest
 
 
 def run(work: Work) -> None:
-    """Writes `table`: every column of the source, as the types of the lock."""
+    """Writes `table`: every column of the source, as the types of the lock.
+
+    It does not know which columns are sensitive, so what it says quotes none.
+    """
+    try:
+        _read(work)
+    except CompileError as error:
+        raise CompileError([found.without_values() for found in error.problems]) from None
+
+
+def _read(work: Work) -> None:
     assert work.source is not None
     kind, spec = source_spec(work.params, work.source)
     if kind.snapshot:

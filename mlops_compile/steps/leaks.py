@@ -30,6 +30,7 @@ Array = NDArray[Any]
 _SOME = 10_000  # rows of the first look
 _FEWEST = 50  # rows below which chance looks like a leak
 _PER_LEVEL = 5  # rows that a value or a class needs to say something
+_DISTINCT = 0.98  # the share of values of the first look above which hardly one repeats
 _KNOWN = 0.9  # the share of the rows that must say it
 _LINEAR = 1e-4  # the share of the target's variance that a linear function of one column leaves
 _SUM = 0.01  # and that a weighted sum of several leaves
@@ -80,7 +81,7 @@ def _by_column(path: Path, target: str, answers: pa.Array) -> Iterator[Finding]:
     classes = answers.indices.to_numpy() if pa.types.is_dictionary(answers.type) else None
     for name, sort in _features(path).items():
         column = read_columns(path, [name]).column(0)
-        if why := _is_id(column, sort):
+        if why := _is_id(column, sort):  # told without the column's values
             message = f"{name!r} {why}: as a feature it is learned by heart; role id keeps it out"
             yield Finding(sort="id", columns=(name,), message=message)
         elif len(answers) < _FEWEST:
@@ -117,14 +118,16 @@ def _is_id(column: pa.ChunkedArray, sort: str) -> str:
     if not rows - 1 <= high - low <= 1.1 * rows or not np.array_equal(numbers, np.floor(numbers)):
         return ""
     counts = np.bincount((numbers - low).astype("int64"))
-    return f"counts from {low:.0f} to {high:.0f}" if counts.max() == 1 else ""
+    return "counts the rows" if counts.max() == 1 else ""
 
 
 def _tells_class(column: pa.ChunkedArray, sort: str, classes: Array) -> str:
     """How a column tells the class of every row; empty if it does not."""
     step = max(1, len(classes) // _SOME)
     codes, some = codes_of_levels(column, sort), classes[::step]
-    if not _contradicts(codes[::step], some) and (share := _told(codes, classes)):
+    few = codes[::step]
+    repeats = len(np.unique(few)) < _DISTINCT * len(few)
+    if repeats and not _contradicts(few, some) and (share := _told(codes, classes)):
         return f"each of its values has one class only, in {share:.0%} of the rows"
     if sort != "numeric":
         return ""

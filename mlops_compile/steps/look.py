@@ -56,7 +56,7 @@ def look(file: Path, target: str, columns: Sequence[str] = ()) -> Proposal:
     types = {fact.name: fact for fact in facts.columns}
     truth = frame[target].dropna()
     if truth.nunique() < 2:
-        held = f"is always {truth.iloc[0]!r}" if len(truth) else "has no value"
+        held = "is the same in every row" if len(truth) else "has no value"
         message = f"{target!r} {held}: there is nothing to learn"
         raise CompileError([problem("target", message, ("data", "target"))])
     task, task_note = _task(truth, types[target])
@@ -110,16 +110,13 @@ def _options(file: Path, columns: Sequence[str]) -> dict[str, Value]:
     options: dict[str, Value] = {"separator": separator, "encoding": encoding}
     if not columns:
         if any(_is_number(cell) for cell in first):
-            message = (
-                f"the first row of {file} looks like data, not like names: {', '.join(first)[:80]}"
-            )
+            message = f"the first row of {file} looks like data, not like names"
             hint = "name the columns: --columns a,b,c"
             raise CompileError([problem("header", message, hint=hint)])
         return {**options, "header": True}
     if len(columns) != len(first):
         message = f"--columns names {len(columns)} columns, and {file} has {len(first)}"
-        hint = f"its first row: {', '.join(first)[:120]}"
-        raise CompileError([problem("columns", message, hint=hint)])
+        raise CompileError([problem("columns", message)])
     return {**options, "header": first == list(columns), "columns": tuple(columns)}
 
 
@@ -257,7 +254,7 @@ def _column(
     if distinct == 0:
         role, note = "ignore", "all of its values are missing"
     elif distinct == 1:
-        role, note = "ignore", f"always {column.iloc[0]!r}"
+        role, note = "ignore", "the same in every row"
     elif not sendable(name):
         role, note = "ignore", "no field of a service can have this name; rename it to use it"
     elif _is_id(name, column, fact, len(frame)):
@@ -267,7 +264,7 @@ def _column(
     elif _gives_away(frame, name, sort, target, task):
         role, note = "ignore", f"determines {target} by itself: does it exist when you predict?"
     elif sort == "datetime":
-        note = f"from {column.min()} to {column.max()}"
+        note = f"{distinct} times"
     elif sort == "categorical":
         note = f"{distinct} levels"
     if fact.missing and role == "feature":

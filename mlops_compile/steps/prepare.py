@@ -39,7 +39,7 @@ def run(work: Work) -> None:
         column = load_column(field, table.column(field.name))
         made, states = _fit_chain(_chain(params, column), column, train)
         columns.append(Map({"name": column.name, "sort": column.sort, "states": states}))
-        features += made
+        features += _unnamed(made) if b"sensitive" in field.metadata else made
     if not features:
         message = "no column is left to learn from"
         hint = "give at least one column the role feature, and do not drop all by preparation"
@@ -50,6 +50,16 @@ def run(work: Work) -> None:
     names = tuple(Map({"name": f.name, "sort": f.sort}) for f in features)
     state = Map({"columns": tuple(columns), "features": names})
     work.outputs["preparation"].write_text(pretty(state), "utf-8")
+
+
+def _unnamed(features: list[Feature]) -> list[Feature]:
+    """Features of a sensitive column under names that hold none of its levels."""
+    return [
+        Feature(
+            name=f"{feature.name.partition('=')[0]}#{n}", sort=feature.sort, values=feature.values
+        )
+        for n, feature in enumerate(features, 1)
+    ]
 
 
 def load_column(field: pa.Field, values: pa.ChunkedArray) -> Feature:

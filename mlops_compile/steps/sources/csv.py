@@ -125,7 +125,8 @@ def _convert(column: pa.Array, name: str, type_name: str, path: str, line: int) 
             text = column[offset].as_py()
             message = f"{path}, about line {line + offset}: {text[:40]!r} is not {_A[type_name]}"
             hint = f"add it to data.source.options.missing, or set data.columns.{name}.type"
-            raise CompileError([problem("cell", message, ("data", "columns", name), hint)])
+            where = ("data", "columns", name)
+            raise CompileError([problem("cell", message, where, hint, quotes=(repr(text[:40]),))])
     raise AssertionError("a column that does not convert has a cell that does not")
 
 
@@ -157,9 +158,10 @@ def _open(path: Path, spec: CsvSource) -> tuple[list[str], Iterator[pa.RecordBat
         names = [f"column_{number}" for number in range(1, len(first) + 1)]
     names = [_normal(name) or f"column_{number}" for number, name in enumerate(names, 1)]
     if len(names) != len(first):
-        hint = f"the first row has {len(first)} cells: {', '.join(first)[:120]}"
+        cells = ", ".join(first)[:120]
+        hint = f"the first row has {len(first)} cells: {cells}"
         message = f"names {len(names)} columns, and {spec.path} has {len(first)}"
-        raise _fault("columns", message, (*_OPTIONS, "columns"), hint)
+        raise _fault("columns", message, (*_OPTIONS, "columns"), hint, (cells,))
     if twice := sorted({name for name in names if names.count(name) > 1}):
         if options.columns:
             message = f"names two columns {twice[0]!r}"
@@ -251,7 +253,7 @@ def _ragged(row: Any, path: Path, spec: CsvSource) -> CompileError:
     if "\n" in row.text:  # it runs on to the end of the file, or of a cell with line breaks
         _check_quotes(path, spec)
     hint = f"the row reads {row.text[:80]!r}; mend it, or set data.source.options.separator"
-    return _fault("ragged-row", message, _PATH, hint)
+    return _fault("ragged-row", message, _PATH, hint, (repr(row.text[:80]),))
 
 
 def _line_of(path: Path, spec: CsvSource, cells: int) -> int | None:
@@ -337,11 +339,18 @@ def _unreadable(path: Path, spec: CsvSource, error: Exception) -> CompileError:
             return _fault("encoding", f"{spec.path}{fault}", (*_OPTIONS, "encoding"), hint)
     _check_quotes(path, spec)
     reason = str(error).splitlines()[0]
-    return _fault("csv", f"{spec.path} cannot be read as delimited text: {reason}")
+    message = f"{spec.path} cannot be read as delimited text: {reason}"
+    return _fault("csv", message, quotes=(reason,))
 
 
-def _fault(code: str, message: str, where: tuple[str, ...] = _PATH, hint: str = "") -> CompileError:
-    return CompileError([problem(code, message, where, hint)])
+def _fault(
+    code: str,
+    message: str,
+    where: tuple[str, ...] = _PATH,
+    hint: str = "",
+    quotes: tuple[str, ...] = (),
+) -> CompileError:
+    return CompileError([problem(code, message, where, hint, quotes=quotes)])
 
 
 KIND = SourceKind(
