@@ -29,7 +29,8 @@ def column_problems(name: str, column: Column, data: Data) -> Iterator[Problem]:
     """What of a column's rules cannot be, whatever the data holds."""
     where = (*_COLUMNS, name)
     if known(column.low, column.high) and (found := _empty(column.low, column.high)):
-        message = f"no value is both at least {column.low} and at most {column.high}"
+        first, last = (f"{b:g}" if isinstance(b, float) else b for b in (column.low, column.high))
+        message = f"no value is both at least {first} and at most {last}"
         yield problem("impossible", message, (*where, "low"), found)
     if known(column.pattern) and column.pattern and (fault := pattern_fault(column.pattern)):
         message = f"is no regular expression: {fault}"
