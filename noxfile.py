@@ -189,6 +189,13 @@ def schema(session: nox.Session) -> None:
 
 
 @nox.session
+def validation(session: nox.Session) -> None:
+    """Write the tables of keys in docs/validation.md again, from their declarations."""
+    install_checkout(session)
+    session.run("python", "-m", "tests.generate_validation", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """The benchmarks; arguments choose rows (`-- --help`)."""
     install_checkout(session)

@@ -27,7 +27,7 @@ COLUMNS: dict[str, Any] = {
 def run(room: Path, table: dict[str, Any] = COLUMNS, **data: Any) -> tuple[Any, Any, Any]:
     """The table, the target and the profile."""
     write_table(room / "in", pa.table(table))
-    names = ("table", "target", "profile")
+    names = ("table", "target", "profile", "report")
     params = {"data": {"target": "answer", "task": "binary", **data}}
     work = Room(room).work(params, {"table": room / "in"}, names)
     validate.run(work)
@@ -83,13 +83,14 @@ def test_a_target_of_numbers(tmp_path: Path) -> None:
 
 
 def test_rows_without_a_target_fail_or_are_dropped(tmp_path: Path) -> None:
-    values = {**COLUMNS, "answer": pa.array(["no", None, "yes", None])}
-    with pytest.raises(StepError, match="missing in 2 rows, the first is row 2"):
+    answers = ["no", None, "yes", None, "no", "yes"]
+    values = {"number": pa.array([1, 2, None, 4, 5, 6]), "answer": pa.array(answers)}
+    with pytest.raises(StepError, match=r"missing in 2 rows \(2, 4\)"):
         run(tmp_path, values)
     table, target, profile = run(tmp_path, values, missing_target="drop")
-    assert target.to_pylist() == ["no", "yes"]
-    assert table.column("number").to_pylist() == [1.0, None]
-    assert (profile["rows"], profile["dropped"]) == (2, 2)
+    assert target.to_pylist() == ["no", "yes", "no", "yes"]
+    assert table.column("number").to_pylist() == [1.0, None, 5.0, 6.0]
+    assert (profile["rows"], profile["dropped"]) == (4, 2)
 
 
 def test_the_profile_counts_what_is_there(tmp_path: Path) -> None:
@@ -99,18 +100,30 @@ def test_the_profile_counts_what_is_there(tmp_path: Path) -> None:
     assert columns["color"] == {
         "type": "categorical", "missing": 1, "levels": 2, "top": {"blue": 1, "red": 2},
     }  # fmt: skip
-    assert columns["flag"] == {"type": "boolean", "missing": 1, "true": 2}
-    assert columns["share"]["quantiles"][0] == 0.5 and columns["share"]["quantiles"][-1] == 2.5
-    assert columns["when"]["low"] < columns["when"]["high"]
+    assert columns["flag"] == {"type": "boolean", "missing": 1, "true": 2, "false": 1}
+    assert columns["share"] == {
+        "type": "numeric", "missing": 1, "distinct": 3, "low": 0.5, "high": 2.5, "mean": 1.5,
+        "deviation": pytest.approx((2 / 3) ** 0.5),
+        "quantiles": [0.5, 0.5, 0.5, 1.5, 1.5, 1.5, 2.5],
+        "bins": {"edges": [0.5, 1.5], "rows": [1, 1, 1]},
+    }  # fmt: skip
+    assert columns["when"] == {
+        "type": "datetime", "missing": 1, "distinct": 3,
+        "low": "1970-01-01T00:00:00", "high": "1970-01-01T00:00:00.000003",
+        "bins": {
+            "edges": ["1970-01-01T00:00:00", "1970-01-01T00:00:00.000001"], "rows": [1, 1, 1],
+        },
+    }  # fmt: skip
+    assert profile["target"] == {"type": "classes", "rows": {"no": 2, "yes": 2}}
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf")])
 def test_infinite_values_are_a_sentence(tmp_path: Path, value: float) -> None:
-    with pytest.raises(StepError, match="row 3 of the data holds an infinite") as caught:
+    with pytest.raises(StepError, match="1 value is infinite: row 3") as caught:
         run(tmp_path, {**COLUMNS, "share": pa.array([0.5, None, value, 1.0])})
     assert caught.value.problems[0].where == ("data", "columns", "share")
     values = {**COLUMNS, "answer": pa.array([0.5, 1.0, value, 1.0])}
-    with pytest.raises(StepError, match="no finite number"):
+    with pytest.raises(StepError, match="1 value is infinite: row 3"):
         run(tmp_path, values, task="regression")
 
 
@@ -126,7 +139,7 @@ def test_rows_are_named_as_they_stand_in_the_data(tmp_path: Path) -> None:
         "share": pa.array([0.5, float("inf"), 1.5, float("-inf")]),
         "answer": pa.array(["no", None, "yes", "no"]),
     }
-    with pytest.raises(StepError, match="row 4 of the data"):
+    with pytest.raises(StepError, match="infinite: row 4"):
         run(tmp_path, table, missing_target="drop")
-    with pytest.raises(StepError, match="row 2 of the data"):
+    with pytest.raises(StepError, match="2 values are infinite: row 2, row 4"):
         run(tmp_path, table, target="share", task="regression")

@@ -114,7 +114,9 @@ def _pinned(
         )
         pinned = pin_sources(data, looking)
     except CompileError as error:
-        raise CompileError(dict.fromkeys([*problems, *error.problems])) from None
+        hidden = any(column.sensitive for _, column in data.columns)
+        found = [item.without_values() if hidden else item for item in error.problems]
+        raise CompileError(dict.fromkeys([*problems, *found])) from None
     told = [found.where for found in problems]
     found = [
         item

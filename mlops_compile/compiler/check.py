@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from mlops_compile.compiler.chains import chain_problem
+from mlops_compile.compiler.contracts import column_problems, rows_problems
 from mlops_compile.compiler.derive import check_derived
 from mlops_compile.compiler.evaluation import settle_evaluation
 from mlops_compile.compiler.lower import SOURCE, TEST
@@ -120,7 +121,10 @@ def _check_split(reader: Reader, data: Data) -> None:
 
 
 def _check_columns(reader: Reader, data: Data) -> None:
+    reader.problems += rows_problems(data)
     for name, column in data.columns if known(data.columns) else ():
+        if known(column):
+            reader.problems += column_problems(name, column, data)
         if known(column.role) and name == data.target and column.role != "feature":
             message = "is the target and cannot have a role of its own"
             hint = "leave the role out, or name another data.target"

@@ -100,7 +100,7 @@ def sorts_of_columns(data: Data, pinned: Pinned, *, roles: tuple[str, ...]) -> d
     stated = dict(data.columns)
     return {
         fact.name: cast(Sort, feature_type(fact, stated.get(fact.name)))
-        for fact in pinned.source.columns
+        for fact in pinned.table.columns
         if fact.name != data.target and role_of(stated, fact.name) in roles
     }
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from mlops_compile.compiler.chains import chain_problem, sorts_of
+from mlops_compile.compiler.contracts import fact_problems, may_drop
 from mlops_compile.compiler.derive import (
     condition_problems,
     derived_problems,
@@ -20,7 +21,15 @@ from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.source import ColumnFact, Pinned
 from mlops_compile.ir.value import KeyPath, Map
-from mlops_compile.steps.columns import ROLES, Column, feature_type, fits, role_of, sendable
+from mlops_compile.steps.columns import (
+    ROLES,
+    Column,
+    feature_type,
+    fits,
+    left_levels,
+    role_of,
+    sendable,
+)
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family, problem_of
 from mlops_compile.steps.preparations.kind import Sort
@@ -48,7 +57,11 @@ def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
     facts = {fact.name: fact for fact in pinned.table.columns}
     if len(facts) == 1 and known(spec.data.target) and spec.data.target not in facts:
         return _no_column(spec.data.target, facts, ("data", "target"))  # the separator hides it all
-    found = [*_columns(spec.data, facts)]
+    levels, of_target = pinned.levels, None
+    if known(spec.data.target) and whole(spec.data.columns):
+        of_target = dict(spec.data.columns).get(spec.data.target)
+        levels = left_levels(levels, of_target)
+    found = [*_columns(spec.data, facts), *fact_problems(spec.data, facts, pinned.table.rows)]
     if known(spec.prepare, spec.prepare.columns, spec.prepare.derive):
         own = {*dict(spec.prepare.derive)}
         for name in spec.prepare.columns:
@@ -58,10 +71,14 @@ def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
     found += _directed(spec, facts)
     if known(spec.data.target):
         found += _no_column(spec.data.target, facts, ("data", "target"))
-        if spec.data.target in facts and known(spec.data.task, spec.data.missing_target):
-            found += _target(spec.data, facts[spec.data.target], pinned.levels)
+        is_secret = of_target is not None and of_target.sensitive  # then classes are refused
+        judged = known(spec.data.task, spec.data.missing_target) and not (
+            is_secret and spec.data.task != "regression"
+        )
+        if spec.data.target in facts and judged:
+            found += _target(spec.data, facts[spec.data.target], levels)
     if known(spec.model.family, spec.prepare) and not any(p.code == "column-type" for p in found):
-        found += _features(spec, facts, pinned)
+        found += _features(spec, facts, pinned, levels)
     return found
 
 
@@ -124,7 +141,7 @@ def _split(data: Data, facts: Mapping[str, ColumnFact], rows: int | None) -> Ite
     if not known(data.split, data.split.test_size, data.split.validation_size):
         return
     target = facts.get(data.target) if known(data.target) else None
-    exact = target is not None and not target.missing  # else rows may be dropped
+    exact = target is not None and not target.missing and not may_drop(data)
     if exact and rows is not None and data.split.test_size + data.split.validation_size < 1:
         for name, size in part_sizes(data.split, rows).items():
             if not size and not (name == "validation" and not data.split.validation_size):
@@ -201,7 +218,9 @@ def _classes(data: Data, name: str, levels: tuple[str, ...]) -> Iterator[Problem
         yield problem("target", message, ("data", "positive"), hint)
 
 
-def _features(spec: Spec, facts: Mapping[str, ColumnFact], pinned: Pinned) -> Iterator[Problem]:
+def _features(
+    spec: Spec, facts: Mapping[str, ColumnFact], pinned: Pinned, levels: tuple[str, ...]
+) -> Iterator[Problem]:
     """Columns whose own list does not take them, and parameters that do not fit the features."""
     family, data = FAMILIES[spec.model.family], spec.data
     own = spec.prepare.columns if known(spec.prepare.columns) else {}
@@ -223,7 +242,7 @@ def _features(spec: Spec, facts: Mapping[str, ColumnFact], pinned: Pinned) -> It
         yield problem("no-features", message, ("prepare", "columns"), "keep a column")
         return
     sure = known(data.columns) and not wrong
-    yield from _misfits(spec, family, sorts if sure else None, pinned.levels)
+    yield from _misfits(spec, family, sorts if sure else None, levels)
 
 
 def _derived(spec: Spec, pinned: Pinned) -> tuple[dict[str, Sort], list[Problem]]:

@@ -104,10 +104,8 @@ def _type(hint: Any, rules: Key) -> Json:
     if (inner := named_type(hint)) is not None:
         return {"type": "object", "additionalProperties": _union([_type(inner, Key(doc=""))])}
     if getattr(hint, "__origin__", None) is tuple:
-        return {
-            "type": "array",
-            "items": _union([_type(m, rules) for m in members(hint.__args__[0])]),
-        }
+        items = _union([_type(member, rules) for member in members(hint.__args__[0])])
+        return {"type": "array", "items": items}
     if hint is Map:
         return {"type": "object"}
     if hint is Any:

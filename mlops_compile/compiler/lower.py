@@ -37,6 +37,11 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
         Piece(name="validate", kind="validate", takes=_from(**{acquired[-1].name: "table"})),
         Piece(name="split", kind="split", takes=_from(validate="table target")),
         Piece(
+            name="inspect",
+            kind="inspect",
+            takes=_from(validate="table target", split="train test"),
+        ),
+        Piece(
             name="prepare",
             kind="prepare",
             takes=_from(

@@ -11,8 +11,8 @@ from mlops_compile.ir.code import Code
 from mlops_compile.ir.contract import Contract, RequestField
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Plan
-from mlops_compile.ir.source import Pinned
-from mlops_compile.steps.columns import class_order, feature_type, role_of
+from mlops_compile.ir.source import ColumnFact, Pinned
+from mlops_compile.steps.columns import Column, class_order, feature_type, left_levels, role_of
 from mlops_compile.steps.kinds import KINDS
 
 
@@ -42,19 +42,27 @@ def contract_of(data: Data, pinned: Pinned, unasked: frozenset[str] = frozenset(
     """The service's contract: the feature columns that were found, without those that it need not
     be asked for, and the target's classes.
 
-    A field is nullable where the data has a missing value.
+    A field is nullable where its column says so; else where the data has a missing value, or
+    where validating may set one missing.
     """
     stated = dict(data.columns)
     request = tuple(
         RequestField(
             name=fact.name,
             type=feature_type(fact, stated.get(fact.name)),
-            nullable=fact.missing,
+            nullable=_nullable(fact, stated.get(fact.name)),
         )
         for fact in pinned.table.columns
         if fact.name not in (data.target, *unasked) and role_of(stated, fact.name) == "feature"
     )
-    classes = (
-        () if data.task == "regression" else class_order(pinned.levels, data.task, data.positive)
-    )
+    levels = left_levels(pinned.levels, stated.get(data.target))
+    classes = () if data.task == "regression" else class_order(levels, data.task, data.positive)
     return Contract(request=request, target=data.target, task=data.task, classes=tuple(classes))
+
+
+def _nullable(fact: ColumnFact, column: Column | None) -> bool:
+    if column is None:
+        return fact.missing
+    if column.nullable is not None:
+        return column.nullable
+    return fact.missing or column.violation == "missing"

@@ -9,7 +9,7 @@ from mlops_compile.ir.contract import TASKS
 from mlops_compile.ir.schema import group, key, to_value
 from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.calibrations import Calibration
-from mlops_compile.steps.columns import Column
+from mlops_compile.steps.columns import Column, Rows
 from mlops_compile.steps.deploy import Deploy
 from mlops_compile.steps.derive import Derived
 from mlops_compile.steps.families import FAMILIES, OTHERS
@@ -39,6 +39,7 @@ class Data:
     )
     join: tuple[tuple[str, Join], ...] = key("columns of other sources, by name", default=())
     columns: tuple[tuple[str, Column], ...] = key("what is to be known of columns", default=())
+    rows: Rows = group("what must hold of the table", Rows)
     split: Any = key("which rows train and which test", variants="splits")
 
 

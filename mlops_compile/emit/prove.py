@@ -44,7 +44,9 @@ def _replay(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> 
     wanted = np.column_stack([expected.column(name) for name in outputs]).tolist()
     labels = _labels(spec, expected, wanted)
     names = [column.name for column in spec.columns]
-    rows = read_table(table).select(names).take(expected.column("row")).to_pylist()
+    validated = read_table(table)
+    hidden = any(b"sensitive" in field.metadata for field in validated.schema)
+    rows = validated.select(names).take(expected.column("row")).to_pylist()
     decoder, scorer, answer_of = _load(spec, bundle)
     records = []
     for number, row, truth, label in zip(numbers, rows, wanted, labels, strict=True):
@@ -53,7 +55,10 @@ def _replay(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> 
             answer = scorer.scores(records[-1:])[0]
             said = answer_of(answer)["prediction"]
         except Exception as error:
-            raise _refusal(f"the generated service fails at {_row(number)}", error) from error
+            message = f"the generated service fails at {_row(number)}"
+            if hidden:  # the error may quote the row
+                raise _refusal(f"{message}: {type(error).__name__}") from None
+            raise _refusal(message, error) from error
         _compare(answer, truth, number)
         if label is not None and said != label:
             raise _refusal(

@@ -131,13 +131,16 @@ def _kind(field: RequestField, schema: pa.Schema) -> str:
 
 
 def _example(columns: tuple[ServedColumn, ...], profile: Map) -> Map:
-    """A record of typical values, never a real row: medians and the most frequent levels."""
+    """A record of typical values, never a real row: medians and the most frequent levels; of a
+    sensitive column, a value that says nothing."""
     return Map({column.name: _typical(column, profile[column.name]) for column in columns})
 
 
 def _typical(column: ServedColumn, facts: Value) -> Value:
     assert isinstance(facts, Map)
     found: Any
+    if "sensitive" in facts:
+        return _NOTHING[column.kind]
     match column.kind:
         case "numeric":
             found = facts.get("quantiles")
@@ -153,3 +156,12 @@ def _typical(column: ServedColumn, facts: Value) -> Value:
                 return None
             day = datetime.fromisoformat(str(found)).replace(hour=12, minute=0, second=0)
             return day.replace(microsecond=0).isoformat()
+
+
+_NOTHING: Mapping[str, Value] = {
+    "numeric": 0.0,
+    "boolean": True,
+    "categorical": "",
+    "datetime": "2000-01-01T12:00:00",
+    "datetime_utc": "2000-01-01T12:00:00+00:00",
+}

@@ -316,6 +316,12 @@ CODES: Mapping[str, Code] = _table(
         "function-changed",
         "The code of a function of yours is not what was locked. Compile again, or bring it back.",
     ),
+    _code(
+        132,
+        "violation",
+        "Rows break what `data.columns` and `data.rows` say must hold. Mend the data or the rule,"
+        " or let `violation` drop such rows or set such values missing.",
+    ),
     # Store and disk.
     _code(
         90,

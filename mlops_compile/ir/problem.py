@@ -14,7 +14,8 @@ from mlops_compile.ir.value import KeyPath, dotted
 class Problem:
     """One thing that is wrong. `code` is a name of `CODES`, `where` the key (may be empty);
     `by_key`: the key is marked, not the value, whatever the code says; `note`: where a value comes
-    from that an interpolation takes."""
+    from that an interpolation takes; `quotes`: the parts of message and hint that are values of the
+    data."""
 
     code: str
     where: KeyPath = ()
@@ -23,6 +24,7 @@ class Problem:
     origin: Origin | None = None
     by_key: bool = False
     note: str = ""
+    quotes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.code not in CODES:
@@ -32,6 +34,13 @@ class Problem:
     def of(self) -> Code:
         """The code, with its number and text."""
         return CODES[self.code]
+
+    def without_values(self) -> Problem:
+        """The same without values of the data, which may be sensitive."""
+        message, hint = self.message, self.hint
+        for quote in self.quotes:
+            message, hint = message.replace(quote, "..."), hint.replace(quote, "...")
+        return replace(self, message=message, hint=hint, quotes=())
 
     def __str__(self) -> str:
         place = f"{self.origin}: " if self.origin else ""
@@ -92,10 +101,16 @@ class StoreError(ProblemsError):
 
 
 def problem(
-    code: str, message: str, where: KeyPath = (), hint: str = "", *, by_key: bool = False
+    code: str,
+    message: str,
+    where: KeyPath = (),
+    hint: str = "",
+    *,
+    by_key: bool = False,
+    quotes: tuple[str, ...] = (),
 ) -> Problem:
     """A problem whose origin is found later, from its key."""
-    return Problem(code=code, where=where, message=message, hint=hint, by_key=by_key)
+    return Problem(code=code, where=where, message=message, hint=hint, by_key=by_key, quotes=quotes)
 
 
 def with_origins(problems: Iterable[Problem], settings: Settings) -> tuple[Problem, ...]:

@@ -83,7 +83,8 @@ def named_type(hint: Any) -> Any | None:
     arguments = typing.get_args(hint)
     if typing.get_origin(hint) is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
         inner = typing.get_args(arguments[0])
-        if typing.get_origin(arguments[0]) is tuple and len(inner) == 2 and inner[0] is str:
+        pair = typing.get_origin(arguments[0]) is tuple and len(inner) == 2 and inner[0] is str
+        if pair and inner[1] is not Ellipsis:
             return inner[1]
     return None
 

@@ -16,12 +16,16 @@ from mlops_compile.steps.sources.kind import SourceKind, combined, file_digest, 
 
 
 def run(work: Work) -> None:
-    """Writes `table`: every column of the source, as the types of the lock."""
+    """Writes `table`: every column of the source, as the types of the lock.
+
+    It does not know which columns are sensitive, so what it says quotes none.
+    """
     assert work.source is not None
     try:
         _read(work, work.source)
     except CompileError as error:
-        raise CompileError(moved(error.problems, where_of(work.params))) from None
+        found = moved(error.problems, where_of(work.params))
+        raise CompileError(item.without_values() for item in found) from None
 
 
 def _read(work: Work, source: Source) -> None:

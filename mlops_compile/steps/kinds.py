@@ -138,12 +138,13 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="validate",
-        version=1,
+        version=2,
         run="mlops_compile.steps.validate:run",
         inputs=("table",),
-        outputs=("table", "target", "profile"),
+        outputs=("table", "target", "profile", "report"),
         reads=(
             ("data", "columns"),
+            ("data", "rows"),
             ("data", "target"),
             ("data", "missing_target"),
             ("data", "task"),
@@ -162,6 +163,16 @@ KINDS: Mapping[str, StepKind] = table(
         needs=lambda params: Needs(distributions=("numpy", "pyarrow")),
         seeded=lambda params: pick(params, ("data", "split", "kind")) != "time",
         imports=lambda params: ("mlops_compile.steps.split", "pyarrow.compute"),
+    ),
+    StepKind(
+        name="inspect",
+        version=1,
+        run="mlops_compile.steps.leaks:run",
+        inputs=("table", "target", "train", "test"),
+        outputs=("findings",),
+        reads=(("data", "target"), ("data", "split", "kind")),
+        needs=lambda params: Needs(distributions=("numpy", "pyarrow")),
+        imports=lambda params: ("mlops_compile.steps.leaks", "pyarrow.compute"),
     ),
     StepKind(
         name="prepare",

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.problem import CompileError, Problem, problem
@@ -22,6 +21,7 @@ from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.source import ColumnFact, Source
 from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.columns import feature_type, sendable
+from mlops_compile.steps.leaks import sum_of
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.csv import scan
 from mlops_compile.steps.sources.delimited.faults import reason
@@ -32,7 +32,6 @@ from mlops_compile.steps.sources.marks import MISSING
 from mlops_compile.steps.sources.unpacking import UNPACKING, UNREADABLE, Packed, open_unpacked
 from mlops_compile.steps.tables import read_table
 
-Array = NDArray[np.float64]
 _HEAD_BYTES = 1 << 18
 _LOOK_ROWS = 200_000
 _SEPARATORS = (",", ";", "\t", "|")
@@ -112,7 +111,7 @@ def _proposal(
     types = {fact.name: fact for fact in facts.columns}
     truth = frame[target].dropna()
     if truth.nunique() < 2:
-        held = f"is always {truth.iloc[0]!r}" if len(truth) else "has no value"
+        held = "is the same in every row" if len(truth) else "has no value"
         message = f"{target!r} {held}: there is nothing to learn"
         raise CompileError([problem("target", message, ("data", "target"))])
     task, task_note = _task(truth, types[target])
@@ -136,7 +135,7 @@ def _proposal(
         split=split,
         split_note=split_note,
         baseline=_baseline(truth, task),
-        warnings=tuple(_warnings(frame, target, task, types, proposals)),
+        warnings=tuple(_warnings(frame, target, task, proposals)),
     )
 
 
@@ -168,16 +167,13 @@ def _options(file: Path, columns: Sequence[str]) -> dict[str, Value]:
     options: dict[str, Value] = {"separator": separator, "encoding": encoding}
     if not columns:
         if any(_is_number(cell) for cell in first):
-            message = (
-                f"the first row of {file} looks like data, not like names: {', '.join(first)[:80]}"
-            )
+            message = f"the first row of {file} looks like data, not like names"
             hint = "name the columns: --columns a,b,c"
             raise CompileError([problem("header", message, hint=hint)])
         return {**options, "header": True}
     if len(columns) != len(first):
         message = f"--columns names {len(columns)} columns, and {file} has {len(first)}"
-        hint = f"its first row: {', '.join(first)[:120]}"
-        raise CompileError([problem("columns", message, hint=hint)])
+        raise CompileError([problem("columns", message)])
     return {**options, "header": first == list(columns), "columns": tuple(columns)}
 
 
@@ -315,7 +311,7 @@ def _column(
     if distinct == 0:
         role, note = "ignore", "all of its values are missing"
     elif distinct == 1:
-        role, note = "ignore", f"always {column.iloc[0]!r}"
+        role, note = "ignore", "the same in every row"
     elif not sendable(name):
         role, note = "ignore", "no field of a service can have this name; rename it to use it"
     elif _is_id(name, column, fact, len(frame)):
@@ -325,7 +321,7 @@ def _column(
     elif _gives_away(frame, name, sort, target, task):
         role, note = "ignore", f"determines {target} by itself: does it exist when you predict?"
     elif sort == "datetime":
-        note = f"from {column.min()} to {column.max()}"
+        note = f"{distinct} times"
     elif sort == "categorical":
         note = f"{distinct} levels"
     if fact.missing and role == "feature":
@@ -389,11 +385,10 @@ def _warnings(
     frame: pd.DataFrame,
     target: str,
     task: str,
-    types: dict[str, ColumnFact],
     columns: tuple[ColumnProposal, ...],
 ) -> list[str]:
     found = []
-    if task == "regression" and (parts := _sum_of(frame, target, types, columns)):
+    if task == "regression" and (parts := _sum_of(frame, target, columns)):
         listed = ", ".join(parts)
         found.append(
             f"{listed} together give {target} away (a weighted sum of them is it): ignore those "
@@ -405,32 +400,10 @@ def _warnings(
 def _sum_of(
     frame: pd.DataFrame,
     target: str,
-    types: dict[str, ColumnFact],
     columns: tuple[ColumnProposal, ...],
 ) -> list[str]:
     """Numeric features whose weighted sum is the target almost everywhere, if there are."""
     names = [c.name for c in columns if c.type == "numeric" and c.role == "feature"]
-    numbers = frame[[*names, target]].apply(pd.to_numeric, errors="coerce").dropna()
-    if not names or len(numbers) < 50 + 10 * len(names):
-        return []
-    x = np.column_stack([numbers[names].to_numpy("float64"), np.ones(len(numbers))])
-    y = numbers[target].to_numpy("float64")
-    keep = list(names)
-    weights = _fit(x, y)
-    if _unexplained(x, y, weights) > 0.01:
-        return []
-    for name in names:
-        fewer = [other for other in keep if other != name]
-        part = np.column_stack([numbers[fewer].to_numpy("float64"), np.ones(len(numbers))])
-        if fewer and _unexplained(part, y, _fit(part, y)) <= 0.01:
-            keep = fewer
-    return keep
-
-
-def _fit(x: Array, y: Array) -> Array:
-    return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0], dtype=np.float64)
-
-
-def _unexplained(x: Array, y: Array, weights: Array) -> float:
-    """The share of the target's variance that a weighted sum leaves."""
-    return float(np.var(y - x @ weights) / np.var(y)) if np.var(y) else 1.0
+    numbers = frame[[*names, target]].apply(pd.to_numeric, errors="coerce")
+    values = {name: numbers[name].to_numpy("float64") for name in (*names, target)}
+    return sum_of({name: values[name] for name in names}, values[target])

@@ -39,7 +39,8 @@ def run(work: Work) -> None:
     table = read_table(work.inputs["table"])
     loaded = {field.name: load_column(field, table.column(field.name)) for field in table.schema}
     found: dict[str, Value] = {}
-    columns, derived, functions = _derived(work, params, table.schema, loaded)
+    secret = {f.name for f in table.schema if b"sensitive" in f.metadata}
+    columns, derived, functions = _derived(work, params, table.schema, loaded, secret)
     train, kept = _kept(params, loaded, np.load(work.inputs["train"], allow_pickle=False))
     if "rows" in work.outputs:
         with work.outputs["rows"].open("wb") as file:
@@ -50,7 +51,7 @@ def run(work: Work) -> None:
     if functions is not None:
         found["functions"] = functions
     rows = Rows(train=train, target=_target(work, train))
-    made, features = _fitted(params, columns, {*derived_of(params)}, rows)
+    made, features = _fitted(params, columns, {*derived_of(params)}, rows, secret)
     if not features:
         message = "no column is left to learn from"
         hint = "give at least one column the role feature, and do not drop all by preparation"
@@ -64,7 +65,11 @@ def run(work: Work) -> None:
 
 
 def _fitted(
-    params: Map, columns: tuple[Feature, ...], derived: set[str], rows: Rows
+    params: Map,
+    columns: tuple[Feature, ...],
+    derived: set[str],
+    rows: Rows,
+    secret: set[str],
 ) -> tuple[tuple[Value, ...], list[Feature]]:
     made: list[Value] = []
     features: list[Feature] = []
@@ -72,25 +77,25 @@ def _fitted(
         under = ("prepare", "derive") if column.name in derived else ("data", "columns")
         done, stages = fit_chain(_chain(params, column), column, rows, (*under, column.name))
         made.append(Map({"name": column.name, "sort": column.sort, "stages": stages}))
-        features += done
+        features += _unnamed(done) if column.name in secret else done
     return tuple(made), features
 
 
 def _derived(
-    work: Work, params: Map, schema: pa.Schema, loaded: dict[str, Feature]
+    work: Work, params: Map, schema: pa.Schema, loaded: dict[str, Feature], secret: set[str]
 ) -> tuple[tuple[Feature, ...], tuple[Value, ...], Map | None]:
-    """The columns that become features, the derived ones last (they are added to `loaded` too);
-    how they are derived; and the user's functions, with all that serving needs of them."""
+    """The columns that become features, the derived ones last (they are added to `loaded` too, and
+    to `secret` what derives from a sensitive column); how they are derived; and the user's
+    functions, with all that serving needs of them."""
     columns = [loaded[field.name] for field in schema if field.metadata[b"role"] == b"feature"]
-    sensitive = {f.name for f in schema if f.metadata.get(b"sensitive", b"") == b"true"}
     made: list[Value] = []
     functions = Functions.verified(work.code, functions_of(params)) if work.code else None
     with imported(functions.files if functions else {}) as load:
         for name, spec in derived_of(params).items():
             function = load(spec.function) if spec.function else None
-            hidden = bool(sensitive & {*spec.columns})
+            hidden = bool(secret & {*spec.columns})
             loaded[name] = derive(name, spec, loaded, function, hidden)
-            sensitive |= {name} if hidden else set()
+            secret |= {name} if hidden else set()
             columns.append(loaded[name])
             made.append(_entry(name, spec))
     return tuple(columns), tuple(made), functions.to_value() if functions else None
@@ -146,6 +151,16 @@ def _target(work: Work, train: Array) -> Target | None:
         codes = column.indices.to_numpy().astype("int64")
         return Target(values=codes[train], classes=tuple(column.dictionary.to_pylist()), seed=seed)
     return Target(values=column.to_numpy()[train], classes=(), seed=seed)
+
+
+def _unnamed(features: list[Feature]) -> list[Feature]:
+    """Features of a sensitive column under names that hold none of its levels."""
+    return [
+        Feature(
+            name=f"{feature.name.partition('=')[0]}#{n}", sort=feature.sort, values=feature.values
+        )
+        for n, feature in enumerate(features, 1)
+    ]
 
 
 def load_column(field: pa.Field, values: pa.ChunkedArray) -> Feature:

@@ -165,7 +165,7 @@ def too_long(name: str, place: str, text: str) -> Problem:
     shown = text if len(text) <= 40 else f"{text[:37]}..."
     message = f"{place}: {shown} is beyond 64 bits, and all others are whole numbers"
     hint = f"data.columns.{_key(name)}.type=categorical keeps its digits as a text"
-    return problem("too-long", message, ("data", "columns", name), hint)
+    return problem("too-long", message, ("data", "columns", name), hint, quotes=(shown,))
 
 
 def _key(name: str) -> str:

@@ -126,7 +126,8 @@ def _place(path: Path, spec: CsvSource, row: int) -> str:
 def _misfit(place: str, text: str, name: str, type_name: str) -> Problem:
     message = f"{place}: {text[:40]!r} is not {_A[type_name]}"
     hint = f"add it to data.source.options.missing, or set data.columns.{name}.type"
-    return problem("cell", message, ("data", "columns", name), hint)
+    where = ("data", "columns", name)
+    return problem("cell", message, where, hint, quotes=(repr(text[:40]),))
 
 
 KIND = SourceKind(

@@ -188,7 +188,8 @@ def _sentences(spec: Query, key: str) -> Iterator[None]:
         words = _words(error, spec)
         message = f"the query fails: {words}" if key == "query" else f"no connection: {words}"
         hint = "" if key == "query" else "is the server reachable, and are the credentials right?"
-        raise _fault("source", message, key, hint) from None
+        where = (*_SOURCE, key)
+        raise CompileError([problem("source", message, where, hint, quotes=(words,))]) from None
     except SQLAlchemyError as error:
         raise _fault("source", f"the query fails: {_words(error, spec)}", key) from None
 

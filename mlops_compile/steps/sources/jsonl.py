@@ -162,8 +162,10 @@ def read(paths: tuple[Path, ...], spec: JsonlSource, source: Source, out: Path) 
                 if done is None:
                     wrong = first_misfit(texts, types[name]) or 0
                     place = f"{spec.path}, line {batch.lines[wrong]}"
-                    message = f"{place}: {texts[wrong].as_py()[:40]!r} is not {types[name]}"
-                    raise _fault("cell", message, ("data", "columns", name))
+                    text = repr(texts[wrong].as_py()[:40])
+                    message = f"{place}: {text} is not {types[name]}"
+                    where = ("data", "columns", name)
+                    raise CompileError([problem("cell", message, where, quotes=(text,))])
                 columns.append(done)
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 

@@ -173,10 +173,13 @@ class _Table:
                     return problem("encoding", f"{place}: the text is not utf-8", where)
                 if self.types[name] == "int64":
                     hint = "set the column's type to categorical, which keeps its digits"
-                    return problem("too-long", f"{place}: {value} is beyond 64 bits", where, hint)
+                    message = f"{place}: {value} is beyond 64 bits"
+                    return problem("too-long", message, where, hint, quotes=(value,))
                 message = f"{place}: {value} cannot be kept as {self.types[name]}"
-                return problem("cell", message, where, "mend it, or leave the column out")
-        return problem("cell", str(error).splitlines()[0], where)
+                hint = "mend it, or leave the column out"
+                return problem("cell", message, where, hint, quotes=(value,))
+        text = str(error).splitlines()[0]
+        return problem("cell", text, where, quotes=(text,))
 
 
 def _files(path: Path) -> list[tuple[str, Path]]:

@@ -35,7 +35,8 @@ def not_text(path: Path, spec: CsvSource, error: Exception) -> CompileError:
             return fault("encoding", f"{spec.path}{found}", (*OPTIONS, "encoding"), hint)
     check_quotes(path, spec)
     reason = str(error).splitlines()[0]
-    return fault("csv", f"{spec.path} cannot be read as delimited text: {reason}")
+    message = f"{spec.path} cannot be read as delimited text: {reason}"
+    return fault("csv", message, quotes=(reason,))
 
 
 def check_quotes(path: Path, spec: CsvSource) -> None:
@@ -79,7 +80,7 @@ def ragged(row: Any, path: Path, spec: CsvSource) -> CompileError:
     if "\n" in row.text:  # it runs on to the end of the file, or of a cell with line breaks
         check_quotes(path, spec)
     hint = f"the row reads {row.text[:80]!r}; mend it, or set data.source.options.separator"
-    return fault("ragged-row", message, PATH, hint)
+    return fault("ragged-row", message, PATH, hint, (repr(row.text[:80]),))
 
 
 def _line_with_others(path: Path, spec: CsvSource, cells: int) -> int | None:

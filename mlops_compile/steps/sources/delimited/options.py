@@ -64,9 +64,15 @@ class CsvSource:
     options: CsvOptions = group("how to read it", CsvOptions)
 
 
-def fault(code: str, message: str, where: KeyPath = PATH, hint: str = "") -> CompileError:
-    """The error of one problem."""
-    return CompileError([problem(code, message, where, hint)])
+def fault(
+    code: str,
+    message: str,
+    where: KeyPath = PATH,
+    hint: str = "",
+    quotes: tuple[str, ...] = (),
+) -> CompileError:
+    """The error of one problem; `quotes` are the values of the data that it holds."""
+    return CompileError([problem(code, message, where, hint, quotes=quotes)])
 
 
 def option_problems(spec: CsvSource) -> Iterator[Problem]:

@@ -42,9 +42,10 @@ def open_rows(path: Path, spec: CsvSource) -> tuple[list[str], Iterator[pa.Recor
         names = [f"column_{number}" for number in range(1, len(first) + 1)]
     names = [_normal(name) or f"column_{number}" for number, name in enumerate(names, 1)]
     if len(names) != len(first):
-        hint = f"the first row has {len(first)} cells: {', '.join(first)[:120]}"
+        cells = ", ".join(first)[:120]
+        hint = f"the first row has {len(first)} cells: {cells}"
         message = f"names {len(names)} columns, and {spec.path} has {len(first)}"
-        raise fault("columns", message, (*OPTIONS, "columns"), hint)
+        raise fault("columns", message, (*OPTIONS, "columns"), hint, (cells,))
     if twice := sorted({name for name in names if names.count(name) > 1}):
         if options.columns:
             message = f"names two columns {twice[0]!r}"
