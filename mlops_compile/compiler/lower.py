@@ -45,16 +45,22 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
             takes=_from(
                 train="model",
                 prepare="features",
-                validate="target",
+                validate="target table" if _looks_at_rows(spec) else "target",
                 split="train validation test",
             ),
         ),
         Piece(
             name="package",
             kind="package",
-            takes=_from(train="model", evaluate="metrics predictions", validate="table profile"),
+            takes=_from(train="model", evaluate="evaluation predictions", validate="table profile"),
         ),
     )
+
+
+def _looks_at_rows(spec: Spec) -> bool:
+    """Whether evaluating needs columns of the table: weights, or those that segments are cut by."""
+    roles = {column.role for _, column in spec.data.columns}
+    return bool(spec.evaluate.segments) or not roles.isdisjoint(("segment", "weight"))
 
 
 def _from(**outputs: str) -> dict[str, Ref]:

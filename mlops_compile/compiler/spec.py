@@ -10,6 +10,7 @@ from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.columns import Column
 from mlops_compile.steps.deploy import Deploy
+from mlops_compile.steps.evaluation import Evaluate
 from mlops_compile.steps.families import FAMILIES
 
 
@@ -51,17 +52,6 @@ class Model:
 
     family: str = key("the model family", choices=tuple(FAMILIES))
     params: Map = key("parameters of the family, by the names of its library", default=Map())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluate:
-    """`evaluate`: what is measured, and what must be reached."""
-
-    primary: str | None = key("the metric to judge by; else the first", default=None)
-    metrics: tuple[str, ...] | None = key("metrics by name; else the task's usual", default=None)
-    gates: Map = key(
-        "what a metric of the test part must reach: {roc_auc: '>= 0.9'}", default=Map()
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

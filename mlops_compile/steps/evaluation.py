@@ -9,6 +9,9 @@ from mlops_compile.ir.value import Map, Value
 
 # What is told of the test part beside its metrics; docs/evaluation.md says what each costs.
 EXTRAS = ("calibration", "confusion", "curves", "importance", "permutation", "residuals", "shap")
+# The keys that change what is measured, and those by which it is judged.
+MEASURED = ("metrics", "options", "train", "bootstrap", "segments", "segment_rows", "include")
+JUDGED = ("primary", "gates", "allow_worse_than_baseline")
 _USUAL = ("calibration", "confusion", "curves", "importance", "residuals")
 
 

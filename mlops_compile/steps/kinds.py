@@ -11,6 +11,7 @@ from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.value import KeyPath, Map, Value, pick
 from mlops_compile.steps.deploy import SERVICE
+from mlops_compile.steps.evaluation import JUDGED, MEASURED, draws
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family
 from mlops_compile.steps.kind import StepKind
@@ -118,7 +119,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="prepare",
-        version=1,
+        version=2,
         run="mlops_compile.steps.prepare:run",
         inputs=("table", "train"),
         outputs=("features", "preparation"),
@@ -141,23 +142,36 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="evaluate",
-        version=1,
+        version=2,
         run="mlops_compile.steps.evaluate:run",
         inputs=("model", "features", "target", "train", "validation", "test"),
-        outputs=("metrics", "predictions"),
-        reads=(("model", "family"), ("evaluate", "metrics")),
+        outputs=("metrics", "predictions", "evaluation"),
+        optional_inputs=("table",),
+        reads=(
+            ("model", "family"),
+            ("data", "columns", "*", "sensitive"),
+            *(("evaluate", key) for key in MEASURED),
+        ),
         needs=_evaluate_needs,
+        seeded=draws,
         imports=_family_imports("mlops_compile.steps.evaluate", "sklearn.metrics"),
         threaded=True,
     ),
     StepKind(
         name="package",
-        version=1,
+        version=2,
         run="mlops_compile.emit.package:run",
-        inputs=("model", "metrics", "predictions", "table", "profile"),
+        inputs=("model", "evaluation", "predictions", "table", "profile"),
         outputs=("bundle",),
         trees=("bundle",),
-        reads=(("model", "family"), ("deploy",), ("evaluate", "gates")),
+        reads=(
+            ("data", "name"),
+            ("data", "split"),
+            ("data", "columns", "*", "sensitive"),
+            ("model",),
+            ("deploy",),
+            *(("evaluate", key) for key in JUDGED),
+        ),
         needs=_package_needs,
         imports=_family_imports("mlops_compile.emit.package"),
     ),

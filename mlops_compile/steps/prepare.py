@@ -26,13 +26,15 @@ NUMERIC: tuple[Sort, ...] = ("numeric", "boolean", "code")
 
 def run(work: Work) -> None:
     """Writes `features` (float64 columns, one a feature, a row a row of the table) and
-    `preparation` (the columns in order, each with its states, and the features' sorts)."""
+    `preparation` (the columns in order, each with its states, and the features' sorts and
+    columns)."""
     params = work.params["prepare"]
     assert isinstance(params, Map)
     table = read_table(work.inputs["table"])
     train = np.load(work.inputs["train"], allow_pickle=False)
     columns: list[Value] = []
     features: list[Feature] = []
+    origins: list[str] = []
     for field in table.schema:
         if field.metadata[b"role"] != b"feature":
             continue
@@ -40,6 +42,7 @@ def run(work: Work) -> None:
         made, states = _fit_chain(_chain(params, column), column, train)
         columns.append(Map({"name": column.name, "sort": column.sort, "states": states}))
         features += made
+        origins += [column.name] * len(made)
     if not features:
         message = "no column is left to learn from"
         hint = "give at least one column the role feature, and do not drop all by preparation"
@@ -47,7 +50,10 @@ def run(work: Work) -> None:
     arrays = [pa.array(feature.values, pa.float64()) for feature in features]
     fields = [pa.field(f"f{n}", pa.float64()) for n in range(len(features))]
     write_table(work.outputs["features"], pa.table(arrays, schema=pa.schema(fields)))
-    names = tuple(Map({"name": f.name, "sort": f.sort}) for f in features)
+    names = tuple(
+        Map({"name": f.name, "sort": f.sort, "column": column})
+        for f, column in zip(features, origins, strict=True)
+    )
     state = Map({"columns": tuple(columns), "features": names})
     work.outputs["preparation"].write_text(pretty(state), "utf-8")
 

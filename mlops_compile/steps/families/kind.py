@@ -76,7 +76,8 @@ class Family:
     platform, never a pickle. `predict(directory, features, classes)` reads them back:
     probabilities (rows x classes), or numbers (rows). `scorer` is the template of its serving
     code, `serving` the distributions that code needs. `imports` are the modules that `fit` and
-    `predict` import.
+    `predict` import. Families of trees may tell `importance(directory)`: numbers of each feature,
+    by what they count; and `shap(directory, features, classes)`: rows x outputs x features.
     """
 
     name: str
@@ -93,6 +94,8 @@ class Family:
     scorer: str
     serving: tuple[str, ...]
     imports: tuple[str, ...]
+    importance: Callable[[Path], Mapping[str, Array]] | None = None
+    shap: Callable[[Path, Array, int], Array] | None = None
 
 
 def chains(**by_type: list[Any]) -> Mapping[str, Value]:
