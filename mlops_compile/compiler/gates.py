@@ -19,9 +19,7 @@ _SIGNS = {"=>": ">=", "=<": "<=", ">": ">", "<": "<", ">=": ">=", "<=": "<="}
 _WHERE: KeyPath = ("evaluate", "gates")
 # What the calibration of probabilities is measured by, as metrics are declared.
 _CALIBRATION = {
-    name: Metric(
-        name=name, function="", form="probabilities", tasks=(), greater_is_better=False
-    )
+    name: Metric(name=name, function="", form="probabilities", tasks=(), greater_is_better=False)
     for name in CALIBRATION
 }
 
@@ -225,9 +223,7 @@ def _gate(
     return str(bound)
 
 
-def _check_range(
-    reader: Reader, metric: Metric, bound: Bound, text: Value, where: KeyPath
-) -> None:
+def _check_range(reader: Reader, metric: Metric, bound: Bound, text: Value, where: KeyPath) -> None:
     sign, number = bound.sign, bound.number
     below = number < metric.low or (sign == "<" and number == metric.low)
     above = number > metric.high or (sign == ">" and number == metric.high)

@@ -58,7 +58,11 @@ def _facts(work: Work, spec: ServingSpec, evaluation: Map) -> Table:
         "dropped": profile["dropped"],
         "table": work.digests["table"].sha256,
         "classes": spec.contract.classes,
-        "parts": [_part(name, _map(parts[name])) for name in _measured(parts)],
+        "parts": [
+            _part(name, _map(at(evaluation, ("rows", name))))
+            for name in ("train", "validation", "test")
+            if at(evaluation, ("rows", name, "rows"))
+        ],
         "split": _split(work),
         "fields": _fields(spec, _map(profile["columns"]), hidden),
         "columns": list(_columns(preparation)),
@@ -253,8 +257,8 @@ def _ranked(title: str, note: str, of: str, unit: str, values: dict[str, Value])
 def _limits(evaluation: Map, judged: Map) -> Iterator[str]:
     """What is not known of the model, and what was let pass."""
     parts = _map(evaluation["parts"])
-    test = _map(parts["test"])
-    yield f"It was tested on {test['rows']} rows that it was not trained on, and on no others."
+    rows = at(evaluation, ("rows", "test", "rows"))
+    yield f"It was tested on {rows} rows that it was not trained on, and on no others."
     if judged.get("allow_worse_than_baseline") is True:
         yield "It was allowed to be worse than the baseline."
     for name, facts in parts.items():

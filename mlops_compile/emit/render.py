@@ -29,9 +29,7 @@ def render(spec: ServingSpec) -> dict[str, str]:
     can become code.
     """
     own = environment()
-    files = {
-        name: own.get_template(f"service/{name}.jinja").render(spec=spec) for name in _FILES
-    }
+    files = {name: own.get_template(f"service/{name}.jinja").render(spec=spec) for name in _FILES}
     files["example.json"] = pretty(spec.example)
     files["openapi.json"] = pretty(openapi(spec))
     files["bundle.json"] = pretty(_manifest(spec))

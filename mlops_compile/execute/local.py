@@ -23,7 +23,7 @@ from mlops_compile.ir.key import Needs, action_preimage, key_of, plan_preimages
 from mlops_compile.ir.lock import Lock, encode
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import CompileError, ProblemsError, StoreError, problem
-from mlops_compile.ir.record import RunRecord, StepResult
+from mlops_compile.ir.record import SUMMARY, RunRecord, StepResult
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map, parse
 from mlops_compile.steps.kinds import kind_of, needs_of
@@ -56,16 +56,19 @@ def execute(
         run = _Run(lock, needs, store, locate, observer, workers, resources, logs, clock)
         record = run.record()
         try:
-            return replace(record, metrics=_metrics(record, store))
+            metrics, evaluation = (_made(record, store, p) for p in ("metrics", "evaluation"))
+            kept = {name: evaluation[name] for name in SUMMARY if name in evaluation}
+            return replace(record, metrics=metrics, evaluation=Map(kept))
         except MissingBlob:  # it is set aside now, so that a second round makes it anew
             continue
     raise StoreError([problem("blob", "the metrics are damaged as soon as they are written")])
 
 
-def _metrics(record: RunRecord, store: Store) -> Map:
+def _made(record: RunRecord, store: Store, port: str) -> Map:
+    """An output of the evaluate step, if it has one."""
     for result in record.results:
-        if result.kind == "evaluate" and result.outputs:
-            value = parse(store.blobs.read(result.output("metrics")).read_bytes())
+        if result.kind == "evaluate" and port in dict(result.outputs):
+            value = parse(store.blobs.read(result.output(port)).read_bytes())
             assert isinstance(value, Map)
             return value
     return Map()

@@ -57,7 +57,7 @@ def _curve(positive: Array, scores: Array, weights: Array) -> Value:
         return _left_out("no row has this class" if not true else "every row has this class")
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
-    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))  # noqa: FBT003
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
     hits = np.cumsum((weights * positive)[order])[ends]
     alarms = np.cumsum((weights * ~positive)[order])[ends]
     kept = _thinned(hits / true, alarms / false)

@@ -62,12 +62,16 @@ def run(work: Work) -> None:
     found |= told(asked.include, test)
     found |= _importance(work, asked, rows["test"], test)
     found["parts"] = Map(facts)
+    found["rows"] = Map(
+        {
+            name: Map(summary(target[own], classes, None if weights is None else weights[own]))
+            for name, own in rows.items()
+        }
+    )
     metrics = Map({name: part["metrics"] for name, part in facts.items()})
     work.outputs["metrics"].write_text(pretty(metrics), "utf-8")
     work.outputs["evaluation"].write_text(pretty(Map(found)), "utf-8")
-    write_table(
-        work.outputs["predictions"], _predictions(rows["test"], test.truth, test.predicted)
-    )
+    write_table(work.outputs["predictions"], _predictions(rows["test"], test.truth, test.predicted))
 
 
 def _names(asked: Evaluate) -> tuple[str, ...]:
@@ -107,7 +111,7 @@ def _weights(work: Work) -> Array | None:
 
 
 def _part(name: str, answers: Answers, asked: Evaluate) -> Map:
-    """The rows and metrics of a part. What has no meaning for the test part is refused; for
+    """The metrics of a part. What has no meaning for the test part is refused; for
     another part it is told."""
     values, missing = measure(_names(asked), answers, asked.options)
     if missing and name == "test":
@@ -121,12 +125,10 @@ def _part(name: str, answers: Answers, asked: Evaluate) -> Map:
             )
             for metric, why in missing.items()
         )
-    return Map({**summary(answers), "metrics": Map(values), "not_computed": Map(missing)})
+    return Map({"metrics": Map(values), "not_computed": Map(missing)})
 
 
-def _baseline(
-    target: Array, train: Array, weights: Array | None, classes: int, rows: int
-) -> Array:
+def _baseline(target: Array, train: Array, weights: Array | None, classes: int, rows: int) -> Array:
     """The training part's class shares, or its mean, for every row."""
     own = None if weights is None else weights[train]
     if not classes:

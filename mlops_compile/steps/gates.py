@@ -40,9 +40,7 @@ class Bound:
     def __str__(self) -> str:
         if not self.baseline:
             return f"{self.sign} {self.number!r}"
-        return f"{self.sign} baseline" + (
-            f" {self.change} {self.number!r}" if self.change else ""
-        )
+        return f"{self.sign} baseline" + (f" {self.change} {self.number!r}" if self.change else "")
 
     def limit(self, baseline: float | None = None) -> float:
         """The number to compare with."""

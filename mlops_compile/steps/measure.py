@@ -43,9 +43,7 @@ class Answers:
     def take(self, rows: Array) -> Answers:
         """Those of some of the rows."""
         weight = None if self.weight is None else self.weight[rows]
-        return replace(
-            self, truth=self.truth[rows], predicted=self.predicted[rows], weight=weight
-        )
+        return replace(self, truth=self.truth[rows], predicted=self.predicted[rows], weight=weight)
 
     def instead(self, predicted: Array) -> Answers:
         """The same rows with other predictions, each class answered where it is most probable."""
@@ -106,17 +104,17 @@ def why_not(metric: Metric, answers: Answers) -> str:
     return f"no row has the class {', '.join(map(repr, absent[:5]))}"
 
 
-def summary(answers: Answers) -> dict[str, Value]:
-    """What rows these are: how many, of which classes or numbers."""
-    facts: dict[str, Value] = {"rows": len(answers.truth)}
-    if answers.classes:
-        counts = np.bincount(answers.truth, minlength=len(answers.classes))
-        facts["classes"] = Map(dict(zip(answers.classes, counts.tolist(), strict=True)))
-    else:
-        quantiles = np.quantile(answers.truth, [0, 0.25, 0.5, 0.75, 1])
+def summary(truth: Array, classes: tuple[str, ...], weight: Array | None) -> dict[str, Value]:
+    """What rows these are: how many, of which classes or numbers, and what they weigh."""
+    facts: dict[str, Value] = {"rows": len(truth)}
+    if classes:
+        counts = np.bincount(truth, minlength=len(classes))
+        facts["classes"] = Map(dict(zip(classes, counts.tolist(), strict=True)))
+    elif len(truth):
+        quantiles = np.quantile(truth, [0, 0.25, 0.5, 0.75, 1])
         facts["target"] = tuple(float(value) for value in quantiles)
-    if answers.weight is not None:
-        facts["weight"] = float(answers.weight.sum())
+    if weight is not None:
+        facts["weight"] = float(weight.sum())
     return facts
 
 

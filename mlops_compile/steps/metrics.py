@@ -156,7 +156,9 @@ METRICS: Mapping[str, Metric] = table(
     _labels("matthews_corrcoef", "matthews_corrcoef", *_CLASSES, low=-1),
     _labels("cohen_kappa", "cohen_kappa_score", *_CLASSES, low=-1, needs="varied"),
     _labels("macro_f1", "f1_score", "multiclass", fixed={"average": "macro", **_ZERO}),
-    _labels("macro_precision", "precision_score", "multiclass", fixed={"average": "macro", **_ZERO}),
+    _labels(
+        "macro_precision", "precision_score", "multiclass", fixed={"average": "macro", **_ZERO}
+    ),
     _labels("macro_recall", "recall_score", "multiclass", fixed={"average": "macro", **_ZERO}),
     _labels("weighted_f1", "f1_score", "multiclass", fixed={"average": "weighted", **_ZERO}),
     Metric(

@@ -109,7 +109,9 @@ def _relative(answers: Answers, options: MetricOptions) -> Array:
 def _pinball(answers: Answers, options: MetricOptions) -> Array:
     difference = answers.truth - answers.predicted
     above = (difference >= 0).astype("float64")
-    loss: Array = options.alpha * above * difference - (1 - options.alpha) * (1 - above) * difference
+    loss: Array = (
+        options.alpha * above * difference - (1 - options.alpha) * (1 - above) * difference
+    )
     return loss
 
 
@@ -242,7 +244,7 @@ def _ranked(formula: Callable[[Array, Array], Array]) -> Any:
 def _ranking(positive: Array, scores: Array) -> Callable[[Block], tuple[Array, Array]]:
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
-    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))  # noqa: FBT003
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
     own = positive[order].astype("float64")
     as_they_are = bool(np.all(order == np.arange(len(order))))
 

@@ -64,7 +64,8 @@ def measure_segments(
         for segment in kept:
             own = answers.take(segment.rows)
             values, missing = measure(metrics, own, options)
-            facts = {**summary(own), "metrics": Map(values), "not_computed": Map(missing)}
+            facts = summary(own.truth, own.classes, own.weight)
+            facts |= {"metrics": Map(values), "not_computed": Map(missing)}
             levels[segment.level] = Map(facts)
         column: dict[str, Value] = {"levels": Map(levels), "least_rows": least}
         column["too_few"] = _counts(few)
