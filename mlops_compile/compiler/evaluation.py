@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from mlops_compile.compiler.gates import Asked, settle_gates
 from mlops_compile.compiler.read import UNKNOWN, Reader, known
-from mlops_compile.compiler.spec import Data, Evaluate
+from mlops_compile.compiler.spec import Data
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.value import KeyPath
+from mlops_compile.steps.evaluation import Evaluate
 from mlops_compile.steps.metrics import METRICS, USUAL
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from mlops_compile.compiler.instead import number_in, shown
 from mlops_compile.compiler.read import Reader, known
-from mlops_compile.compiler.spec import Data, Evaluate
+from mlops_compile.compiler.spec import Data
 from mlops_compile.compiler.suggest import nearest, suggest
 from mlops_compile.ir.value import KeyPath, Map, Value
+from mlops_compile.steps.evaluation import Evaluate
 from mlops_compile.steps.gates import BOUNDS, CALIBRATION, PARTS, Bound, bound_of
 from mlops_compile.steps.metrics import METRICS, Metric
 

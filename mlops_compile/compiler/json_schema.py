@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops_compile.compiler.instead import VARIANTS
-from mlops_compile.compiler.spec import Evaluate, Model, Spec
+from mlops_compile.compiler.spec import Model, Spec
 from mlops_compile.ir.parameter import Parameter
 from mlops_compile.ir.schema import Key, declared, members, named_type, to_value
 from mlops_compile.ir.value import Map, freeze, pretty, thaw
+from mlops_compile.steps.evaluation import Evaluate
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.parameters import parameters
 from mlops_compile.steps.gates import BOUNDS, CALIBRATION, GATE
@@ -229,7 +230,7 @@ def _add_metrics(properties: Json) -> None:
     column = _open(_closed({**dict.fromkeys(METRICS, gate), "levels": levels}))
     of_segments = _open({"type": "object", "additionalProperties": column})
     gates = {
-        **dict.fromkeys(METRICS, {"anyOf": [gate, ends]}),
+        **{name: {"anyOf": [gate, ends]} for name in METRICS},
         **dict.fromkeys(("validation", "train"), of_part),
         "segments": {**of_segments, "description": "of every level of a column, or of single ones"},
         "calibration": _open(_closed(dict.fromkeys(CALIBRATION, gate))),

@@ -173,10 +173,11 @@ def _meaning(evaluation: Map) -> str:
     level = at(evaluation, ("intervals", "level"))
     if not isinstance(level, float):
         return "Intervals were not asked for (`evaluate.bootstrap`)."
+    resamples = at(evaluation, ("intervals", "resamples"))
     return (
-        f"Intervals hold {level * 100:g} % of {at(evaluation, ('intervals', 'resamples'))} resamples"
-        " of the test part's rows. They tell the noise of the test part, not that of training. The"
-        " baseline answers every row with the training part's class shares, or its mean."
+        f"Intervals hold {level * 100:g} % of {resamples} resamples of the test part's rows. They"
+        " tell the noise of the test part, not that of training. The baseline answers every row"
+        " with the training part's class shares, or its mean."
     )
 
 

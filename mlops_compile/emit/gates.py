@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.value import KeyPath, Map, Value
@@ -10,7 +11,7 @@ from mlops_compile.steps.gates import Bound, Gate, gates_of
 from mlops_compile.steps.metrics import METRICS
 
 _HINT = "better the model, or change the gate on purpose"
-_ENDS = {"low": "the low end of its interval", "high": "the high end of its interval"}
+_ENDS = {"low": "the interval's low end", "high": "the interval's high end"}
 
 
 def refusals(judged: Map, evaluation: Map) -> list[Problem]:
@@ -62,16 +63,16 @@ def _of_test(gate: Gate, evaluation: Map) -> Iterator[Problem]:
         value = _of_part(evaluation, "test", gate.metric)
         yield from _judge(gate, gate.metric, value, "", baseline)
         return
-    sort = "above_baseline" if gate.bound.baseline else "metrics"
+    bound, what = gate.bound, f"{_ENDS[gate.end]} of {gate.metric}"
+    sort = "metrics"
+    if bound.baseline:  # judged by the interval of the difference, on the same resamples
+        change = -bound.number if bound.change == "-" else bound.number
+        bound, sort = Bound(sign=bound.sign, number=change), "above_baseline"
+        what += " less the baseline's"
     value = at(evaluation, ("intervals", sort, gate.metric, gate.end))
     if value is None:
         value = at(evaluation, ("intervals", "not_computed", gate.metric))
-    what = f"{_ENDS[gate.end]} ({gate.metric})"
-    if gate.bound.baseline and isinstance(value, float):  # of the difference, on the same resamples
-        assert isinstance(baseline, float)
-        value = baseline + value
-        what = f"the baseline with {_ENDS[gate.end]} above it ({gate.metric})"
-    yield from _judge(gate, what, value, "", baseline)
+    yield from _judge(replace(gate, bound=bound), what, value, "")
 
 
 def _of_levels(gate: Gate, evaluation: Map) -> Iterator[Problem]:

@@ -34,7 +34,7 @@ def tested(work: Work, spec: ServingSpec, hidden: frozenset[str]) -> list[dict[s
 
 
 def _is_level(values: pa.Array) -> bool:
-    return pa.types.is_dictionary(values.type) or pa.types.is_boolean(values.type)
+    return bool(pa.types.is_dictionary(values.type) or pa.types.is_boolean(values.type))
 
 
 def _levels(whole: pa.Array, part: pa.Array) -> tuple[str, str]:

@@ -98,8 +98,10 @@ def _predict(work: Work, features: Array, classes: int) -> Array:
 
 def _weights(work: Work) -> Array | None:
     """The column of the role weight, if there is one: of all rows of the table."""
-    table = read_table(work.inputs["table"]) if "table" in work.inputs else None
-    for field in table.schema if table is not None else ():
+    if "table" not in work.inputs:
+        return None
+    table = read_table(work.inputs["table"])
+    for field in table.schema:
         if field.metadata[b"role"] == b"weight":
             weights = table.column(field.name).to_numpy().astype("float64")
             if not np.all(np.isfinite(weights) & (weights >= 0)):

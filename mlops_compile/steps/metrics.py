@@ -74,7 +74,8 @@ def labels_of(predicted: Array, decision: float | None = None) -> Array:
     """The class that is answered: the most probable one (the first among equals), or with a
     threshold the positive one wherever its probability reaches that."""
     if decision is None:
-        return predicted.argmax(axis=1)
+        most_probable: Array = predicted.argmax(axis=1)
+        return most_probable
     return (predicted[:, 1] >= decision).astype("int64")
 
 
@@ -113,6 +114,7 @@ def _labels(name: str, function: str, *tasks: str, **rest: Any) -> Metric:
     return Metric(name=name, function=function, form="labels", tasks=tasks or ("binary",), **rest)
 
 
+_MACRO = {"average": "macro", "zero_division": 0.0}
 _ZERO = {"zero_division": 0.0}
 METRICS: Mapping[str, Metric] = table(
     "metric",
@@ -155,11 +157,9 @@ METRICS: Mapping[str, Metric] = table(
     _labels("balanced_accuracy", "balanced_accuracy_score", *_CLASSES),
     _labels("matthews_corrcoef", "matthews_corrcoef", *_CLASSES, low=-1),
     _labels("cohen_kappa", "cohen_kappa_score", *_CLASSES, low=-1, needs="varied"),
-    _labels("macro_f1", "f1_score", "multiclass", fixed={"average": "macro", **_ZERO}),
-    _labels(
-        "macro_precision", "precision_score", "multiclass", fixed={"average": "macro", **_ZERO}
-    ),
-    _labels("macro_recall", "recall_score", "multiclass", fixed={"average": "macro", **_ZERO}),
+    _labels("macro_f1", "f1_score", "multiclass", fixed=_MACRO),
+    _labels("macro_precision", "precision_score", "multiclass", fixed=_MACRO),
+    _labels("macro_recall", "recall_score", "multiclass", fixed=_MACRO),
     _labels("weighted_f1", "f1_score", "multiclass", fixed={"average": "weighted", **_ZERO}),
     Metric(
         name="roc_auc_ovr",

@@ -42,7 +42,8 @@ class Block:
     def sums(self, values: Array) -> Array:
         """The weighted sum of a value of each row, by resample; einsum's order of additions does
         not depend on threads, as that of BLAS does."""
-        return np.einsum("ij,j->i", self.weights, values)
+        sums: Array = np.einsum("ij,j->i", self.weights, values)
+        return sums
 
 
 Resampled = Callable[[Block], "Array"]
@@ -92,7 +93,8 @@ def _squares(answers: Answers, options: MetricOptions) -> Array:
 
 
 def _absolute(answers: Answers, options: MetricOptions) -> Array:
-    return np.abs(answers.truth - answers.predicted)
+    errors: Array = np.abs(answers.truth - answers.predicted)
+    return errors
 
 
 def _log_squares(answers: Answers, options: MetricOptions) -> Array:
@@ -108,11 +110,7 @@ def _relative(answers: Answers, options: MetricOptions) -> Array:
 
 def _pinball(answers: Answers, options: MetricOptions) -> Array:
     difference = answers.truth - answers.predicted
-    above = (difference >= 0).astype("float64")
-    loss: Array = (
-        options.alpha * above * difference - (1 - options.alpha) * (1 - above) * difference
-    )
-    return loss
+    return np.where(difference >= 0, options.alpha * difference, (options.alpha - 1) * difference)
 
 
 def _brier(answers: Answers, options: MetricOptions) -> Array:

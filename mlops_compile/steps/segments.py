@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -124,7 +125,7 @@ def _binned(values: pa.Array, train: Array, sensitive: bool) -> tuple[Array, lis
     codes = np.searchsorted(edges, numbers, side="right")
     names = ["all"]
     if shown:
-        between = [f"{low} to below {high}" for low, high in zip(shown, shown[1:], strict=False)]
+        between = [f"{low} to below {high}" for low, high in pairwise(shown)]
         names = [f"below {shown[0]}", *between, f"{shown[-1]} and above"]
     if len(set(names)) < len(names):  # two edges look the same in six digits
         names = [f"{name} (bin {place + 1})" for place, name in enumerate(names)]
@@ -133,4 +134,4 @@ def _binned(values: pa.Array, train: Array, sensitive: bool) -> tuple[Array, lis
 
 def _time(edge: float, zone: bool) -> str:
     moment = np.datetime64(int(edge), "us").astype("datetime64[s]")
-    return cast(str, str(moment)) + ("Z" if zone else "")
+    return str(moment) + ("Z" if zone else "")
