@@ -149,6 +149,9 @@ def _write_run(record: RunRecord, state: State, directory: Path) -> Path | None:
     write_atomic(directory / "metrics.json", pretty(record.metrics).encode("utf-8"))
     bundle = None
     for result in record.results:
+        if result.kind == "evaluate" and "evaluation" in dict(result.outputs):
+            text = state.store.blobs.read(result.output("evaluation")).read_bytes()
+            write_atomic(directory / "evaluation.json", text)
         if result.kind == "package" and "bundle" in dict(result.outputs):
             bundle = directory / BUNDLE_DIRECTORY
             state.store.blobs.checkout(result.output("bundle"), bundle)

@@ -53,6 +53,7 @@ def run_value(record: RunRecord, directory: Path, bundle: Path | None) -> Map:
         "directory": str(directory),
         "steps": results_value(record),
         "metrics": Map(parts),
+        "evaluation": record.evaluation,
         "model": record.model,
         "bundle": Map({"digest": digest, "path": str(bundle)}) if digest else None,
         "registered": None,

@@ -15,7 +15,7 @@ from mlops_compile.cli.compile import check_current, committed_lock
 from mlops_compile.cli.documents import points_document, run_value
 from mlops_compile.cli.front import Job, run_hydra
 from mlops_compile.cli.problems import say_problems
-from mlops_compile.cli.show import metrics_table, observer
+from mlops_compile.cli.show import metrics_table, observer, worst_levels
 from mlops_compile.cli.verb import Call
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.origins import places_of
@@ -24,7 +24,7 @@ from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import CompileError, ProblemsError, UsageError, problem
 from mlops_compile.ir.record import RunRecord
-from mlops_compile.ir.value import Map, pretty
+from mlops_compile.ir.value import Map, pick, pretty
 from mlops_compile.steps.kinds import needs_of
 
 _PLACES = ("store.", "store=", "execution.", "execution=", "hydra.", "hydra/")
@@ -118,7 +118,8 @@ def _lock(job: Job, options: Namespace) -> tuple[Lock, State]:
 def _summary(record: RunRecord, directory: Path, bundle: Path | None) -> str:
     ran = sum(result.status == "ran" for result in record.results)
     hits = sum(result.status == "hit" for result in record.results)
-    lines = [metrics_table(record.metrics)] if record.metrics else []
+    lines = [metrics_table(record.metrics, record.evaluation)] if record.metrics else []
+    lines += worst_levels(record.evaluation, _primary(record))
     if not record.ok:
         failed = [result for result in record.results if result.status == "failed"]
         lines.append(f"failed: {', '.join(r.step for r in failed)}; see {_shown(directory)}")
@@ -128,6 +129,14 @@ def _summary(record: RunRecord, directory: Path, bundle: Path | None) -> str:
     if bundle is not None:
         lines.append(f"serve it: mlops-compile serve {_shown(directory)}")
     return "\n".join(lines)
+
+
+def _primary(record: RunRecord) -> str:
+    """The metric that the run's model is judged by; empty where it is not packaged."""
+    for step in record.lock.plan.steps:
+        if step.kind == "package":
+            return str(pick(step.params, ("evaluate", "primary")))
+    return ""
 
 
 def _shown(directory: Path) -> str:

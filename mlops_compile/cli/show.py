@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from mlops_compile.ir.value import Map, Value
+from mlops_compile.steps.metrics import METRICS
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -39,18 +40,50 @@ def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
 
 
 def number(value: Value) -> str:
-    """A metric, in four digits."""
+    """A metric, in four digits; a dash for none."""
+    if value is None:
+        return "-"
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
-def metrics_table(metrics: Map) -> str:
-    """Metrics of the test part beside the baseline's."""
+def metrics_table(metrics: Map, evaluation: Map) -> str:
+    """Metrics of the test part with their intervals, beside the baseline's."""
     test, baseline = metrics.get("test"), metrics.get("baseline")
     if not isinstance(test, Map) or not isinstance(baseline, Map):
         return ""
-    rows = [("", "test", "baseline")]
-    rows += [(name, number(value), number(baseline.get(name))) for name, value in test.items()]
+    intervals = evaluation.get("intervals")
+    found = intervals.get("metrics") if isinstance(intervals, Map) else None
+    rows = [["", "test", "baseline"]]
+    rows += [[name, number(value), number(baseline.get(name))] for name, value in test.items()]
+    if isinstance(intervals, Map) and isinstance(found, Map) and len(found):
+        share = f"{float(str(intervals['level'])) * 100:g} % interval"
+        ends = [share, *(_interval(found.get(name)) for name in test)]
+        rows = [[row[0], row[1], end, row[2]] for row, end in zip(rows, ends, strict=True)]
     return table(rows)
+
+
+def _interval(value: Value) -> str:
+    if not isinstance(value, Map):
+        return "-"
+    return f"{number(value['low'])} to {number(value['high'])}"
+
+
+def worst_levels(evaluation: Map, primary: str) -> list[str]:
+    """For each segment, its level that does worst by the primary metric."""
+    segments, lines = evaluation.get("segments"), []
+    for column, facts in segments.items() if isinstance(segments, Map) and primary else ():
+        levels = facts["levels"] if isinstance(facts, Map) else None
+        scores: list[tuple[float, str, Value]] = []
+        for level, own in levels.items() if isinstance(levels, Map) else ():
+            assert isinstance(own, Map) and isinstance(own["metrics"], Map)
+            if isinstance(score := own["metrics"].get(primary), float):
+                scores.append((score, level, own["rows"]))
+        if len(scores) > 1:
+            pick = min if METRICS[primary].greater_is_better else max
+            score, level, rows = pick(scores, key=lambda item: item[0])
+            told = f"{visible(column)} {visible(level)}: {number(score)} of {rows} rows"
+            lines.append(f"  worst {primary} by {told}")
+    return lines
 
 
 class Lines:

@@ -89,7 +89,7 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
         data=_settle_positive(reader, data),
         model=settle_model(reader, spec.model, family, data),
         prepare=_settle_prepare(reader, spec.prepare, family, data),
-        evaluate=settle_evaluation(reader, spec.evaluate, task),
+        evaluate=settle_evaluation(reader, spec.evaluate, task, data),
         deploy=replace(spec.deploy, name=name or data.name) if known(spec.deploy) else UNKNOWN,
     )
 

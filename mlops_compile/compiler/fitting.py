@@ -67,6 +67,7 @@ def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
         for name in spec.prepare.columns:
             if name not in own:
                 found += _no_column(name, facts, ("prepare", "columns", name))
+    found += _segments(spec, facts)
     found += _split(spec.data, facts, pinned.table.rows)
     found += _directed(spec, facts)
     if known(spec.data.target):
@@ -119,6 +120,21 @@ def _columns(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
     if data.target in facts and not {*features} - {data.target}:
         message = "no column is left to learn from"
         yield problem("no-features", message, _COLUMNS, "give at least one column the role feature")
+
+
+def _segments(spec: Spec, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
+    if not known(spec.evaluate, spec.evaluate.segments, spec.data.columns):
+        return
+    stated = dict(spec.data.columns)
+    for position, name in enumerate(spec.evaluate.segments):
+        where = ("evaluate", "segments", str(position))
+        if name not in facts:
+            hint = suggest(name, tuple(facts), "columns")
+            yield problem("no-column", f"the data has no column {name!r}", where, hint)
+        elif name in stated and role_of(stated, name) == "ignore":
+            message = f"the column {name!r} is ignored (data.columns.{name}.role)"
+            hint = "give it the role segment: kept to measure by, and out of the model"
+            yield problem("impossible", message, where, hint)
 
 
 def _weights(stated: Mapping[str, Column], facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:

@@ -11,14 +11,15 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mlops_compile.compiler.evaluation import GATE
 from mlops_compile.compiler.instead import VARIANTS
-from mlops_compile.compiler.spec import Evaluate, Model, Spec
+from mlops_compile.compiler.spec import Model, Spec
 from mlops_compile.ir.parameter import Parameter
 from mlops_compile.ir.schema import Key, declared, members, named_type, to_value
 from mlops_compile.ir.value import Map, freeze, pretty, thaw
+from mlops_compile.steps.evaluation import Evaluate
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.parameters import parameters
+from mlops_compile.steps.gates import BOUNDS, CALIBRATION, GATE
 from mlops_compile.steps.metrics import METRICS
 from mlops_compile.steps.preparations import PREPARATIONS
 
@@ -222,10 +223,25 @@ def _add_metrics(properties: Json) -> None:
     gate = {
         "type": ["string", "null"],
         "pattern": f"{GATE}|{_OPEN['pattern']}",
-        "description": 'for example ">= 0.9"',
+        "description": 'for example ">= 0.9", or ">= baseline + 0.1"',
     }
-    properties["gates"]["properties"] = dict.fromkeys(METRICS, gate)
+    ends = _open(_closed(dict.fromkeys(BOUNDS, gate)))
+    of_part = _open(_closed(dict.fromkeys(METRICS, gate)))
+    levels = _open({"type": "object", "additionalProperties": of_part})
+    column = _open(_closed({**dict.fromkeys(METRICS, gate), "levels": levels}))
+    of_segments = _open({"type": "object", "additionalProperties": column})
+    gates = {
+        **{name: {"anyOf": [gate, ends]} for name in METRICS},
+        **dict.fromkeys(("validation", "train"), of_part),
+        "segments": {**of_segments, "description": "of every level of a column, or of single ones"},
+        "calibration": _open(_closed(dict.fromkeys(CALIBRATION, gate))),
+    }
+    properties["gates"]["properties"] = gates
     properties["gates"]["additionalProperties"] = False
+
+
+def _closed(properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def _defaults(options: Mapping[str, Sequence[str]]) -> Json:

@@ -68,7 +68,10 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
             takes={
                 **made,
                 **_from(
-                    train="model", prepare="features", validate="target", split="validation test"
+                    train="model",
+                    prepare="features",
+                    validate="target table" if looks_at_rows(spec) else "target",
+                    split="validation test",
                 ),
                 "train": _training(spec),
             },
@@ -77,7 +80,7 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
             name="package",
             kind="package",
             takes=made
-            | _from(train="model", evaluate="metrics predictions", validate="table profile"),
+            | _from(train="model", evaluate="evaluation predictions", validate="table profile"),
         ),
     )
 
@@ -138,6 +141,12 @@ def others_of(data: Data) -> dict[str, KeyPath]:
     """The sources beside the data's own, by name: where the keys of each stand."""
     found: dict[str, KeyPath] = {TEST: ("data", "test")} if data.test is not None else {}
     return found | {name: ("data", "join", name, "source") for name, _ in data.join}
+
+
+def looks_at_rows(spec: Spec) -> bool:
+    """Whether evaluating needs columns of the table: weights, or those that segments are cut by."""
+    roles = {column.role for _, column in spec.data.columns}
+    return bool(spec.evaluate.segments) or not roles.isdisjoint(("segment", "weight"))
 
 
 def _from(**outputs: str) -> dict[str, Ref]:

@@ -12,6 +12,7 @@ from mlops_compile.steps.calibrations import Calibration
 from mlops_compile.steps.columns import Column, Rows
 from mlops_compile.steps.deploy import Deploy
 from mlops_compile.steps.derive import Derived
+from mlops_compile.steps.evaluation import Evaluate
 from mlops_compile.steps.families import FAMILIES, OTHERS
 from mlops_compile.steps.joins import Join
 from mlops_compile.steps.preparations.used import learns_from_target
@@ -94,17 +95,6 @@ class Model:
     threshold: Threshold | None = key(
         "from which probability on the answer is the positive class; else the more probable one",
         default=None,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluate:
-    """`evaluate`: what is measured, and what must be reached."""
-
-    primary: str | None = key("the metric to judge by; else the first", default=None)
-    metrics: tuple[str, ...] | None = key("metrics by name; else the task's usual", default=None)
-    gates: Map = key(
-        "what a metric of the test part must reach: {roc_auc: '>= 0.9'}", default=Map()
     )
 
 

@@ -30,7 +30,18 @@ def render(spec: ServingSpec) -> dict[str, str]:
     What comes from data reaches code only as Python or JSON literals, so that no name of a column
     can become code.
     """
-    environment = jinja2.Environment(
+    own = environment()
+    files = {name: own.get_template(f"service/{name}.jinja").render(spec=spec) for name in _FILES}
+    files |= {f"{FUNCTIONS}/{path}": text for path, text in spec.carried.files}
+    files["example.json"] = pretty(spec.example)
+    files["openapi.json"] = pretty(openapi(spec))
+    files["bundle.json"] = pretty(_manifest(spec))
+    return files
+
+
+def environment() -> jinja2.Environment:
+    """What reads templates: strict, and with the filters that texts of data need."""
+    found = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
             [jinja2.FileSystemLoader(resource("templates")), jinja2.FunctionLoader(_of_package)]
         ),
@@ -40,16 +51,9 @@ def render(spec: ServingSpec) -> dict[str, str]:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters.update(literal=literal, prose=prose, importing=importing)
-    environment.globals["types"] = _TYPES
-    files = {
-        name: environment.get_template(f"service/{name}.jinja").render(spec=spec) for name in _FILES
-    }
-    files |= {f"{FUNCTIONS}/{path}": text for path, text in spec.carried.files}
-    files["example.json"] = pretty(spec.example)
-    files["openapi.json"] = pretty(openapi(spec))
-    files["bundle.json"] = pretty(_manifest(spec))
-    return files
+    found.filters.update(literal=literal, prose=prose, importing=importing)
+    found.globals["types"] = _TYPES
+    return found
 
 
 def _of_package(name: str) -> str | None:

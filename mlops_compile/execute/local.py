@@ -13,7 +13,7 @@ from mlops_compile.execute.resources import Resources
 from mlops_compile.execute.run import Run
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import StoreError, problem
-from mlops_compile.ir.record import RunRecord
+from mlops_compile.ir.record import SUMMARY, RunRecord
 from mlops_compile.ir.value import Map, parse
 from mlops_compile.steps.kinds import needs_of
 from mlops_compile.store.blobs import MissingBlob
@@ -47,16 +47,19 @@ def execute(
             )
             record = run.record()
             try:
-                return replace(record, metrics=_metrics(record, store))
+                metrics, evaluation = (_made(record, store, p) for p in ("metrics", "evaluation"))
+                kept = {name: evaluation[name] for name in SUMMARY if name in evaluation}
+                return replace(record, metrics=metrics, evaluation=Map(kept))
             except MissingBlob:  # it is set aside now, so that a second round makes it anew
                 continue
     raise StoreError([problem("blob", "the metrics are damaged as soon as they are written")])
 
 
-def _metrics(record: RunRecord, store: Store) -> Map:
+def _made(record: RunRecord, store: Store, port: str) -> Map:
+    """An output of the evaluate step, if it has one."""
     for result in record.results:
-        if result.kind == "evaluate" and result.outputs:
-            value = parse(store.blobs.read(result.output("metrics")).read_bytes())
+        if result.kind == "evaluate" and port in dict(result.outputs):
+            value = parse(store.blobs.read(result.output(port)).read_bytes())
             assert isinstance(value, Map)
             return value
     return Map()

@@ -13,6 +13,10 @@ from mlops_compile.ir.value import Map, Value, parse, pretty
 Status: TypeAlias = Literal["ran", "hit", "failed", "skipped"]
 
 
+# What of the evaluation a record repeats; the rest is in the run's evaluation.json.
+SUMMARY = ("intervals", "segments")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
     """How a step ended. `action` is its action key, empty where it was never known.
@@ -42,13 +46,15 @@ class StepResult:
 class RunRecord:
     """A lock and what each of its steps made; `platform` is where, and is not compared.
 
-    `metrics` is the content of the evaluate step's `metrics` output, by part.
+    `metrics` is the content of the evaluate step's `metrics` output, by part; `evaluation` holds
+    the `SUMMARY` of its `evaluation`.
     """
 
     lock: Lock
     results: tuple[StepResult, ...]
     platform: Map = field(default_factory=Map, compare=False)
     metrics: Map = field(default_factory=Map)
+    evaluation: Map = field(default_factory=Map)
 
     def __getitem__(self, step: str) -> StepResult:
         for result in self.results:
@@ -115,6 +121,7 @@ def encode_record(record: RunRecord) -> str:
                 "plan": record.lock.digest,
                 "platform": record.platform,
                 "metrics": record.metrics,
+                "evaluation": record.evaluation,
                 "steps": results_value(record),
             }
         )
@@ -134,13 +141,16 @@ def decode_record(text: str, lock: Lock, name: str) -> RunRecord:
         if not isinstance(steps, tuple) or not isinstance(platform, Map):
             raise ValueError("`steps` is a list and `platform` an object")
         results = tuple(_result(row) for row in steps)
-        if not isinstance(metrics, Map):
-            raise ValueError("`metrics` is an object")
+        evaluation = value.get("evaluation", Map())  # records of before it was kept have none
+        if not isinstance(metrics, Map) or not isinstance(evaluation, Map):
+            raise ValueError("`metrics` and `evaluation` are objects")
     except (ValueError, KeyError, OverflowError) as error:
         hint = "run again to write a whole one"
         why = f"{error} is missing" if isinstance(error, KeyError) else error
         raise CompileError([problem("record", f"{name} is broken: {why}", hint=hint)]) from None
-    return RunRecord(lock=lock, results=results, platform=platform, metrics=metrics)
+    return RunRecord(
+        lock=lock, results=results, platform=platform, metrics=metrics, evaluation=evaluation
+    )
 
 
 def _result(row: Value) -> StepResult:

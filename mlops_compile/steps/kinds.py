@@ -13,6 +13,7 @@ from mlops_compile.ir.schema import declared
 from mlops_compile.ir.value import KeyPath, Map, Value, pick
 from mlops_compile.steps.deploy import SERVICE
 from mlops_compile.steps.derive import functions_of
+from mlops_compile.steps.evaluation import JUDGED, MEASURED, draws
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family
 from mlops_compile.steps.joins import Join, where_of
@@ -226,13 +227,18 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="evaluate",
-        version=1,
+        version=2,
         run="mlops_compile.steps.evaluate:run",
         inputs=("model", "features", "target", "train", "validation", "test"),
-        optional_inputs=("calibration", "decision"),
-        outputs=("metrics", "predictions"),
-        reads=(("model", "family"), ("evaluate", "metrics")),
+        outputs=("metrics", "predictions", "evaluation"),
+        optional_inputs=("table", "calibration", "decision"),
+        reads=(
+            ("model", "family"),
+            ("data", "columns", "*", "sensitive"),
+            *(("evaluate", key) for key in MEASURED),
+        ),
         needs=_evaluate_needs,
+        seeded=draws,
         imports=_family_imports("mlops_compile.steps.evaluate", "sklearn.metrics"),
         threaded=True,
     ),
@@ -240,11 +246,18 @@ KINDS: Mapping[str, StepKind] = table(
         name="package",
         version=2,
         run="mlops_compile.emit.package:run",
-        inputs=("model", "metrics", "predictions", "table", "profile"),
+        inputs=("model", "evaluation", "predictions", "table", "profile"),
         optional_inputs=("calibration", "decision"),
         outputs=("bundle",),
         trees=("bundle",),
-        reads=(("model", "family"), ("deploy",), ("evaluate", "gates")),
+        reads=(
+            ("data", "name"),
+            ("data", "split"),
+            ("data", "columns", "*", "sensitive"),
+            ("model",),
+            ("deploy",),
+            *(("evaluate", key) for key in JUDGED),
+        ),
         needs=_package_needs,
         imports=_family_imports("mlops_compile.emit.package"),
     ),

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
+from mlops_compile.steps.evaluation import MetricOptions
 from mlops_compile.steps.registry import table
 
 if TYPE_CHECKING:
@@ -16,111 +17,184 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+Form = Literal["labels", "positive", "probabilities", "shares", "numbers"]
+Need = Literal["", "positive", "varied", "all"]
+_CLASSES = ("binary", "multiclass")
+_ANY = float("inf")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
     """A metric of true targets (class positions or numbers) and predictions (probabilities, rows x
-    classes, or numbers). `greater_is_better` is the direction; it lies from `low` to `high`."""
+    classes, or numbers).
+
+    It is scikit-learn's `function` with these `fixed` arguments, and those of `evaluate.options`
+    that it `takes`. It is made of the predicted `labels`, of the `positive` class's probability, of
+    all `probabilities`, of these divided by their sums (`shares`), or of `numbers`.
+    `greater_is_better` is the direction; it lies from `low` to `high`. It `needs` a row of the
+    positive class, a target that is varied, or a row of each of all classes, else it has no
+    meaning. Some take no weights.
+    """
 
     name: str
+    function: str
+    form: Form
     tasks: tuple[str, ...]
-    greater_is_better: bool
-    score: Callable[[Array, Array], float]
-    low: float
-    high: float
-    labels: bool = False
+    greater_is_better: bool = True
+    low: float = 0
+    high: float = 1
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    takes: tuple[str, ...] = ()
+    needs: Need = ""
+    labelled: bool = False
+    weighted: bool = True
 
-
-def _labels(function: str, **options: Any) -> Callable[[Array, Array], float]:
-    """A metric of the most probable class (the first among equals)."""
-
-    def score(truth: Array, predicted: Array) -> float:
+    def score(
+        self,
+        truth: Array,
+        predicted: Array,
+        weight: Array | None = None,
+        options: MetricOptions = MetricOptions(),  # noqa: B008
+        decision: float | None = None,
+    ) -> float:
+        """The metric of these rows; NaN or ValueError where it has no meaning for them."""
+        import numpy as np
         import sklearn.metrics
 
-        return float(getattr(sklearn.metrics, function)(truth, predicted.argmax(axis=1), **options))
-
-    return score
-
-
-def _positive(function: str) -> Callable[[Array, Array], float]:
-    """A metric of the positive class's probability."""
-
-    def score(truth: Array, predicted: Array) -> float:
-        import sklearn.metrics
-
-        return float(getattr(sklearn.metrics, function)(truth, predicted[:, 1]))
-
-    return score
+        arguments = dict(self.fixed) | {name: getattr(options, name) for name in self.takes}
+        if self.labelled:
+            arguments["labels"] = np.arange(predicted.shape[1])
+        if self.weighted:
+            arguments["sample_weight"] = weight
+        answer = _answer(self.form, predicted, decision)
+        return float(getattr(sklearn.metrics, self.function)(truth, answer, **arguments))
 
 
-def _log_loss(truth: Array, predicted: Array) -> float:
-    import numpy as np
-    import sklearn.metrics
+def labels_of(predicted: Array, decision: float | None = None) -> Array:
+    """The class that is answered: the most probable one (the first among equals), or with a
+    threshold the positive one wherever its probability reaches that."""
+    if decision is None:
+        most_probable: Array = predicted.argmax(axis=1)
+        return most_probable
+    return (predicted[:, 1] >= decision).astype("int64")
 
-    return float(sklearn.metrics.log_loss(truth, predicted, labels=np.arange(predicted.shape[1])))
+
+def _answer(form: Form, predicted: Array, decision: float | None) -> Array:
+    match form:
+        case "labels":
+            return labels_of(predicted, decision)
+        case "positive":
+            return predicted[:, 1]
+        case "shares":
+            shares: Array = predicted / predicted.sum(axis=1, keepdims=True)
+            return shares
+    return predicted
 
 
-def _roc_auc_ovr(truth: Array, predicted: Array) -> float:
-    import numpy as np
-    import sklearn.metrics
-
-    total = predicted.sum(axis=1, keepdims=True)
-    return float(
-        sklearn.metrics.roc_auc_score(
-            truth, predicted / total, multi_class="ovr", labels=np.arange(predicted.shape[1])
-        )
+def _error(name: str, function: str, **rest: Any) -> Metric:
+    """A loss of numbers: 0 at best."""
+    return Metric(
+        name=name,
+        function=function,
+        form="numbers",
+        tasks=("regression",),
+        greater_is_better=False,
+        high=_ANY,
+        **rest,
     )
 
 
-def _numbers(function: str) -> Callable[[Array, Array], float]:
-    def score(truth: Array, predicted: Array) -> float:
-        import sklearn.metrics
-
-        return float(getattr(sklearn.metrics, function)(truth, predicted))
-
-    return score
+def _explained(name: str, function: str, **rest: Any) -> Metric:
+    """A share of what a constant answer leaves open: 1 at best, without end below."""
+    rest = {"form": "numbers", "tasks": ("regression",)} | rest
+    return Metric(name=name, function=function, low=-_ANY, needs="varied", **rest)
 
 
-_OF_LABELS = ("accuracy", "balanced_accuracy", "f1", "macro_f1", "precision", "recall")
-_CLASSES = ("binary", "multiclass")
-_ANY = float("inf")
+def _labels(name: str, function: str, *tasks: str, **rest: Any) -> Metric:
+    return Metric(name=name, function=function, form="labels", tasks=tasks or ("binary",), **rest)
+
+
+_MACRO = {"average": "macro", "zero_division": 0.0}
+_ZERO = {"zero_division": 0.0}
 METRICS: Mapping[str, Metric] = table(
     "metric",
-    *(
-        Metric(
-            name=name,
-            tasks=tasks,
-            greater_is_better=greater,
-            score=score,
-            low=low,
-            high=high,
-            labels=name in _OF_LABELS,
-        )
-        for name, tasks, greater, low, high, score in (
-            ("roc_auc", ("binary",), True, 0, 1, _positive("roc_auc_score")),
-            ("average_precision", ("binary",), True, 0, 1, _positive("average_precision_score")),
-            ("brier", ("binary",), False, 0, 1, _positive("brier_score_loss")),
-            ("f1", ("binary",), True, 0, 1, _labels("f1_score", zero_division=0.0)),
-            ("precision", ("binary",), True, 0, 1, _labels("precision_score", zero_division=0.0)),
-            ("recall", ("binary",), True, 0, 1, _labels("recall_score", zero_division=0.0)),
-            ("log_loss", _CLASSES, False, 0, _ANY, _log_loss),
-            ("accuracy", _CLASSES, True, 0, 1, _labels("accuracy_score")),
-            ("balanced_accuracy", _CLASSES, True, 0, 1, _labels("balanced_accuracy_score")),
-            (
-                "macro_f1",
-                ("multiclass",),
-                True,
-                0,
-                1,
-                _labels("f1_score", average="macro", zero_division=0.0),
-            ),
-            ("roc_auc_ovr", ("multiclass",), True, 0, 1, _roc_auc_ovr),
-            ("r2", ("regression",), True, -_ANY, 1, _numbers("r2_score")),
-            ("rmse", ("regression",), False, 0, _ANY, _numbers("root_mean_squared_error")),
-            ("mae", ("regression",), False, 0, _ANY, _numbers("mean_absolute_error")),
-            ("median_ae", ("regression",), False, 0, _ANY, _numbers("median_absolute_error")),
-        )
+    Metric(
+        name="roc_auc", function="roc_auc_score", form="positive", tasks=("binary",), needs="all"
     ),
+    Metric(
+        name="average_precision",
+        function="average_precision_score",
+        form="positive",
+        tasks=("binary",),
+        needs="positive",
+    ),
+    Metric(
+        name="brier",
+        function="brier_score_loss",
+        form="positive",
+        tasks=("binary",),
+        greater_is_better=False,
+    ),
+    _labels("f1", "f1_score", fixed=_ZERO, needs="positive"),
+    _labels("precision", "precision_score", fixed=_ZERO),
+    _labels("recall", "recall_score", fixed=_ZERO, needs="positive"),
+    _labels("fbeta", "fbeta_score", fixed=_ZERO, takes=("beta",), needs="positive"),
+    _labels("jaccard", "jaccard_score", fixed=_ZERO, needs="positive"),
+    Metric(
+        name="log_loss",
+        function="log_loss",
+        form="probabilities",
+        tasks=_CLASSES,
+        greater_is_better=False,
+        high=_ANY,
+        labelled=True,
+    ),
+    _explained(
+        "d2_log_loss", "d2_log_loss_score", form="probabilities", tasks=_CLASSES, labelled=True
+    ),
+    _explained("d2_brier", "d2_brier_score", form="probabilities", tasks=_CLASSES, labelled=True),
+    _labels("accuracy", "accuracy_score", *_CLASSES),
+    _labels("balanced_accuracy", "balanced_accuracy_score", *_CLASSES),
+    _labels("matthews_corrcoef", "matthews_corrcoef", *_CLASSES, low=-1),
+    _labels("cohen_kappa", "cohen_kappa_score", *_CLASSES, low=-1, needs="varied"),
+    _labels("macro_f1", "f1_score", "multiclass", fixed=_MACRO),
+    _labels("macro_precision", "precision_score", "multiclass", fixed=_MACRO),
+    _labels("macro_recall", "recall_score", "multiclass", fixed=_MACRO),
+    _labels("weighted_f1", "f1_score", "multiclass", fixed={"average": "weighted", **_ZERO}),
+    Metric(
+        name="roc_auc_ovr",
+        function="roc_auc_score",
+        form="shares",
+        tasks=("multiclass",),
+        fixed={"multi_class": "ovr"},
+        labelled=True,
+        needs="all",
+    ),
+    Metric(
+        name="top_k_accuracy",
+        function="top_k_accuracy_score",
+        form="probabilities",
+        tasks=("multiclass",),
+        takes=("k",),
+        labelled=True,
+    ),
+    _explained("r2", "r2_score"),
+    _explained("explained_variance", "explained_variance_score"),
+    _explained("d2_absolute_error", "d2_absolute_error_score"),
+    _explained("d2_pinball", "d2_pinball_score", takes=("alpha",)),
+    _explained("d2_tweedie", "d2_tweedie_score", takes=("power",)),
+    _error("rmse", "root_mean_squared_error"),
+    _error("mse", "mean_squared_error"),
+    _error("mae", "mean_absolute_error"),
+    _error("median_ae", "median_absolute_error"),
+    _error("max_error", "max_error", weighted=False),
+    _error("mape", "mean_absolute_percentage_error"),
+    _error("msle", "mean_squared_log_error"),
+    _error("rmsle", "root_mean_squared_log_error"),
+    _error("mean_pinball_loss", "mean_pinball_loss", takes=("alpha",)),
+    _error("mean_poisson_deviance", "mean_poisson_deviance"),
+    _error("mean_gamma_deviance", "mean_gamma_deviance"),
+    _error("mean_tweedie_deviance", "mean_tweedie_deviance", takes=("power",)),
 )
 
 USUAL: Mapping[str, tuple[str, ...]] = {

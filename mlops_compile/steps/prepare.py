@@ -32,8 +32,8 @@ Array = np.ndarray[Any, Any]
 
 def run(work: Work) -> None:
     """Writes `features` (float64 columns, one a feature, a row a row of the table), `preparation`
-    (the columns in order, each with its stages, and the features' sorts) and, where the config
-    asks for it, `rows` (the training rows that it keeps)."""
+    (the columns in order, each with its stages, and the features' sorts and columns) and, where the
+    config asks for it, `rows` (the training rows that it keeps)."""
     params = work.params["prepare"]
     assert isinstance(params, Map)
     table = read_table(work.inputs["table"])
@@ -51,7 +51,7 @@ def run(work: Work) -> None:
     if functions is not None:
         found["functions"] = functions
     rows = Rows(train=train, target=_target(work, train))
-    made, features = _fitted(params, columns, {*derived_of(params)}, rows, secret)
+    made, features, origins = _fitted(params, columns, {*derived_of(params)}, rows, secret)
     if not features:
         message = "no column is left to learn from"
         hint = "give at least one column the role feature, and do not drop all by preparation"
@@ -60,7 +60,10 @@ def run(work: Work) -> None:
     fields = [pa.field(f"f{n}", pa.float64()) for n in range(len(features))]
     write_table(work.outputs["features"], pa.table(arrays, schema=pa.schema(fields)))
     found["columns"] = made
-    found["features"] = tuple(Map({"name": f.name, "sort": f.sort}) for f in features)
+    found["features"] = tuple(
+        Map({"name": f.name, "sort": f.sort, "column": column})
+        for f, column in zip(features, origins, strict=True)
+    )
     work.outputs["preparation"].write_text(pretty(Map(found)), "utf-8")
 
 
@@ -70,15 +73,18 @@ def _fitted(
     derived: set[str],
     rows: Rows,
     secret: set[str],
-) -> tuple[tuple[Value, ...], list[Feature]]:
+) -> tuple[tuple[Value, ...], list[Feature], list[str]]:
+    """How each column is prepared, the features, and the column that each comes from."""
     made: list[Value] = []
     features: list[Feature] = []
+    origins: list[str] = []
     for column in columns:
         under = ("prepare", "derive") if column.name in derived else ("data", "columns")
         done, stages = fit_chain(_chain(params, column), column, rows, (*under, column.name))
         made.append(Map({"name": column.name, "sort": column.sort, "stages": stages}))
         features += _unnamed(done) if column.name in secret else done
-    return tuple(made), features
+        origins += [column.name] * len(done)
+    return tuple(made), features, origins
 
 
 def _derived(

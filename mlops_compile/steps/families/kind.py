@@ -84,7 +84,9 @@ class Family:
     platform, never a pickle. `predict(directory, features, classes)` reads them back:
     probabilities (rows x classes), or numbers (rows). `monotone` says whether it takes constraints
     of direction. `scorer` is the template of its serving code, `serving` the distributions that
-    code needs. `imports` are the modules that `fit` and `predict` import.
+    code needs. `imports` are the modules that `fit` and `predict` import. Families of trees may
+    tell `importance(directory)`: numbers of each feature, by what they count; and
+    `shap(directory, features, classes)`: rows x outputs x features.
 
     A family of another distribution names its files as `package:path`: `scorer`, and `table`, the
     table of its parameters. Its `origin` is that distribution, which it need not state.
@@ -107,6 +109,8 @@ class Family:
     imports: tuple[str, ...]
     table: str = ""
     origin: str = ""
+    importance: Callable[[Path], Mapping[str, Array]] | None = None
+    shap: Callable[[Path, Array, int], Array] | None = None
 
 
 def chains(**by_type: list[Any]) -> Mapping[str, Value]:

@@ -124,6 +124,25 @@ def predict(directory: Path, features: Array, classes: int) -> Array:
     return scores
 
 
+def importance(directory: Path) -> Mapping[str, Array]:
+    """How often each feature splits, and what its splits gain in all."""
+    import lightgbm
+
+    booster = lightgbm.Booster(model_file=str(directory / "lightgbm.txt"))
+    return {sort: booster.feature_importance(sort).astype("float64") for sort in ("split", "gain")}
+
+
+def shap(directory: Path, features: Array, classes: int) -> Array:
+    """LightGBM's own SHAP values of the raw scores, without the expected score behind them."""
+    import lightgbm
+    import numpy as np
+
+    booster = lightgbm.Booster(model_file=str(directory / "lightgbm.txt"))
+    values = np.asarray(booster.predict(features, pred_contrib=True))
+    shaped: Array = values.reshape(len(features), -1, features.shape[1] + 1)[:, :, :-1]
+    return shaped
+
+
 FAMILY = Family(
     name="lightgbm",
     tasks=("binary", "multiclass", "regression"),
@@ -145,4 +164,6 @@ FAMILY = Family(
     scorer="scorers/lightgbm.py.jinja",
     serving=("lightgbm", "narwhals", "numpy", "scipy"),
     imports=("lightgbm",),
+    importance=importance,
+    shap=shap,
 )

@@ -1,0 +1,277 @@
+"""Card: the model card of a bundle, from what the record's steps made.
+
+It is made by the package step and lies in its bundle: it says the same as the artifacts that the
+step has, so that it needs no step, and hardly a cause, of its own. It holds no time, no place, and
+no value of a sensitive column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from mlops_compile.emit.gates import at
+from mlops_compile.emit.render import environment
+from mlops_compile.emit.tested import tested
+from mlops_compile.ir.serving import ServingSpec
+from mlops_compile.ir.value import Map, Value, canonical, dotted, leaves, parse
+from mlops_compile.steps.gates import gates_of
+from mlops_compile.steps.prepare import read_preparation
+from mlops_compile.steps.train import PREPARATION
+
+if TYPE_CHECKING:
+    from mlops_compile.steps.kind import Work
+
+    Table = dict[str, Any]
+
+_MOST = 20  # rows of a table of importances
+
+
+def card(work: Work, spec: ServingSpec, evaluation: Map) -> str:
+    """The text of CARD.md."""
+    template = environment().get_template("card/CARD.md.jinja")
+    return template.render(card=_facts(work, spec, evaluation))
+
+
+def sensitive_columns(params: Map) -> frozenset[str]:
+    """The columns whose values are told nowhere."""
+    columns = at(params, ("data", "columns"))
+    if not isinstance(columns, Map):
+        return frozenset()
+    return frozenset(name for name, column in columns.items() if at(column, ("sensitive",)))
+
+
+def _facts(work: Work, spec: ServingSpec, evaluation: Map) -> Table:
+    profile = _map(parse(work.inputs["profile"].read_bytes()))
+    preparation = read_preparation(work.inputs["model"] / PREPARATION)
+    judged, hidden = _map(work.params["evaluate"]), sensitive_columns(work.params)
+    parts = _map(evaluation["parts"])
+    primary = str(judged["primary"])
+    return {
+        "name": spec.name,
+        "target": spec.contract.target,
+        "task": spec.contract.task,
+        "family": spec.family,
+        "model": spec.model,
+        "data": str(at(work.params, ("data", "name"))),
+        "rows": profile["rows"],
+        "dropped": profile["dropped"],
+        "table": work.digests["table"].sha256,
+        "classes": spec.contract.classes,
+        "parts": [
+            _part(name, _map(at(evaluation, ("rows", name))))
+            for name in ("train", "validation", "test")
+            if at(evaluation, ("rows", name, "rows"))
+        ],
+        "split": _split(work),
+        "fields": _fields(spec, _map(profile["columns"]), hidden),
+        "columns": list(_columns(preparation)),
+        "parameters": list(_parameters(work)),
+        "meaning": _meaning(evaluation),
+        "others": [name for name in _measured(parts) if name != "test"],
+        "metrics": list(_metrics(evaluation, parts)),
+        "primary": primary,
+        "calibration": _calibration(evaluation),
+        "gates": [
+            f"{dotted(gate.where[2:])} {gate.bound}"
+            for gate in gates_of(_map(judged.get("gates", Map())))
+        ],
+        "segments": list(_segments(evaluation)),
+        "importance": list(_importance(evaluation, primary)),
+        "limits": list(_limits(evaluation, judged)),
+        "tested": tested(work, spec, hidden),
+    }
+
+
+def _map(value: Value) -> Map:
+    assert isinstance(value, Map)
+    return value
+
+
+def _measured(parts: Map) -> list[str]:
+    return [name for name in ("train", "validation", "test") if name in parts]
+
+
+def shown(value: Value) -> str:
+    """A number in five digits; a dash for none."""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return "-" if value is None else str(value)
+
+
+def _part(name: str, facts: Map) -> Table:
+    classes = facts.get("classes")
+    target = classes.values() if isinstance(classes, Map) else facts["target"]
+    assert target is not None and not isinstance(target, bool | int | float | str)
+    return {"name": name, "rows": facts["rows"], "target": [shown(value) for value in target]}
+
+
+def _split(work: Work) -> list[tuple[str, str]]:
+    split = at(work.params, ("data", "split"))
+    return [(dotted(path), _text(value)) for path, value in leaves(split)]
+
+
+def _text(value: Value) -> str:
+    return value if isinstance(value, str) else canonical(value).decode("utf-8")
+
+
+def _fields(spec: ServingSpec, profile: Map, hidden: frozenset[str]) -> list[Table]:
+    return [
+        {
+            "name": field.name,
+            "type": field.text,
+            "missing": at(profile, (field.name, "missing")),
+            "held": "sensitive" if field.name in hidden else _held(profile.get(field.name)),
+        }
+        for field in spec.contract.request
+    ]
+
+
+def _held(facts: Value) -> str:
+    """What a column holds, in a few words."""
+    quantiles, low, levels = (at(facts, (name,)) for name in ("quantiles", "low", "levels"))
+    if isinstance(quantiles, tuple):
+        return f"{shown(quantiles[0])} to {shown(quantiles[-1])}"
+    if isinstance(low, str):
+        return f"{low} to {at(facts, ('high',))}"
+    if isinstance(levels, int):
+        return "1 level" if levels == 1 else f"{levels} levels"
+    return ""
+
+
+def _columns(preparation: Map) -> Iterator[Table]:
+    columns, features = preparation["columns"], preparation["features"]
+    assert isinstance(columns, tuple) and isinstance(features, tuple)
+    for column in columns:
+        name = at(column, ("name",))
+        made = [str(at(f, ("name",))) for f in features if at(f, ("column",)) == name]
+        listed = ", ".join(made[:10]) + (f" and {len(made) - 10} more" if len(made) > 10 else "")
+        operations = ", ".join(dict.fromkeys(_operations(column)))
+        yield {"name": name, "operations": operations, "features": listed or "none"}
+
+
+def _operations(value: Value) -> Iterator[str]:
+    """Names of operations wherever they stand in a column's states, in order."""
+    if isinstance(value, Map):
+        if isinstance(operation := value.get("op"), str):
+            yield operation
+            return
+        for item in value.values():
+            yield from _operations(item)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _operations(item)
+
+
+def _parameters(work: Work) -> Iterator[tuple[str, str]]:
+    for path, value in leaves(work.params["model"]):
+        if path != ("family",) and not (isinstance(value, Map) and not len(value)):
+            yield dotted(path), _text(value)
+
+
+def _meaning(evaluation: Map) -> str:
+    level = at(evaluation, ("intervals", "level"))
+    if not isinstance(level, float):
+        return "Intervals were not asked for (`evaluate.bootstrap`)."
+    resamples = at(evaluation, ("intervals", "resamples"))
+    return (
+        f"Intervals hold {level * 100:g} % of {resamples} resamples of the test part's rows. They"
+        " tell the noise of the test part, not that of training. The baseline answers every row"
+        " with the training part's class shares, or its mean."
+    )
+
+
+def _metrics(evaluation: Map, parts: Map) -> Iterator[Table]:
+    names = evaluation["metrics"]
+    assert isinstance(names, tuple)
+    others = [name for name in _measured(parts) if name != "test"]
+    for name in map(str, names):
+        yield {
+            "name": name,
+            "test": shown(at(parts, ("test", "metrics", name))),
+            "interval": interval(at(evaluation, ("intervals", "metrics", name))),
+            "baseline": shown(at(parts, ("baseline", "metrics", name))),
+            "above": interval(at(evaluation, ("intervals", "above_baseline", name))),
+            "others": [shown(at(parts, (part, "metrics", name))) for part in others],
+        }
+
+
+def interval(value: Value) -> str:
+    """`0.91 to 0.95`; a dash for none."""
+    if not isinstance(value, Map):
+        return "-"
+    return f"{shown(value['low'])} to {shown(value['high'])}"
+
+
+def _calibration(evaluation: Map) -> Table | None:
+    found = evaluation.get("calibration")
+    if not isinstance(found, Map) or "ece" not in found:
+        return None
+    return {"ece": shown(found["ece"]), "brier": shown(found["brier"])}
+
+
+def _segments(evaluation: Map) -> Iterator[Table]:
+    names = evaluation["metrics"]
+    assert isinstance(names, tuple)
+    for column, facts in _map(evaluation.get("segments", Map())).items():
+        levels, few = _map(at(facts, ("levels",))), _map(at(facts, ("too_few",)))
+        told = f"{few['levels']} levels with {few['rows']} rows in all have too few to be measured"
+        yield {
+            "name": column,
+            "metrics": names,
+            "few": told if few["levels"] else "",
+            "levels": [
+                {
+                    "name": level,
+                    "rows": at(own, ("rows",)),
+                    "cells": [shown(at(own, ("metrics", str(name)))) for name in names],
+                }
+                for level, own in levels.items()
+            ],
+        }
+
+
+def _importance(evaluation: Map, primary: str) -> Iterator[Table]:
+    columns = at(evaluation, ("permutation", "columns"))
+    if isinstance(columns, Map):
+        losses = {name: at(own, (primary,)) for name, own in columns.items()}
+        title = f"Loss of {primary} on the test part when a column's values are dealt anew"
+        yield _ranked(title, "permutation", "column", "loss", losses)
+    for sort, values in _map(evaluation.get("importance", Map())).items():
+        title = f"The family's own, by {sort}, from the training part"
+        yield _ranked(title, "importance", "feature", sort, dict(_map(values)))
+    features = at(evaluation, ("shap", "features"))
+    if isinstance(features, Map):
+        title = "Mean absolute SHAP value on the test part"
+        yield _ranked(title, "shap", "feature", "mean", dict(features))
+
+
+def _ranked(title: str, note: str, of: str, unit: str, values: dict[str, Value]) -> Table:
+    numbers = {name: value for name, value in values.items() if isinstance(value, float)}
+    order = sorted(numbers, key=lambda name: (-numbers[name], name))[:_MOST]
+    rows = [(name, shown(numbers[name])) for name in order]
+    if len(numbers) > _MOST:
+        title += f" (the first {_MOST} of {len(numbers)})"
+    return {"title": title, "note": note, "of": of, "unit": unit, "rows": rows}
+
+
+def _limits(evaluation: Map, judged: Map) -> Iterator[str]:
+    """What is not known of the model, and what was let pass."""
+    parts = _map(evaluation["parts"])
+    rows = at(evaluation, ("rows", "test", "rows"))
+    yield f"It was tested on {rows} rows that it was not trained on, and on no others."
+    if judged.get("allow_worse_than_baseline") is True:
+        yield "It was allowed to be worse than the baseline."
+    for name, facts in parts.items():
+        for metric, why in _map(at(facts, ("not_computed",))).items():
+            yield f"{metric} of the {name} part was not computed: {why}."
+    for metric, why in _map(at(evaluation, ("intervals", "not_computed")) or Map()).items():
+        yield f"{metric} has no interval: {why}."
+    for column, facts in _map(evaluation.get("segments", Map())).items():
+        for level, own in _map(at(facts, ("levels",))).items():
+            for metric, why in _map(at(own, ("not_computed",))).items():
+                yield f"{metric} where {column} is {level} was not computed: {why}."
+    yield (
+        "A level that the training part does not have is answered as the preparation says of unseen"
+        " ones, and a number beyond the range of the data as the model goes on: neither was tested."
+    )
