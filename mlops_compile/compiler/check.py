@@ -22,6 +22,7 @@ from mlops_compile.compiler.spec import (
     Spec,
     Store,
 )
+from mlops_compile.compiler.splitting import check_splitting, has_validation
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.problem import CompileError, Problem
 from mlops_compile.ir.value import Map, Value
@@ -72,7 +73,7 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
         message = f"{family.name} is for {' and '.join(family.tasks)}, and the task is {task}"
         hint = f"families for {task}: {fitting}"
         reader.complain("impossible", message, ("model", "family"), hint)
-    _check_split(reader, data)
+    check_splitting(reader, spec)
     _check_columns(reader, data)
     _check_store(reader, spec.store)
     name = spec.deploy.name
@@ -84,26 +85,6 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
         evaluate=settle_evaluation(reader, spec.evaluate, task),
         deploy=replace(spec.deploy, name=name or data.name) if known(spec.deploy) else UNKNOWN,
     )
-
-
-def _check_split(reader: Reader, data: Data) -> None:
-    split = data.split
-    if not known(split):
-        return
-    if known(split.kind, data.task) and (split.kind, data.task) == ("stratified", "regression"):
-        message = "a stratified split needs classes, and the task is regression"
-        reader.complain("impossible", message, ("data", "split", "kind"), "take random or time")
-    sizes = split.test_size, split.validation_size
-    if known(*sizes) and sum(sizes) >= 1:
-        listed = f"{split.test_size:g} + {split.validation_size:g}"
-        message = f"test_size and validation_size leave no rows to train on: {listed}"
-        hint = "together they must stay below 1"
-        reader.complain("out-of-range", message, ("data", "split", "test_size"), hint)
-    column = getattr(split, "column", None)
-    if column is not None and known(column, data.target) and column == data.target:
-        message = f"the column {column!r} is the target, which is not known when one predicts"
-        hint = "split by another column, or take kind random or stratified"
-        reader.complain("impossible", message, ("data", "split", "column"), hint)
 
 
 def _check_columns(reader: Reader, data: Data) -> None:
@@ -143,8 +124,7 @@ def _settle_model(reader: Reader, model: Model, family: Family, data: Data) -> M
         return model
     params, unknown = settle_params(reader, family, model.params)
     if known(data.task) and data.task in family.tasks:
-        size = data.split.validation_size
-        for found in family.complaints(params, data.task, not known(size) or size > 0):
+        for found in family.complaints(params, data.task, has_validation(data)):
             if unknown.isdisjoint((found.param, *found.unless)):
                 reader.problems.append(problem_of(found, "impossible"))
     return Model(family=family.name, params=params)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mlops_compile.compiler.spec import Spec
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order
 from mlops_compile.ir.schema import to_value
 from mlops_compile.ir.value import Map, Value
+from mlops_compile.steps.foldings import fold_ports
 from mlops_compile.steps.kinds import KINDS, slice_of
+from mlops_compile.steps.splits import OWN_PARTS, asked_parts
 
 SOURCE = "data"
 
@@ -30,14 +32,19 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
     return (
         Piece(name="acquire", kind="acquire", source=SOURCE),
         Piece(name="validate", kind="validate", takes=_from(acquire="table")),
-        Piece(name="split", kind="split", takes=_from(validate="table target")),
+        Piece(
+            name="split", kind="split", takes=_from(validate="table target"), makes=_own_parts(spec)
+        ),
         Piece(name="prepare", kind="prepare", takes=_from(validate="table", split="train")),
         Piece(
             name="train",
             kind="train",
-            takes=_from(
-                prepare="features preparation", validate="target", split="train validation"
-            ),
+            takes={
+                **_from(
+                    prepare="features preparation", validate="target", split="train validation"
+                ),
+                **_early_stopping(spec),
+            },
         ),
         Piece(
             name="evaluate",
@@ -49,10 +56,89 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
                 split="train validation test",
             ),
         ),
+        *_fold_pieces(spec),
         Piece(
             name="package",
             kind="package",
             takes=_from(train="model", evaluate="metrics predictions", validate="table profile"),
+        ),
+    )
+
+
+def part_for(spec: Spec, use: str) -> Ref:
+    """The rows for `early_stopping`, `threshold` or `calibration`: a part of their own where the
+    split has one, else the validation part."""
+    return Ref(step="split", output=use if use in _own_parts(spec) else "validation")
+
+
+def _own_parts(spec: Spec) -> tuple[str, ...]:
+    return tuple(part for part in OWN_PARTS if part in asked_parts(spec.data.split))
+
+
+def _early_stopping(spec: Spec) -> dict[str, Ref]:
+    """The port of early stopping, where it has rows of its own."""
+    use = "early_stopping"
+    return {use: part_for(spec, use)} if use in _own_parts(spec) else {}
+
+
+def _fold_pieces(spec: Spec) -> Iterator[Piece]:
+    """The folds of a cross-validation, a model for each, and what they come to together."""
+    if spec.evaluate.cross_validation is None:
+        return
+    numbers = range(1, spec.evaluate.cross_validation.folds + 1)
+    yield Piece(
+        name="folds",
+        kind="folds",
+        takes=_from(validate="table target", split="train validation"),
+        makes=fold_ports(len(numbers))[len(fold_ports(1)) :],
+    )
+    for number in numbers:
+        parts = {
+            part: Ref(step="folds", output=f"{part}_{number}")
+            for part in ("train", "validation", "test")
+        }
+        yield from fold_pieces(spec, f"fold/{number}", parts)
+    metrics = {
+        f"metrics_{number}": Ref(step=f"fold/{number}/evaluate", output="metrics")
+        for number in numbers
+    }
+    yield Piece(name="summarise", kind="summarise", takes=metrics)
+
+
+def fold_pieces(spec: Spec, name: str, parts: Mapping[str, Ref]) -> tuple[Piece, ...]:
+    """The steps that prepare, train and evaluate on one fold's rows, under a name of its own.
+
+    Their keys follow from the rows, the params and the plan's seed: a fold of a search and the same
+    fold alone are one.
+    """
+    prepared = _from(**{f"{name}/prepare": "features preparation"})
+    target = _from(validate="target")
+    return (
+        Piece(
+            name=f"{name}/prepare",
+            kind="prepare",
+            takes={**_from(validate="table"), "train": parts["train"]},
+        ),
+        Piece(
+            name=f"{name}/train",
+            kind="train",
+            takes={
+                **prepared,
+                **target,
+                "train": parts["train"],
+                "validation": parts["validation"],
+                **_early_stopping(spec),
+            },
+        ),
+        Piece(
+            name=f"{name}/evaluate",
+            kind="evaluate",
+            takes={
+                **_from(**{f"{name}/train": "model"}),
+                "features": prepared["features"],
+                **target,
+                **parts,
+            },
         ),
     )
 

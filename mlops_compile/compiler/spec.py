@@ -62,6 +62,9 @@ class Evaluate:
     gates: Map = key(
         "what a metric of the test part must reach: {roc_auc: '>= 0.9'}", default=Map()
     )
+    cross_validation: Any = key(
+        "folds to train and to evaluate on besides; null: none", default=None, variants="folds"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import CompileError, ProblemsError, StoreError, problem
 from mlops_compile.ir.record import RunRecord, StepResult
 from mlops_compile.ir.source import Source
-from mlops_compile.ir.value import Map, parse
+from mlops_compile.ir.value import Map, Value, parse
 from mlops_compile.steps.kinds import kind_of, needs_of
 from mlops_compile.store.blobs import MissingBlob
 from mlops_compile.store.claims import Claim
@@ -63,12 +63,14 @@ def execute(
 
 
 def _metrics(record: RunRecord, store: Store) -> Map:
+    """The metrics of the model by part, and of the folds, as far as they are there."""
+    found: dict[str, Value] = {}
     for result in record.results:
-        if result.kind == "evaluate" and result.outputs:
+        if result.kind in ("evaluate", "summarise") and "/" not in result.step and result.outputs:
             value = parse(store.blobs.read(result.output("metrics")).read_bytes())
             assert isinstance(value, Map)
-            return value
-    return Map()
+            found |= value if result.kind == "evaluate" else {"folds": value}
+    return Map(found)
 
 
 class _Run:

@@ -28,8 +28,10 @@ def run(work: Work) -> None:
     family = family_of(work.params)
     target, classes = read_target(work.inputs["target"])
     preparation = read_preparation(work.inputs["preparation"])
-    parts = {name: load_part(work, target, name) for name in ("train", "validation")}
-    _check_classes(parts["train"].target, classes)
+    train = load_part(work, target, "train")
+    own = "early_stopping" if "early_stopping" in work.inputs else "validation"
+    validation = load_part(work, target, own)
+    _check_classes(train.target, classes)
     model = work.params["model"]
     assert isinstance(model, Map)
     params = model["params"]
@@ -37,8 +39,8 @@ def run(work: Work) -> None:
     files = family.fit(
         Training(
             params=params,
-            train=parts["train"],
-            validation=parts["validation"] if len(parts["validation"].target) else None,
+            train=train,
+            validation=validation if len(validation.target) else None,
             codes=_codes(preparation),
             classes=len(classes),
             seed=work.seed_for("train") if work.seed is not None else 0,
