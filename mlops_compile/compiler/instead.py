@@ -181,6 +181,8 @@ def instead(name: str, value: Value, where: KeyPath, group_type: Any) -> str:
     for table in VARIANTS.values():
         kinds = [kind for kind, entry in table.items() if _has(entry.spec, name)]
         if kinds and any(entry.spec is group_type for entry in table.values()):
+            if len(kinds) > 2:
+                return f"only the kinds {', '.join(kinds[:-1])} and {kinds[-1]} have it"
             return f"only the kind {' or '.join(kinds)} has it"
     return suggest(name, keys, "keys")
 
