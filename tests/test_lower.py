@@ -25,6 +25,7 @@ OTHERS: dict[str, Any] = {
     "evaluate.primary": "log_loss",
     "evaluate.metrics": ["log_loss", "accuracy"],
     "evaluate.gates": {"accuracy": ">= 0.1"},
+    "evaluate.cross_validation": {"kind": "random", "folds": 3},
     "execution.memory": 4.5,
 }
 

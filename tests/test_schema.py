@@ -23,6 +23,7 @@ from mlops_compile.ir.schema import (
     to_value,
 )
 from mlops_compile.ir.value import Map, freeze
+from mlops_compile.steps.foldings import FOLDS
 from mlops_compile.steps.preparations import PREPARATIONS
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.splits import SPLITS
@@ -190,7 +191,7 @@ def every_group() -> list[type[Any]]:
                 if isinstance(member, type) and dataclasses.is_dataclass(member):
                     walk(member)
 
-    for table in (SOURCES, SPLITS, PREPARATIONS):
+    for table in (SOURCES, SPLITS, FOLDS, PREPARATIONS):
         for piece in table.values():
             walk(piece.spec)  # type: ignore[attr-defined]
     walk(Spec)

@@ -8,6 +8,7 @@ from mlops_compile.api.compiling import Compilation, compile_config, effects_of
 from mlops_compile.api.locks import read_lock, write_lock
 from mlops_compile.cli.documents import compile_document
 from mlops_compile.cli.front import Job, run_hydra
+from mlops_compile.cli.patterns import effect_rows
 from mlops_compile.cli.show import table
 from mlops_compile.cli.verb import Call
 from mlops_compile.compiler.effects import Effect
@@ -95,8 +96,7 @@ def _summary(lock: Lock, found: tuple[Effect, ...], file: Path, changed: bool) -
     counts = {
         name: sum(effect.effect == name for effect in found) for name in ("run", "maybe", "hit")
     }
-    rows = [(effect.step.name, effect.effect, effect.reason) for effect in found]
     counted = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     state = "written" if changed else "unchanged"
     head = f"plan {lock.digest[:12]}: {len(found)} steps, {counted}"
-    return f"{head}\n{table(rows)}\n{file} {state}"
+    return f"{head}\n{table(effect_rows(found))}\n{file} {state}"

@@ -87,7 +87,7 @@ def _check_usage(call: Call) -> None:
 def _run(job: Job, options: Namespace, call: Call) -> Done:
     lock, state = _lock(job, options)
     _, execution = check_places(job.config)
-    progress = observer(call.err, options.quiet)
+    progress = observer(call.err, options.quiet, [step.name for step in lock.plan.steps])
     if not options.quiet:
         print(f"plan {lock.digest[:12]} -> {_shown(job.directory)}", file=call.err)
     resources = resources_of(execution, options.jobs)

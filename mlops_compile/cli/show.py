@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from mlops_compile.cli.patterns import Endings
 from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.metrics import METRICS
 
@@ -47,7 +48,8 @@ def number(value: Value) -> str:
 
 
 def metrics_table(metrics: Map, evaluation: Map) -> str:
-    """Metrics of the test part with their intervals, beside the baseline's."""
+    """Metrics of the test part with their intervals, beside the baseline's, and the mean of the
+    folds with its deviation."""
     test, baseline = metrics.get("test"), metrics.get("baseline")
     if not isinstance(test, Map) or not isinstance(baseline, Map):
         return ""
@@ -59,7 +61,18 @@ def metrics_table(metrics: Map, evaluation: Map) -> str:
         share = f"{float(str(intervals['level'])) * 100:g} % interval"
         ends = [share, *(_interval(found.get(name)) for name in test)]
         rows = [[row[0], row[1], end, row[2]] for row, end in zip(rows, ends, strict=True)]
-    return table(rows)
+    folds = _folds(metrics.get("folds"), test)
+    return table([[*row, *cells] for row, cells in zip(rows, folds, strict=True)])
+
+
+def _folds(folds: Value, test: Map) -> list[tuple[str, ...]]:
+    """A column of the folds, where there are any."""
+    held = folds if isinstance(folds, Map) else Map()
+    mean, deviation, each = (held.get(name) for name in ("mean", "deviation", "each"))
+    if not (isinstance(mean, Map) and isinstance(deviation, Map) and isinstance(each, tuple)):
+        return [()] * (len(test) + 1)
+    cells = [f"{number(mean.get(name))} ± {number(deviation.get(name))}" for name in test]
+    return [(f"{len(each)} folds",), *((cell,) for cell in cells)]
 
 
 def _interval(value: Value) -> str:
@@ -89,8 +102,9 @@ def worst_levels(evaluation: Map, primary: str) -> list[str]:
 class Lines:
     """Progress in plain lines: one a step, as it ends."""
 
-    def __init__(self, err: TextIO, quiet: bool = False) -> None:
+    def __init__(self, err: TextIO, endings: Endings, quiet: bool = False) -> None:
         self._err = err
+        self._endings = endings
         self._quiet = quiet
 
     def __enter__(self) -> Lines:
@@ -102,7 +116,7 @@ class Lines:
     def started(self, step: Step, seconds: float | None) -> None:
         """A step that takes long is told when it begins, so that nobody waits without knowing."""
         if seconds is not None and seconds >= _LONG:
-            self._say(f"{step.name:<10} started, about {duration(seconds)}")
+            self._say(f"{step.name:<{self._endings.width}} started, about {duration(seconds)}")
 
     def waiting(self, step: Step) -> None:
         self._say(f"{step.name}: another run makes it; waiting for that")
@@ -113,9 +127,9 @@ class Lines:
             self._say(f"{step.name}: {message}")
 
     def finished(self, result: StepResult) -> None:
-        line = _line(result)
-        _LOG.info(line)
-        self._say(line)
+        _LOG.info(self._endings.line(result))
+        for line in self._endings.lines(result):
+            self._say(line)
 
     def expected(self, steps: int, seconds: float | None) -> None:
         """Plain lines say what has happened."""
@@ -128,10 +142,11 @@ class Lines:
 class Live:
     """Progress on a terminal: a moving line for each step that runs, and how much is left."""
 
-    def __init__(self, err: TextIO) -> None:
+    def __init__(self, err: TextIO, endings: Endings) -> None:
         from rich.console import Console
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+        self._endings = endings
         self._console = Console(file=err, highlight=False)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         self._progress = Progress(*columns, console=self._console, transient=True)
@@ -162,10 +177,10 @@ class Live:
 
     def finished(self, result: StepResult) -> None:
         self._end(result.step)
-        line = _line(result)
-        _LOG.info(line)
+        _LOG.info(self._endings.line(result))
         style = {"ran": "green", "hit": "dim", "failed": "bold red", "skipped": "yellow"}
-        self._console.print(f"  {line}", style=style[result.status], markup=False)
+        for line in self._endings.lines(result):
+            self._console.print(f"  {line}", style=style[result.status], markup=False)
 
     def expected(self, steps: int, seconds: float | None) -> None:
         about = "" if seconds is None else f", about {duration(seconds)}"
@@ -202,16 +217,9 @@ def counted(count: int, name: str) -> str:
     return f"{count:,} {name if count == 1 else name + 's'}"
 
 
-def _line(result: StepResult) -> str:
-    worked = result.status in ("ran", "failed")
-    seconds = f"{result.seconds:7.2f} s" if worked else ""
-    memory = f"{result.memory / 2**20:6,.0f} MiB" if worked and result.memory else ""
-    text = f"{result.step:<10} {result.status:<8} {seconds}  {memory}"
-    return f"{text}  {result.error}".rstrip() if result.status == "skipped" else text.rstrip()
-
-
-def observer(err: TextIO, quiet: bool) -> Lines | Live:
-    """Progress as fits where it is written."""
+def observer(err: TextIO, quiet: bool, names: Sequence[str] = ()) -> Lines | Live:
+    """Progress of steps of these names, as fits where it is written."""
+    endings = Endings(names)
     if quiet or not err.isatty():
-        return Lines(err, quiet)
-    return Live(err)
+        return Lines(err, endings, quiet)
+    return Live(err, endings)

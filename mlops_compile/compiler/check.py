@@ -24,6 +24,7 @@ from mlops_compile.compiler.spec import (
     Spec,
     Store,
 )
+from mlops_compile.compiler.splitting import check_splitting
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.plan import is_name
 from mlops_compile.ir.problem import CompileError, Problem
@@ -79,7 +80,7 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
         hint = f"families for {task}: {fitting}"
         reader.complain("impossible", message, ("model", "family"), hint)
     _check_sources(reader, data)
-    _check_split(reader, data)
+    check_splitting(reader, spec)
     _check_columns(reader, data)
     _check_joins(reader, data)
     _check_store(reader, spec.store)
@@ -92,32 +93,6 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
         evaluate=settle_evaluation(reader, spec.evaluate, task, data),
         deploy=replace(spec.deploy, name=name or data.name) if known(spec.deploy) else UNKNOWN,
     )
-
-
-def _check_split(reader: Reader, data: Data) -> None:
-    split = data.split
-    if not known(split):
-        return
-    if known(split.kind, data.task) and (split.kind, data.task) == ("stratified", "regression"):
-        message = "a stratified split needs classes, and the task is regression"
-        reader.complain("impossible", message, ("data", "split", "kind"), "take random or time")
-    if known(split.kind, data.test) and (split.kind == "file") != (data.test is not None):
-        message = "data.test names a source of test rows, and the split would make others"
-        if data.test is None:
-            message = "takes the rows of a source of their own, and there is no data.test"
-        hint = "data.split.kind=file goes with data.test.kind, data.test.path"
-        reader.complain("impossible", message, ("data", "split", "kind"), hint)
-    sizes = split.test_size, split.validation_size
-    if known(*sizes) and sum(sizes) >= 1:
-        listed = f"{split.test_size:g} + {split.validation_size:g}"
-        message = f"test_size and validation_size leave no rows to train on: {listed}"
-        hint = "together they must stay below 1"
-        reader.complain("out-of-range", message, ("data", "split", "test_size"), hint)
-    column = getattr(split, "column", None)
-    if column is not None and known(column, data.target) and column == data.target:
-        message = f"the column {column!r} is the target, which is not known when one predicts"
-        hint = "split by another column, or take kind random or stratified"
-        reader.complain("impossible", message, ("data", "split", "column"), hint)
 
 
 def _check_columns(reader: Reader, data: Data) -> None:

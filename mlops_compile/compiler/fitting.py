@@ -6,7 +6,7 @@ The spec may hold UNKNOWN where the config is faulty; what would need that is no
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import cast
+from typing import Any, cast
 
 from mlops_compile.compiler.chains import chain_problem, sorts_of
 from mlops_compile.compiler.contracts import fact_problems, may_drop
@@ -17,6 +17,7 @@ from mlops_compile.compiler.derive import (
 )
 from mlops_compile.compiler.read import known, whole
 from mlops_compile.compiler.spec import Data, Spec
+from mlops_compile.compiler.splitting import FOLDS, SPLIT, used_columns
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.source import ColumnFact, Pinned
@@ -32,8 +33,9 @@ from mlops_compile.steps.columns import (
 )
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family, problem_of
+from mlops_compile.steps.moments import moment, moment_fault, span_fault
 from mlops_compile.steps.preparations.kind import Sort
-from mlops_compile.steps.splits import part_sizes
+from mlops_compile.steps.splits import Split, Use, asked_parts, part_sizes, wanted_sizes
 
 _COLUMNS: KeyPath = ("data", "columns")
 _SORTABLE = ("timestamp", "timestamp_utc", "int64", "float64")
@@ -68,7 +70,7 @@ def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
             if name not in own:
                 found += _no_column(name, facts, ("prepare", "columns", name))
     found += _segments(spec, facts)
-    found += _split(spec.data, facts, pinned.table.rows)
+    found += _split(spec, facts, pinned.table.rows)
     found += _directed(spec, facts)
     if known(spec.data.target):
         found += _no_column(spec.data.target, facts, ("data", "target"))
@@ -90,7 +92,7 @@ def _no_column(name: str, facts: Mapping[str, ColumnFact], where: KeyPath) -> li
     if len(facts) == 1:
         hint = f"the file has one column, {next(iter(facts))!r}: is it the separator?"
     message = f"the data has no column {name!r}"
-    return [problem("no-column", message, where, hint, by_key="columns" in where)]
+    return [problem("no-column", message, where, hint, by_key=where[1] == "columns")]
 
 
 def _columns(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
@@ -153,38 +155,104 @@ def _weights(stated: Mapping[str, Column], facts: Mapping[str, ColumnFact]) -> I
         yield problem("impossible", message, (*_COLUMNS, first, "role"), hint)
 
 
-def _split(data: Data, facts: Mapping[str, ColumnFact], rows: int | None) -> Iterator[Problem]:
-    if not known(data.split, data.split.test_size, data.split.validation_size):
-        return
+def _split(spec: Spec, facts: Mapping[str, ColumnFact], rows: int | None) -> Iterator[Problem]:
+    """Parts that would be empty, and columns that cannot be split by."""
+    data = spec.data
     target = facts.get(data.target) if known(data.target) else None
     exact = target is not None and not target.missing and not may_drop(data)
-    if exact and rows is not None and data.split.test_size + data.split.validation_size < 1:
-        for name, size in part_sizes(data.split, rows).items():
-            if not size and not (name == "validation" and not data.split.validation_size):
-                key = "test_size" if name == "train" else f"{name}_size"
-                counted = "1 row leaves" if rows == 1 else f"{rows} rows leave"
-                message = f"{counted} none for the {name} part"
-                hint = "give more rows, or another share"
-                yield problem("split", message, ("data", "split", key), hint)
-    sort_by = getattr(data.split, "column", None)
-    if sort_by is None or not known(sort_by, data.target, data.columns) or sort_by == data.target:
+    if exact and rows is not None and whole(data.split):
+        yield from _parts(data.split, rows)
+    folds = spec.evaluate.cross_validation if known(spec.evaluate) else None
+    for where, by in ((SPLIT, data.split), (FOLDS, folds)):
+        if by is None or not known(by, data.target, data.columns):
+            continue
+        for place, name, use in used_columns(by, where):
+            if name != data.target:
+                yield from _split_column(data, facts, place, name, use, exact)
+        if by.kind == "time" and known(by.column) and by.column in facts:
+            yield from _moments(by, where, facts[by.column])
+
+
+def _parts(split: Split, rows: int) -> Iterator[Problem]:
+    if sum(size for _, size in wanted_sizes(split)) >= 1:
         return
-    where = ("data", "split", "column")
-    if sort_by not in facts:
-        yield from _no_column(sort_by, facts, where)
-    elif role_of(dict(data.columns), sort_by) == "ignore":
-        message = f"the column {sort_by!r} is ignored (data.columns.{sort_by}.role)"
-        hint = "give it the role time: kept to split by, and out of the model"
-        yield problem("impossible", message, where, hint)
-    elif facts[sort_by].type not in _SORTABLE:
-        held = _STORED[facts[sort_by].type]
-        message = f"the column {sort_by!r} holds {held}: no dates and no numbers"
+    asked = asked_parts(split)
+    for name, size in (part_sizes(split, rows) or {}).items():
+        if not size and name in asked:
+            key = "test_size" if name == "train" else f"{name}_size"
+            counted = "1 row leaves" if rows == 1 else f"{rows} rows leave"
+            message = f"{counted} none for the {name} part"
+            hint = "give more rows, or another share"
+            yield problem("split", message, ("data", "split", key), hint)
+
+
+# What a row without a value lacks, and the role of a column that is kept to split by.
+_LACKS = {
+    "time": ("have no place in time", "time"),
+    "group": ("belong to no group", "group"),
+    "key": ("have no key", "id"),
+    "part": ("belong to no part", "id"),
+}
+
+
+def _split_column(
+    data: Data,
+    facts: Mapping[str, ColumnFact],
+    where: KeyPath,
+    name: str,
+    use: Use,
+    exact: bool,
+) -> Iterator[Problem]:
+    lacks, role = _LACKS[use]
+    kept = f"give it the role {role}: kept to split by, and out of the model"
+    if name not in facts:
+        yield from _no_column(name, facts, where)
+        return
+    stated = role_of(dict(data.columns), name)
+    if not known(stated):
+        return
+    if stated == "ignore":
+        message = f"the column {name!r} is ignored (data.columns.{name}.role)"
+        yield problem("impossible", message, where, kept)
+    elif use == "time" and facts[name].type not in _SORTABLE:
+        held = _STORED[facts[name].type]
+        message = f"the column {name!r} holds {held}: no dates and no numbers"
         hint = "dates and times are read in the form 2024-01-31 12:00:00 (ISO 8601)"
         yield problem("impossible", message, where, hint)
-    elif facts[sort_by].missing and exact:
-        message = f"the column {sort_by!r} is missing in some rows, which have no place in time"
+    elif facts[name].missing and exact:
+        message = f"the column {name!r} is missing in some rows, which {lacks}"
         hint = "split by another column, or mend these rows"
         yield problem("impossible", message, where, hint)
+    elif use == "part" and where[:2] == SPLIT and stated == "feature":
+        message = f"the column {name!r} says which part a row is in, and would be a feature"
+        yield problem("impossible", message, where, kept)
+
+
+def _moments(by: Any, where: KeyPath, fact: ColumnFact) -> Iterator[Problem]:
+    """Cuts and gaps that are of another type than the column."""
+    if fact.type not in _SORTABLE:
+        return
+    dates = fact.type in ("timestamp", "timestamp_utc")
+    for name in ("cut", "validation_cut", "gap"):
+        value = getattr(by, name, None)
+        if value is None or not known(value):
+            continue
+        fault = (span_fault if name == "gap" else moment_fault)(value, dates)
+        if fault is None and dates and name != "gap":
+            fault = _zone_fault(str(value), fact)
+        if fault is not None:
+            yield problem("impossible", fault[0], (*where, name), fault[1])
+
+
+def _zone_fault(text: str, fact: ColumnFact) -> tuple[str, str] | None:
+    """A moment in a zone among times without one: which of them it means cannot be told."""
+    try:
+        zoned = moment(text)[1]
+    except (ValueError, OverflowError):  # told already
+        return None
+    if zoned and fact.type == "timestamp":
+        return f"the column holds times without a zone, and {text!r} has one", "leave it out"
+    return None
 
 
 def _target(data: Data, fact: ColumnFact, levels: tuple[str, ...]) -> Iterator[Problem]:

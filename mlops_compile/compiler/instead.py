@@ -12,10 +12,11 @@ from mlops_compile.ir.schema import declared, named_type
 from mlops_compile.ir.value import KeyPath, Map, Value, thaw
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.parameters import parameters
+from mlops_compile.steps.foldings import FOLDS
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.splits import SPLITS
 
-VARIANTS: Mapping[str, Mapping[str, Any]] = {"sources": SOURCES, "splits": SPLITS}
+VARIANTS: Mapping[str, Mapping[str, Any]] = {"sources": SOURCES, "splits": SPLITS, "folds": FOLDS}
 # What Hydra's first version wrote for "the package of the file's own group".
 _OLD_PACKAGE = "_group_"
 # Keys that people bring from elsewhere, and how that is said here.
@@ -180,6 +181,8 @@ def instead(name: str, value: Value, where: KeyPath, group_type: Any) -> str:
     for table in VARIANTS.values():
         kinds = [kind for kind, entry in table.items() if _has(entry.spec, name)]
         if kinds and any(entry.spec is group_type for entry in table.values()):
+            if len(kinds) > 2:
+                return f"only the kinds {', '.join(kinds[:-1])} and {kinds[-1]} have it"
             return f"only the kind {' or '.join(kinds)} has it"
     return suggest(name, keys, "keys")
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mlops_compile.compiler.spec import Data, Spec, supervised
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order
 from mlops_compile.ir.schema import to_value
 from mlops_compile.ir.value import KeyPath, Map, Value
+from mlops_compile.steps.evaluation import COUNTED
+from mlops_compile.steps.foldings import fold_ports
 from mlops_compile.steps.kinds import KINDS, slice_of
+from mlops_compile.steps.splits import OWN_PARTS, asked_parts
 
 SOURCE, TEST = "data", "test"
+# What of the config an evaluate step reads that makes metrics and nothing else.
+COUNTED_READS: tuple[KeyPath, ...] = (
+    ("model", "family"),
+    *(("evaluate", name) for name in COUNTED),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,78 +38,144 @@ class Piece:
 def pieces(spec: Spec) -> tuple[Piece, ...]:
     """The steps that a spec asks for, and what they take from each other."""
     acquired = acquisition(spec.data)
-    ends = endings(spec)
-    made = _from(**{end.name: " ".join(KINDS[end.kind].outputs) for end in ends})
+    parts = _from(split="train validation test")
+    model = modelling(spec, parts, makes=("predictions", "evaluation"))
     return (
         *acquired,
         Piece(name="validate", kind="validate", takes=_from(**{acquired[-1].name: "table"})),
-        Piece(name="split", kind="split", takes=_from(validate="table target")),
+        Piece(
+            name="split", kind="split", takes=_from(validate="table target"), makes=_own_parts(spec)
+        ),
         Piece(
             name="inspect",
             kind="inspect",
             takes=_from(validate="table target", split="train test"),
         ),
-        Piece(
-            name="prepare",
-            kind="prepare",
-            takes=_from(
-                validate="table target" if supervised(spec.prepare) else "table", split="train"
-            ),
-            makes=("rows",) if spec.prepare.rows else (),
-        ),
-        Piece(
-            name="train",
-            kind="train",
-            takes={
-                **_from(
-                    prepare="features preparation",
-                    validate="target table" if has_weights(spec) else "target",
-                    split="validation",
-                ),
-                "train": _training(spec),
-            },
-        ),
-        *ends,
-        Piece(
-            name="evaluate",
-            kind="evaluate",
-            takes={
-                **made,
-                **_from(
-                    train="model",
-                    prepare="features",
-                    validate="target table" if looks_at_rows(spec) else "target",
-                    split="validation test",
-                ),
-                "train": _training(spec),
-            },
-        ),
+        *model,
+        *_fold_pieces(spec),
         Piece(
             name="package",
             kind="package",
-            takes=made
-            | _from(train="model", evaluate="evaluation predictions", validate="table profile"),
+            takes={
+                **_from(train="model", evaluate="evaluation predictions", validate="table profile"),
+                **_applied(model),
+            },
         ),
     )
 
 
-def _training(spec: Spec) -> Ref:
-    """The rows to learn from: those of the training part, or what `prepare.rows` keeps of them."""
-    kept = Ref(step="prepare", output="rows")
-    return kept if spec.prepare.rows else Ref(step="split", output="train")
+def modelling(
+    spec: Spec, parts: Mapping[str, Ref], under: str = "", makes: tuple[str, ...] = ()
+) -> tuple[Piece, ...]:
+    """The steps that prepare, train and evaluate on these parts, under names that begin with
+    `under`. `makes` are what evaluating tells beside the metrics.
+
+    Their keys follow from the rows, the params and the plan's seed: a fold of a search and the same
+    fold alone are one.
+    """
+    prepared = _from(**{f"{under}prepare": "features preparation"})
+    target = _from(validate="target")
+    train = parts["train"]
+    if spec.prepare.rows:
+        train = Ref(step=f"{under}prepare", output="rows")
+    answers = {**_from(**{f"{under}train": "model"}), "features": prepared["features"], **target}
+    ends = _endings(spec, answers, parts["validation"], under)
+    return (
+        Piece(
+            name=f"{under}prepare",
+            kind="prepare",
+            takes={
+                **_from(validate="table target" if supervised(spec.prepare) else "table"),
+                "train": parts["train"],
+            },
+            makes=("rows",) if spec.prepare.rows else (),
+        ),
+        Piece(
+            name=f"{under}train",
+            kind="train",
+            takes={
+                **prepared,
+                **_from(validate="target table" if has_weights(spec) else "target"),
+                "train": train,
+                "validation": _rows_for(spec, "early_stopping", parts["validation"]),
+            },
+        ),
+        *ends,
+        Piece(
+            name=f"{under}evaluate",
+            kind="evaluate",
+            takes={
+                **answers,
+                **_applied(ends),
+                **(_from(validate="table") if looks_at_rows(spec, makes) else {}),
+                **parts,
+                "train": train,
+            },
+            makes=makes,
+            reads=None if makes else COUNTED_READS,
+        ),
+    )
 
 
-def endings(spec: Spec) -> tuple[Piece, ...]:
+def _endings(
+    spec: Spec, answers: Mapping[str, Ref], validation: Ref, under: str
+) -> tuple[Piece, ...]:
     """The steps that follow training where the config asks for them: what they make, evaluation
     and service apply."""
-    rows = _from(train="model", prepare="features", validate="target", split="validation")
     found = []
     if spec.model.calibration is not None:
-        found.append(Piece(name="calibrate", kind="calibrate", takes=rows))
+        rows = _rows_for(spec, "calibration", validation)
+        takes = {**answers, "validation": rows}
+        found.append(Piece(name=f"{under}calibrate", kind="calibrate", takes=takes))
     if spec.model.threshold is not None:
-        takes = rows | (_from(calibrate="calibration") if found else {})
-        found.append(Piece(name="threshold", kind="threshold", takes=takes))
+        rows = _rows_for(spec, "threshold", validation)
+        takes = {**answers, **_applied(found), "validation": rows}
+        found.append(Piece(name=f"{under}threshold", kind="threshold", takes=takes))
     return tuple(found)
+
+
+def _applied(found: Iterable[Piece]) -> dict[str, Ref]:
+    """What steps after training made, for those that apply it."""
+    return {
+        output: Ref(step=piece.name, output=output)
+        for piece in found
+        if piece.kind in ("calibrate", "threshold")
+        for output in KINDS[piece.kind].outputs
+    }
+
+
+def _rows_for(spec: Spec, use: str, validation: Ref) -> Ref:
+    """The rows for early stopping, calibration or a threshold: a part of their own where the split
+    has one, else the validation part."""
+    return Ref(step="split", output=use) if use in _own_parts(spec) else validation
+
+
+def _own_parts(spec: Spec) -> tuple[str, ...]:
+    return tuple(part for part in OWN_PARTS if part in asked_parts(spec.data.split))
+
+
+def _fold_pieces(spec: Spec) -> Iterator[Piece]:
+    """The folds of a cross-validation, a model for each, and what they come to together."""
+    if spec.evaluate.cross_validation is None:
+        return
+    numbers = range(1, spec.evaluate.cross_validation.folds + 1)
+    yield Piece(
+        name="folds",
+        kind="folds",
+        takes=_from(validate="table target", split="train validation"),
+        makes=fold_ports(len(numbers))[len(fold_ports(1)) :],
+    )
+    for number in numbers:
+        parts = {
+            part: Ref(step="folds", output=f"{part}_{number}")
+            for part in ("train", "validation", "test")
+        }
+        yield from modelling(spec, parts, f"fold/{number}/")
+    metrics = {
+        f"metrics_{number}": Ref(step=f"fold/{number}/evaluate", output="metrics")
+        for number in numbers
+    }
+    yield Piece(name="summarise", kind="summarise", takes=metrics)
 
 
 def has_weights(spec: Spec) -> bool:
@@ -143,10 +217,13 @@ def others_of(data: Data) -> dict[str, KeyPath]:
     return found | {name: ("data", "join", name, "source") for name, _ in data.join}
 
 
-def looks_at_rows(spec: Spec) -> bool:
-    """Whether evaluating needs columns of the table: weights, or those that segments are cut by."""
+def looks_at_rows(spec: Spec, makes: tuple[str, ...]) -> bool:
+    """Whether evaluating needs columns of the table: weights, or those that segments are cut by,
+    where more than metrics is told."""
+    if has_weights(spec) or "evaluation" not in makes:
+        return has_weights(spec)
     roles = {column.role for _, column in spec.data.columns}
-    return bool(spec.evaluate.segments) or not roles.isdisjoint(("segment", "weight"))
+    return bool(spec.evaluate.segments) or "segment" in roles
 
 
 def _from(**outputs: str) -> dict[str, Ref]:

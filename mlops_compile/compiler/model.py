@@ -8,6 +8,7 @@ from mlops_compile.compiler.instead import shown
 from mlops_compile.compiler.params import settle_params
 from mlops_compile.compiler.read import Reader, known
 from mlops_compile.compiler.spec import Data, Model
+from mlops_compile.compiler.splitting import has_rows_for
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.families.kind import Family, problem_of
 from mlops_compile.steps.thresholds import RULES, Threshold
@@ -22,19 +23,17 @@ def settle_model(reader: Reader, model: Model, family: Family, data: Data) -> Mo
     if not known(family, model.params):
         return model
     params, unknown = settle_params(reader, family, model.params)
-    size = data.split.validation_size
-    has_validation = not known(size) or size > 0
     if known(data.task) and data.task in family.tasks:
-        for found in family.complaints(params, data.task, has_validation):
+        for found in family.complaints(params, data.task, has_rows_for(data, "early_stopping")):
             if unknown.isdisjoint((found.param, *found.unless)):
                 reader.problems.append(problem_of(found, "impossible"))
     settled = replace(model, family=family.name, params=params)
     _check_class_weight(reader, settled, data)
     _check_monotone(reader, settled, family, data)
     if known(model.calibration) and model.calibration is not None:
-        _check_calibration(reader, data, has_validation)
+        _check_calibration(reader, data, has_rows_for(data, "calibration"))
     if known(model.threshold) and model.threshold is not None:
-        _check_threshold(reader, model.threshold, data, has_validation)
+        _check_threshold(reader, model.threshold, data, has_rows_for(data, "threshold"))
     return settled
 
 

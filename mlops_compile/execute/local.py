@@ -14,7 +14,7 @@ from mlops_compile.execute.run import Run
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import StoreError, problem
 from mlops_compile.ir.record import SUMMARY, RunRecord
-from mlops_compile.ir.value import Map, parse
+from mlops_compile.ir.value import Map, Value, parse
 from mlops_compile.steps.kinds import needs_of
 from mlops_compile.store.blobs import MissingBlob
 from mlops_compile.store.store import Store
@@ -56,10 +56,14 @@ def execute(
 
 
 def _made(record: RunRecord, store: Store, port: str) -> Map:
-    """An output of the evaluate step, if it has one."""
+    """An output of the evaluate step, if it has one; with the metrics, those of the folds. Steps of
+    a fold, `fold/1/evaluate`, are beside the plan's own."""
+    found: dict[str, Value] = {}
     for result in record.results:
-        if result.kind == "evaluate" and port in dict(result.outputs):
+        if "/" in result.step or port not in dict(result.outputs):
+            continue
+        if result.kind in ("evaluate", "summarise"):
             value = parse(store.blobs.read(result.output(port)).read_bytes())
             assert isinstance(value, Map)
-            return value
-    return Map()
+            found |= value if result.kind == "evaluate" else {"folds": value}
+    return Map(found)

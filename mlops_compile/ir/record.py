@@ -46,8 +46,9 @@ class StepResult:
 class RunRecord:
     """A lock and what each of its steps made; `platform` is where, and is not compared.
 
-    `metrics` is the content of the evaluate step's `metrics` output, by part; `evaluation` holds
-    the `SUMMARY` of its `evaluation`.
+    `metrics` is the content of the evaluate step's `metrics` output, by part; under `folds` is
+    that of the summarise step, in a cross-validation; `evaluation` holds the `SUMMARY` of its
+    `evaluation`.
     """
 
     lock: Lock
@@ -78,7 +79,8 @@ class RunRecord:
 
     def _output(self, kind: str, port: str) -> str | None:
         for result in self.results:
-            if result.kind == kind and port in dict(result.outputs):
+            # Steps of a fold, `fold/1/train`, are beside the plan's own.
+            if result.kind == kind and "/" not in result.step and port in dict(result.outputs):
                 return result.output(port).sha256
         return None
 

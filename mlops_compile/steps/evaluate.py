@@ -38,7 +38,7 @@ def run(work: Work) -> None:
     """Writes `metrics` (part -> metric -> number; the part `baseline` is the test part answered by
     the training part's class shares or mean), `predictions` (row, truth and predictions of the
     test part, and the class that a threshold decides for) and `evaluation` (all that was measured,
-    as data; docs/evaluation.md)."""
+    as data; docs/evaluation.md), the latter two where they are asked for."""
     asked = from_value(Evaluate, work.params["evaluate"])
     target, classes = read_target(work.inputs["target"])
     rows = {
@@ -56,6 +56,12 @@ def run(work: Work) -> None:
         _baseline(target, rows["train"], weights, len(classes), len(test.truth))
     )
     facts = {name: _part(name, answers, asked) for name, answers in parts.items()}
+    metrics = Map({name: part["metrics"] for name, part in facts.items()})
+    work.outputs["metrics"].write_text(pretty(metrics), "utf-8")
+    if "predictions" in work.outputs:
+        write_table(work.outputs["predictions"], _predictions(rows["test"], test))
+    if "evaluation" not in work.outputs:
+        return
     found: dict[str, Value] = {"format": 1, "metrics": _names(asked)}
     if asked.bootstrap is not None:
         found["intervals"] = _intervals(work, asked, test, parts["baseline"])
@@ -71,10 +77,7 @@ def run(work: Work) -> None:
             for name, own in rows.items()
         }
     )
-    metrics = Map({name: part["metrics"] for name, part in facts.items()})
-    work.outputs["metrics"].write_text(pretty(metrics), "utf-8")
     work.outputs["evaluation"].write_text(pretty(Map(found)), "utf-8")
-    write_table(work.outputs["predictions"], _predictions(rows["test"], test))
 
 
 def _names(asked: Evaluate) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.value import Map, Value
@@ -11,6 +12,8 @@ from mlops_compile.ir.value import Map, Value
 EXTRAS = ("calibration", "confusion", "curves", "importance", "permutation", "residuals", "shap")
 # The keys that change what is measured, and those by which it is judged.
 MEASURED = ("metrics", "options", "train", "bootstrap", "segments", "segment_rows", "include")
+# What the metrics alone follow from, as those of a fold.
+COUNTED = ("metrics", "options")
 JUDGED = ("primary", "gates", "allow_worse_than_baseline")
 _USUAL = ("calibration", "confusion", "curves", "importance", "residuals")
 
@@ -76,6 +79,9 @@ class Evaluate:
     )
     allow_worse_than_baseline: bool = key(
         "take a model that is worse than the baseline by the primary metric", default=False
+    )
+    cross_validation: Any = key(
+        "folds to train and to evaluate on besides; null: none", default=None, variants="folds"
     )
 
 

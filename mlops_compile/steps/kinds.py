@@ -16,12 +16,15 @@ from mlops_compile.steps.derive import functions_of
 from mlops_compile.steps.evaluation import JUDGED, MEASURED, draws
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family
+from mlops_compile.steps.foldings import MOST_FOLDS, fold_ports
 from mlops_compile.steps.joins import Join, where_of
 from mlops_compile.steps.kind import StepKind
 from mlops_compile.steps.preparations.used import learns_from_target, used
 from mlops_compile.steps.registry import table
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.kind import SOURCE_KEYS
+from mlops_compile.steps.splits import OWN_PARTS
+from mlops_compile.steps.splits import draws as draws_rows
 
 _TABLES = ("numpy", "pandas", "pyarrow")
 _METRICS = (
@@ -62,6 +65,12 @@ def family_of(params: Map) -> Family:
 def _family_imports(*modules: str) -> Callable[[Map], tuple[str, ...]]:
     """These modules, then those of the family that params name."""
     return lambda params: (*modules, *family_of(params).imports)
+
+
+def _map(params: Map, path: KeyPath) -> Map:
+    found = pick(params, path)
+    assert isinstance(found, Map)
+    return found
 
 
 def _acquire_needs(params: Map) -> Needs:
@@ -160,9 +169,10 @@ KINDS: Mapping[str, StepKind] = table(
         run="mlops_compile.steps.split:run",
         inputs=("table", "target"),
         outputs=("train", "validation", "test"),
+        optional_outputs=OWN_PARTS,
         reads=(("data", "split"),),
         needs=lambda params: Needs(distributions=("numpy", "pyarrow")),
-        seeded=lambda params: pick(params, ("data", "split", "kind")) != "time",
+        seeded=lambda params: draws_rows(_map(params, ("data", "split"))),
         imports=lambda params: ("mlops_compile.steps.split", "pyarrow.compute"),
     ),
     StepKind(
@@ -193,7 +203,7 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.steps.train:run",
         inputs=("features", "preparation", "target", "train", "validation"),
-        optional_inputs=("early_stopping", "table"),
+        optional_inputs=("table",),
         outputs=("model",),
         trees=("model",),
         reads=tuple(("model", name) for name in ("family", "params", "class_weight", "monotone")),
@@ -230,8 +240,9 @@ KINDS: Mapping[str, StepKind] = table(
         version=2,
         run="mlops_compile.steps.evaluate:run",
         inputs=("model", "features", "target", "train", "validation", "test"),
-        outputs=("metrics", "predictions", "evaluation"),
+        outputs=("metrics",),
         optional_inputs=("table", "calibration", "decision"),
+        optional_outputs=("predictions", "evaluation"),
         reads=(
             ("model", "family"),
             ("data", "columns", "*", "sensitive"),
@@ -241,6 +252,29 @@ KINDS: Mapping[str, StepKind] = table(
         seeded=draws,
         imports=_family_imports("mlops_compile.steps.evaluate", "sklearn.metrics"),
         threaded=True,
+    ),
+    StepKind(
+        name="folds",
+        version=1,
+        run="mlops_compile.steps.folds:run",
+        inputs=("table", "target", "train", "validation"),
+        outputs=fold_ports(1),
+        optional_outputs=fold_ports(MOST_FOLDS)[len(fold_ports(1)) :],
+        reads=(("evaluate", "cross_validation"),),
+        needs=lambda params: Needs(distributions=("numpy", "pyarrow")),
+        seeded=lambda params: pick(params, ("evaluate", "cross_validation", "kind")) != "time",
+        imports=lambda params: ("mlops_compile.steps.folds", "pyarrow.compute"),
+    ),
+    StepKind(
+        name="summarise",
+        version=1,
+        run="mlops_compile.steps.summarise:run",
+        inputs=("metrics_1", "metrics_2"),
+        optional_inputs=tuple(f"metrics_{number}" for number in range(3, MOST_FOLDS + 1)),
+        outputs=("metrics",),
+        reads=(),
+        needs=lambda params: Needs(),
+        imports=lambda params: ("mlops_compile.steps.summarise",),
     ),
     StepKind(
         name="package",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
@@ -9,115 +11,227 @@ import pyarrow as pa
 
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.schema import from_value
-from mlops_compile.ir.value import Map, pick
+from mlops_compile.ir.value import KeyPath, Map, pick
+from mlops_compile.steps.divide import (
+    Divider,
+    Grouped,
+    Hashed,
+    Rows,
+    Seed,
+    Shuffled,
+    Stratified,
+    StratifiedGroups,
+    Timed,
+)
+from mlops_compile.steps.moments import distance, position
+from mlops_compile.steps.row_keys import groups_of, keys_of, shown, times_of, values_of
 from mlops_compile.steps.splits import (
+    PARTS,
     SPLITS,
+    TEST_ROWS,
+    ColumnSplit,
+    FileSplit,
+    GroupSplit,
+    HashSplit,
     RandomSplit,
+    Split,
     StratifiedSplit,
     TimeSplit,
-    part_sizes,
-    shares,
+    asked_parts,
+    choice_sizes,
+    wanted_sizes,
 )
 from mlops_compile.steps.tables import read_table
 
 if TYPE_CHECKING:
     from mlops_compile.steps.kind import Work
 
-    Rows = np.ndarray[Any, np.dtype[np.int64]]
-
 _WHERE = ("data", "split")
 
 
 def run(work: Work) -> None:
-    """Writes `train`, `validation` and `test`: sorted int64 row numbers from 0, as .npy."""
+    """Writes `train`, `validation` and `test`, and the parts of their own that are asked for:
+    sorted int64 row numbers from 0, as .npy. No row is in two parts."""
     params = pick(work.params, _WHERE)
     assert isinstance(params, Map)
-    spec = from_value(SPLITS[str(params["kind"])].spec, params)
+    spec: Split = from_value(SPLITS[str(params["kind"])].spec, params)
+    table = read_table(work.inputs["table"])
     target = read_table(work.inputs["target"]).column("target").combine_chunks()
-    rows = len(target)
+    seed = _no_seed if work.seed is None else partial(work.seed_for, "split")
+    parts = _parts(spec, table, target, seed)
+    _check(spec, parts, target)
+    for name, path in work.outputs.items():
+        write_rows(path, parts.get(name, np.empty(0, np.int64)))
+
+
+def _no_seed(*roles: str) -> int:
+    """By time nothing is drawn."""
+    return 0
+
+
+def _parts(spec: Split, table: pa.Table, target: pa.Array, seed: Seed) -> dict[str, Rows]:
+    rows = np.arange(len(target))
+    wanted = wanted_sizes(spec)
     match spec:
         case RandomSplit():
-            order = _shuffled(np.arange(rows), work.seed_for("split"))
-            parts = _cut([order], spec.test_size, spec.validation_size)
+            divider: Divider = Shuffled()
         case StratifiedSplit():
-            parts = _stratified(target, spec, work)
+            divider = strata(table, target, spec.group, spec.bins, _WHERE)
+            if isinstance(divider, Stratified):
+                _check_strata(divider)
+        case GroupSplit():
+            divider = Grouped(groups=groups_of(table, spec.column, (*_WHERE, "column")))
+        case HashSplit():
+            divider = Hashed(keys=keys_of(table, spec.columns, (*_WHERE, "columns")))
         case TimeSplit():
-            parts = _by_time(read_table(work.inputs["table"]), spec)
+            divider = _timed(table, spec)
+        case ColumnSplit():
+            given = _by_column(table, spec)
+            return _taken(spec, given, table, target, seed)
+        case FileSplit():
+            return _taken(spec, _by_file(table, rows), table, target, seed)
         case _:
             assert_never(spec)
-    for name, part in parts.items():
-        if not len(part) and not (name == "validation" and spec.validation_size == 0):
-            message = f"{rows} rows leave none for the {name} part"
-            hint = "give more rows, or other shares in data.split"
-            raise StepError([problem("split", message, _WHERE, hint)])
-    for name, part in parts.items():
-        with work.outputs[name].open("wb") as file:
-            np.save(file, np.sort(part), allow_pickle=False)
+    return divider.parts(rows, wanted, seed)
 
 
-def _shuffled(rows: Rows, seed: int) -> Rows:
-    """A permutation; RandomState's stream is frozen, unlike that of numpy's Generator."""
-    return np.random.RandomState(seed).permutation(rows)
+def strata(
+    table: pa.Table, target: pa.Array, group: str | None, bins: int | None, where: KeyPath
+) -> Stratified | StratifiedGroups:
+    """By the target's classes, or by quantile bins of its numbers; in whole groups if asked."""
+    if pa.types.is_dictionary(target.type):
+        codes = target.indices.to_numpy().astype(np.int64)
+        names = target.dictionary.to_pylist()
+    else:
+        numbers = target.to_numpy()
+        # Edges are values of the target, so that equal numbers are in one bin.
+        inner = np.linspace(0, 1, (bins or 2) + 1)[1:-1]
+        edges = np.unique(np.quantile(numbers, inner, method="higher"))
+        codes = np.searchsorted(edges, numbers, side="right").astype(np.int64)
+        names = [f"bin {number}" for number in range(len(edges) + 1)]
+    if group is None:
+        return Stratified(codes=codes, names=names)
+    groups = groups_of(table, group, (*where, "group"))
+    return StratifiedGroups(codes=codes, groups=groups, classes=len(names))
 
 
-def _cut(groups: list[Rows], test_size: float, validation_size: float) -> dict[str, Rows]:
-    """Each group's first share to test, the next to validation, the rest to train.
-
-    Shares are rounded over all groups together (largest remainders), so that the parts have the
-    sizes that the shares of all rows have.
-    """
-    test = shares([len(group) for group in groups], test_size)
-    rest = [len(group) - taken for group, taken in zip(groups, test, strict=True)]
-    total = sum(len(group) for group in groups)
-    left = sum(rest)
-    validation = shares(rest, min(1.0, validation_size * total / left) if left else 0.0)
-    ends = [first + second for first, second in zip(test, validation, strict=True)]
-    return {
-        "train": np.concatenate([g[end:] for g, end in zip(groups, ends, strict=True)]),
-        "validation": np.concatenate(
-            [g[start:end] for g, start, end in zip(groups, test, ends, strict=True)]
-        ),
-        "test": np.concatenate([g[:start] for g, start in zip(groups, test, strict=True)]),
-    }
-
-
-def _stratified(target: pa.Array, spec: StratifiedSplit, work: Work) -> dict[str, Rows]:
-    codes = target.indices.to_numpy()
-    groups = []
-    for code, name in enumerate(target.dictionary.to_pylist()):
-        rows = np.flatnonzero(codes == code)
-        if len(rows) < 2:
-            message = f"the class {name!r} has {len(rows)} row, too few to stand in two parts"
+def _check_strata(divider: Stratified) -> None:
+    counts = np.bincount(divider.codes, minlength=len(divider.names))
+    for name, count in zip(divider.names, counts, strict=True):
+        if count == 1:
+            message = f"the class {name!r} has {count} row, too few to stand in two parts"
             hint = "leave it out of the file, or set data.split.kind=random"
             raise StepError([problem("split", message, _WHERE, hint)])
-        groups.append(_shuffled(rows, work.seed_for("split", name)))
-    return _cut(groups, spec.test_size, spec.validation_size)
 
 
-def _by_time(table: pa.Table, spec: TimeSplit) -> dict[str, Rows]:
-    where = (*_WHERE, "column")
-    if spec.column not in table.column_names:
-        message = f"the data has no column {spec.column!r} to sort by"
-        raise StepError([problem("split", message, where)])
-    column = table.column(spec.column).combine_chunks()
-    if not (pa.types.is_timestamp(column.type) or pa.types.is_floating(column.type)):
-        message = f"{spec.column!r} is no datetime and no number"
-        hint = "set its type to datetime, or sort by another column"
-        raise StepError([problem("split", message, where, hint)])
-    times = column.to_numpy(zero_copy_only=False)
-    if missing := int(np.isnan(times).sum()):
-        message = f"{spec.column!r} is missing in {missing} rows, which have no place in time"
-        raise StepError([problem("split", message, where)])
-    order = np.argsort(times, kind="stable")
-    total = len(order)
-    wanted = part_sizes(spec, total)
-    start = _boundary(times[order], total - wanted["test"])
-    middle = _boundary(times[order], max(0, start - wanted["validation"]))
-    return {"train": order[:middle], "validation": order[middle:start], "test": order[start:]}
+def _timed(table: pa.Table, spec: TimeSplit) -> Timed:
+    cuts = {"test": spec.cut, "validation": spec.validation_cut}
+    return Timed(
+        times=times_of(table, spec.column, (*_WHERE, "column")),
+        gap=distance(spec.gap),
+        starts={name: position(cut) for name, cut in cuts.items() if cut is not None},
+    )
 
 
-def _boundary(times: np.ndarray[Any, Any], position: int) -> int:
-    """The first position at or before this one at which the time changes."""
-    while 0 < position < len(times) and times[position] == times[position - 1]:
-        position -= 1
-    return position
+def _by_column(table: pa.Table, spec: ColumnSplit) -> dict[str, Rows]:
+    """The rows of each part that a column names."""
+    numbers, values = values_of(table, spec.column, (*_WHERE, "column"))
+    if strange := [value for value in values if value not in spec.parts]:
+        message = f"{spec.column!r} holds {shown(strange)}, which data.split.parts does not name"
+        hint = f"add it: data.split.parts={{..., {strange[0]}: train}}; none leaves its rows out"
+        raise StepError([problem("split", message, (*_WHERE, "parts"), hint)])
+    names = np.array([str(spec.parts[value]) for value in values])[numbers]
+    return {name: np.flatnonzero(names == name) for name in PARTS}
+
+
+def _by_file(table: pa.Table, rows: Rows) -> dict[str, Rows]:
+    """The rows that came from `data.test` are the test part."""
+    if TEST_ROWS not in table.column_names:
+        message = "the table does not say which rows are those of data.test"
+        hint = "name the file of the test rows in data.test"
+        raise StepError([problem("split", message, (*_WHERE, "kind"), hint)])
+    marked = table.column(TEST_ROWS).combine_chunks().to_numpy(zero_copy_only=False).astype(bool)
+    return {"train": rows[~marked], "test": rows[marked]}
+
+
+def _taken(
+    spec: ColumnSplit | FileSplit,
+    given: dict[str, Rows],
+    table: pa.Table,
+    target: pa.Array,
+    seed: Seed,
+) -> dict[str, Rows]:
+    """The parts that are given, and those that are taken from the rows that are to train."""
+    sized = [(name, size) for name, size in choice_sizes(spec) if size]
+    if not sized:
+        return given
+    where = (*_WHERE, "by")
+    match spec.take:
+        case "stratified":
+            divider: Divider = strata(table, target, None, None, _WHERE)
+        case "group":
+            divider = Grouped(groups=groups_of(table, str(spec.by), where))
+        case "time":
+            divider = Timed(times=times_of(table, str(spec.by), where))
+        case _:
+            divider = Shuffled()
+    return {**given, **divider.parts(given["train"], sized, seed)}
+
+
+def _check(spec: Split, parts: dict[str, Rows], target: pa.Array) -> None:
+    """Every part that is asked for has rows, and those that train and test all classes."""
+    total = len(target)
+    found = []
+    for name in (name for name in asked_parts(spec) if not len(parts[name])):
+        message = f"{total} rows leave none for the {name} part"
+        hint = "give more rows, or other shares in data.split"
+        if isinstance(spec, ColumnSplit) and f"{name}_size" not in _sized(spec):
+            message = f"no row is of the {name} part by {spec.column!r}"
+            hint = "look at data.split.parts: it says which values stand for which part"
+        elif isinstance(spec, TimeSplit) and spec.cut is not None:
+            hint = "look at data.split.cut and data.split.gap"
+        elif isinstance(spec, GroupSplit):
+            groups = f"the groups of {spec.column!r} are too few or too large"
+            hint = f"{groups}; give more of them, or other shares in data.split"
+        found.append(problem("split", message, _WHERE, hint))
+    if found:
+        raise StepError(found)
+    if pa.types.is_dictionary(target.type):
+        _check_classes(spec, parts, target)
+    held = sum(len(part) for part in parts.values())
+    if held < total:
+        message = f"{total - held} of {total} rows belong to no part"
+        if isinstance(spec, TimeSplit):
+            message += f": they lie less than {_bare(spec.gap)} before a later part"
+        warnings.warn(message, stacklevel=1)
+
+
+def _sized(spec: Split) -> set[str]:
+    return {f"{name}_size" for name, size in choice_sizes(spec) if size}
+
+
+def _bare(gap: float | str | None) -> str:
+    return gap if isinstance(gap, str) else f"{gap:g}"
+
+
+def _check_classes(spec: Split, parts: dict[str, Rows], target: pa.Array) -> None:
+    names = target.dictionary.to_pylist()
+    codes = target.indices.to_numpy()
+    for part in ("train", "test"):
+        present = set(np.unique(codes[parts[part]]).tolist())
+        absent = [name for code, name in enumerate(names) if code not in present]
+        if absent:
+            one = "class" if len(absent) == 1 else "classes"
+            message = f"no row of the {part} part has the {one} {shown(absent)}"
+            hint = "give more rows of it, or leave it out of the data"
+            if isinstance(spec, RandomSplit):
+                hint = "set data.split.kind=stratified, or give more rows of it"
+            elif not isinstance(spec, ColumnSplit | FileSplit):
+                hint = f"{hint}; a larger test part holds more rows of it"
+            raise StepError([problem("classes", message, _WHERE, hint)])
+
+
+def write_rows(path: Any, rows: Rows) -> None:
+    """Row numbers in order, as .npy."""
+    with path.open("wb") as file:
+        np.save(file, np.sort(rows).astype(np.int64, copy=False), allow_pickle=False)

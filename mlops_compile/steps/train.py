@@ -33,9 +33,8 @@ def run(work: Work) -> None:
     assert isinstance(model, Map)
     params = model.get("params", Map())
     assert isinstance(params, Map)
-    stop_by = "early_stopping" if "early_stopping" in work.inputs else "validation"
     parts = weighted(
-        {"train": load_part(work, target, "train"), stop_by: load_part(work, target, stop_by)},
+        {name: load_part(work, target, name) for name in ("train", "validation")},
         work,
         class_weights(model.get("class_weight"), classes),
     )
@@ -45,7 +44,7 @@ def run(work: Work) -> None:
         Training(
             params=params,
             train=parts["train"],
-            validation=parts[stop_by] if len(parts[stop_by].target) else None,
+            validation=parts["validation"] if len(parts["validation"].target) else None,
             codes=tuple(n for n, (_, sort) in enumerate(_features(preparation)) if sort == "code"),
             classes=len(classes),
             seed=work.seed_for("train") if work.seed is not None else 0,
