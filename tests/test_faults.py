@@ -13,7 +13,7 @@ from tests.faults.faults import FAULTS, Impossible
 from tests.faults.plan import Truth
 from tests.faults.victim import Victim, seconds_of_a_run
 
-TIMES = {"killed": 4, "raced": 1, "raced_and_killed": 1}
+TIMES = {"killed": 4, "raced": 1, "raced_and_killed": 1, "interrupted": 1}
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from omegaconf.errors import ConfigKeyError
 
+from mlops_compile.compiler.compose.refusals import refusals
 from mlops_compile.execute.interrupts import Interrupts
 from mlops_compile.execute.pool import Workers
+from mlops_compile.ir.config import Composition
+from mlops_compile.ir.problem import CompileError
 from mlops_compile.store.fsck import check
 from mlops_compile.store.store import Store
 from tests.probe import SOURCE, Probes, eventually, probe
@@ -88,6 +92,32 @@ def test_a_run_that_is_ended_leaves_nothing_and_can_go_on(tmp_path: Path, number
         **dict.fromkeys(("train", "evaluate", "package"), "ran"),
     }
     assert not list((project / ".mlops" / "store" / "scratch").iterdir())
+
+
+def buried() -> None:
+    """What OmegaConf makes of an interrupt: it fails at cleaning up, and raises without a cause."""
+    try:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise AttributeError("half made")
+    except AttributeError as error:
+        raise ConfigKeyError(str(error)) from None
+
+
+def mistaken() -> None:
+    raise ConfigKeyError("no such key")
+
+
+def test_an_interrupt_of_composing_is_no_mistake_in_the_config() -> None:
+    composition = Composition(config_name="config", search_path=(), overrides=())
+    with pytest.raises(KeyboardInterrupt), refusals(composition):
+        buried()
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:  # one of before, after which somebody composes again
+        with pytest.raises(CompileError), refusals(composition):
+            mistaken()
 
 
 PROGRAM = """

@@ -206,6 +206,64 @@ def test_a_run_that_has_no_place_says_so(tmp_path: Path) -> None:
     assert (tmp_path / "outputs").read_text("utf-8") == "mine"
 
 
+def files(directory: Path) -> set[str]:
+    return {str(path.relative_to(directory)) for path in directory.rglob("*")}
+
+
+REFUSED = [
+    ("model.params.lerning_rate=1",),
+    ("data.split.test_size=1.5",),
+    ("model=forest_of_trees",),
+    ("data.source.path=nowhere.csv",),
+]
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_a_refused_run_leaves_nothing(tmp_path: Path, words: tuple[str, ...]) -> None:
+    project = make(tmp_path / "project")
+    before = files(project)
+    assert mlops(project, "run", *words).code == 3
+    assert {name for name in files(project) - before if not name.startswith(".mlops")} == set()
+
+
+def test_a_refused_run_leaves_what_is_the_users(tmp_path: Path) -> None:
+    project = make(tmp_path / "project")
+    (project / "outputs").mkdir()
+    (project / "mine").mkdir()
+    (project / "mine" / "notes.txt").write_text("mine", "utf-8")
+    before = files(project)
+    for place in ((), ("hydra.run.dir=mine",)):
+        assert mlops(project, "run", "data.split.test_size=1.5", *place).code == 3
+        assert before <= files(project)
+    assert (project / "mine" / "notes.txt").read_text("utf-8") == "mine"
+    assert not list((project / "outputs").iterdir())
+
+
+def test_a_refused_run_leaves_what_came_into_its_directory(tmp_path: Path) -> None:
+    """As of a callback of the user's: then all of the directory stays."""
+    project = make(tmp_path / "project")
+    (project / "writes.py").write_text(
+        "from pathlib import Path\n"
+        "from hydra.experimental.callback import Callback\n"
+        "class Writes(Callback):\n"
+        "    def on_job_start(self, config, **kwargs):\n"
+        "        place = Path(config.hydra.runtime.output_dir)\n"
+        "        (place / 'mine.txt').write_text('mine')\n"
+    )
+    words = ("run", "data.split.test_size=1.5", "+hydra.callbacks.it._target_=writes.Writes")
+    answer = apart(project, *words, env={"PYTHONPATH": ""})
+    assert answer.code == 3, answer.err
+    (there,) = (project / "outputs").glob("*/*")
+    assert {"mine.txt", ".hydra/config.yaml"} <= files(there)
+
+
+def test_a_failed_run_keeps_its_directory(project: Path) -> None:
+    words = ("run", "--json", *SMALL, "evaluate.gates={log_loss: '<= 1e-9'}")
+    failed = mlops(project, *words)
+    assert failed.code not in (0, 3)
+    assert (project / failed.document["directory"] / "record.json").is_file()
+
+
 def test_a_multirun_goes_on_after_a_failure(project: Path) -> None:
     words = ("data.split.test_size=0.2,1.5,0.3", *SMALL)
     answer = mlops(project, "run", "-m", "--json", *words)

@@ -47,6 +47,7 @@ from mlops_compile.ir.schema import declared
 T = TypeVar("T")
 
 _NO_PACKAGE = re.compile(r"package '(.+)' not found in config")
+_HYDRAS = re.compile(r"\.hydra/(config|hydra|overrides)\.yaml|mlops_compile\.log|multirun\.yaml")
 _INSPECT = (
     "hydra.output_subdir=null",
     "hydra.run.dir=.",
@@ -100,8 +101,11 @@ def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) 
                 arguments = [*_flags(asked), *ours, *(text for text, _ in given)]
                 _call_hydra(call, composition, arguments, reserve, answered=asked.answered)
         except CompileError as error:
+            reserve.give_back()
             raise reserve.refused or error from None
     if problems:
+        if not results and isinstance(problems[0], CompileError):
+            reserve.give_back()  # it was refused before anything was done
         raise problems[0]
     return results
 
@@ -204,6 +208,7 @@ class _Reserver:
 
     def __init__(self, nowhere: str | None) -> None:
         self._nowhere = nowhere
+        self._own: list[Path] = []
         self._chosen: dict[str, str] = {}
         self.refused: StoreError | None = None
 
@@ -221,17 +226,31 @@ class _Reserver:
 
     def _made(self, name: str) -> bool:
         """Whether this call made the directory; False if it was there."""
-        place = Path(name)
+        place = Path(name).absolute()
+        missing = [above for above in (place.parent, place.parent.parent) if not above.exists()]
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.mkdir()
+            _make(place)
         except FileExistsError:
             if place.is_dir():
                 return False
             self._refuse(name, "a file is in the way")
         except OSError as error:
             self._refuse(name, error.strerror or str(error))
+        self._own += [place, *missing]
         return True
+
+    def give_back(self) -> None:
+        """Remove the directories that were made, where nothing is in them but Hydra's own files."""
+        for place in self._own:
+            files = [path for path in place.rglob("*") if not path.is_dir()]
+            if not all(_HYDRAS.fullmatch(path.relative_to(place).as_posix()) for path in files):
+                return
+            with contextlib.suppress(OSError):  # one that is not empty has become another's, too
+                for path in files:
+                    path.unlink()
+                for empty in (place / ".hydra", place):
+                    if empty.is_dir():
+                        empty.rmdir()
 
     def _refuse(self, name: str, why: str) -> NoReturn:
         """Hydra puts what is raised here into a sentence of its own: it is kept."""
@@ -239,6 +258,18 @@ class _Reserver:
         message = f"the run's directory {name} cannot be made: {why}"
         self.refused = StoreError([problem("disk", message, hint=hint)])
         raise self.refused
+
+
+def _make(place: Path) -> None:
+    """Make a new directory; what is above may be given back by another run meanwhile."""
+    for last in (False, False, True):
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.mkdir()
+            return
+        except FileNotFoundError:
+            if last:
+                raise
 
 
 def _quiet_console() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -56,7 +57,8 @@ def refusals(composition: Composition) -> Iterator[None]:
         with warnings.catch_warnings():
             # `no_self` says it with the place.
             warnings.filterwarnings("ignore", ".*Defaults list is missing `_self_`")
-            yield
+            with _interrupts():
+                yield
     except (YAMLError, UnicodeDecodeError) as error:
         raise CompileError(_unreadable(error, composition)) from error
     except RecursionError as error:
@@ -82,6 +84,22 @@ def refusals(composition: Composition) -> Iterator[None]:
             os.environ.pop("HYDRA_FULL_ERROR", None)
         else:
             os.environ["HYDRA_FULL_ERROR"] = before
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Lets an interrupt out that OmegaConf has buried: it cleans up, fails at that, and raises an
+    error of its own, which is none of the config."""
+    outer = sys.exception()  # whoever calls may be on the way from an interrupt of before
+    try:
+        yield
+    except Exception as error:
+        before: BaseException | None = error
+        while before is not None and before is not outer:
+            if isinstance(before, KeyboardInterrupt):
+                raise before from None
+            before = before.__context__
+        raise
 
 
 def _unreadable(error: Exception, composition: Composition) -> list[Problem]:
