@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops_compile.execute.schedule import Schedule
-from mlops_compile.ir.plan import Plan
+from mlops_compile.ir.plan import Plan, Ref, Step, in_order
+from mlops_compile.ir.value import Map
 from tests.strategies import plans
 
 
@@ -135,8 +136,28 @@ class Model:
         return [s.name for s in self.plan.steps if name in {ref.step for _, ref in s.inputs}]
 
 
-@settings(max_examples=200)
-@given(plan=plans(), data=st.data())
+@st.composite
+def webs(draw: st.DrawFn) -> Plan:
+    """A plan in which most steps share what they take."""
+    steps: list[Step] = []
+    for number in range(draw(st.integers(2, 5))):
+        taken = draw(st.sets(st.integers(0, number - 1), min_size=1)) if number else set()
+        inputs = tuple((f"i{n}", Ref(step=f"s{n}", output="out")) for n in sorted(taken))
+        steps.append(
+            Step(
+                name=f"s{number}",
+                kind="any",
+                version=1,
+                params=Map(),
+                inputs=inputs,
+                outputs=("out",),
+            )
+        )
+    return Plan(steps=in_order(tuple(steps)))
+
+
+@settings(max_examples=300)
+@given(plan=webs(), data=st.data())
 def test_a_schedule_does_what_its_model_does(plan: Plan, data: st.DataObject) -> None:
     """Whatever starts, ends, fails, is lost and made again, in whatever order."""
     schedule, model, troubles = Schedule(plan, lambda step: 1.0), Model(plan), 12
@@ -165,10 +186,23 @@ def test_a_schedule_does_what_its_model_does(plan: Plan, data: st.DataObject) ->
                 assert lost == [step.name for step in plan.steps if step.name in lost]
             case "again":
                 troubles -= 1
-                chosen = data.draw(st.lists(st.sampled_from(usable))) if usable else []
+                chosen = data.draw(st.lists(st.sampled_from(usable), min_size=1)) if usable else []
                 schedule.again(name, chosen)
                 model.again(name, chosen)
         assert {n for n in model.state if schedule.is_left(n)} == {
             n for n, state in model.state.items() if state in ("left", "working")
         }
+    assert schedule.left == 0 and not list(schedule.ready())
+
+
+def test_a_step_that_was_ready_is_skipped_when_what_it_needs_is_made_again_in_vain() -> None:
+    def step(name: str, *inputs: str) -> Step:
+        refs = tuple((name, Ref(step=name, output="out")) for name in inputs)
+        return Step(name=name, kind="any", version=1, params=Map(), inputs=refs, outputs=("out",))
+
+    steps = (step("a"), step("b", "a"), step("c", "a"))
+    schedule = Schedule(Plan(steps=in_order(steps)), lambda step: 1.0)
+    schedule.done("a")
+    schedule.again("b", ["a"])
+    assert [step.name for step in schedule.failed("a")] == ["b", "c"]
     assert schedule.left == 0 and not list(schedule.ready())
