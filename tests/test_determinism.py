@@ -46,6 +46,23 @@ CASES: dict[str, dict[str, tuple[dict | str, tuple[str, ...]]]] = {
         "ridge": ({"model": "ridge", "task": "regression", "zipped": True}, ()),
         "ridge by time": ({"model": "ridge", "task": "regression"}, (DATES,)),
     },
+    "prepared": {
+        "robust": ({"model": "logistic_regression"}, ("prepare=robust",)),
+        "target encoding": (
+            {"model": "logistic_regression", "task": "multiclass", "split": "stratified"},
+            ("prepare=target_encoded", "prepare.numeric=[{bins: {}}, impute]"),
+        ),
+        "ranks": ({"model": "ridge", "task": "regression"}, ("prepare=normal",)),
+        "derived": (
+            {"task": "regression"},
+            (
+                "model.params.num_iterations=5",
+                "prepare.derive={share: {ratio: [amount, age]}, more: {sum: [share, age]}}",
+                'prepare.rows=["age > 20"]',
+                "prepare.columns={amount: [drop], city: [{hashed: {buckets: 3}}, category]}",
+            ),
+        ),
+    },
     "bundled": {
         "binary": ("breast_cancer", ("model.params.num_iterations=10",)),
         "multiclass": ("wine", ("model=logistic_regression",)),

@@ -28,7 +28,7 @@ def check_derived(reader: Reader, prepare: Prepare, data: Data) -> None:
             message, hint = f"{text!r} is no condition", FORMS
             if condition(doubled := text.replace("=", "==", 1)) is not None:
                 hint = f"write == : {doubled!r}"
-            reader.complain("wrong-value", message, (*_ROWS, str(number)), hint)
+            reader.complain("impossible", message, (*_ROWS, str(number)), hint)
     judged = {}
     for name, spec in prepare.derive if known(prepare.derive) else ():
         if not whole(spec):
@@ -79,13 +79,13 @@ def _of_kind(spec: Derived, where: KeyPath) -> Iterator[Problem]:
             wanted = "two columns" if most == 2 else "two columns or more"
             message = f"a {spec.kind} is of {wanted}, not of {count}"
             hint = f"for example {spec.kind}: [a, b]"
-            yield problem("wrong-value", message, (*where, spec.kind), hint)
+            yield problem("impossible", message, (*where, spec.kind), hint)
         return
     assert spec.function is not None
     if not is_function_name(spec.function):
         message = f"{spec.function!r} is not package.module.name"
         hint = "for example features.ratios.per_person, of code.roots/features/ratios.py"
-        yield problem("wrong-value", message, (*where, FUNCTION), hint)
+        yield problem("impossible", message, (*where, FUNCTION), hint)
     for option, hint in (
         ("inputs", "name the columns in the order of its parameters: inputs: [a, b]"),
         ("type", "say what it gives: type: numeric, categorical, boolean or datetime"),
