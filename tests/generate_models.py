@@ -1,4 +1,4 @@
-"""Writes the tables of docs/models.md again, from the declarations: python -m tests.generate_models.
+"""Writes the tables of docs/models.md from the declarations: python -m tests.generate_models.
 
 What stands between `<!-- table: NAME -->` and `<!-- end -->` is made; the rest is written by hand.
 """
