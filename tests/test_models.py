@@ -187,3 +187,11 @@ def test_our_own_families_are_found_without_looking_for_others() -> None:
     before = plugins._offers.cache_info().misses
     assert FAMILIES["ridge"].name == "ridge" and "ridge" in FAMILIES
     assert plugins._offers.cache_info().misses == before
+
+
+def test_the_tables_of_the_docs_are_those_of_the_code() -> None:
+    from tests.generate_models import FILE, text
+
+    page = FILE.read_text("utf-8")
+    assert page == text(page), "python -m tests.generate_models writes it"
+    assert page.count("<!-- table:") == 4

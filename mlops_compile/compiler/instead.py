@@ -31,7 +31,7 @@ _USUAL: Mapping[KeyPath, str] = {
     ("data", "features"): _LEFT_OUT,
     ("data", "drop"): _LEFT_OUT,
     ("data", "ignore"): _LEFT_OUT,
-    ("evaluate", "threshold"): "the answer is the more probable class; no threshold can be set",
+    ("evaluate", "threshold"): "a threshold belongs to the model: model.threshold",
 }
 _COLUMNS: KeyPath = ("data", "columns")
 _FRACTION = re.compile(r"\s*(\d{1,9})\s*/\s*([1-9]\d{0,8})\s*\Z")

@@ -61,7 +61,8 @@ def _other_parameter(name: str, family: Family) -> str:
         if any(name in (item.name, *item.aliases) for item in parameters(other.name))
     ]
     if having:
-        return f"it is a parameter of {' and '.join(having)}"
+        *others, last = having
+        return f"it is a parameter of {', '.join(others)}{' and ' * bool(others)}{last}"
     if near:
         return near
     return suggest(name, mains, "parameters") if len(mains) < 20 else _LIBRARY

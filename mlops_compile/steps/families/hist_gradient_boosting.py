@@ -28,6 +28,9 @@ _LOSSES = {
 }
 _BY_EXP = ("poisson", "gamma")
 _STOPPING = "early_stopping"
+# Below so many cells of the matrix, threads wait for each other longer than they work. The trees
+# are the same with any number of them.
+_FEW_CELLS = 2_000_000
 
 
 def complaints(params: Map, task: str, has_validation: bool) -> tuple[Complaint, ...]:
@@ -76,11 +79,12 @@ def fit(training: Training) -> Mapping[str, bytes]:
     kind = "Classifier" if training.classes else "Regressor"
     estimator = getattr(sklearn.ensemble, f"HistGradientBoosting{kind}")
     part, more = training.train, _to_stop_by(training, estimator, params[_STOPPING])
+    threads = training.threads if part.features.size > _FEW_CELLS else 1
     try:
         model = estimator(
             **params, categorical_features=list(training.codes) or None, random_state=training.seed
         )
-        with threadpoolctl.threadpool_limits(limits=training.threads):
+        with threadpoolctl.threadpool_limits(limits=threads):
             model.fit(part.features, part.target, sample_weight=part.weights, **more)
     except (TypeError, ValueError) as error:
         message = f"scikit-learn refuses these parameters or rows: {error}"
