@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.schema import key
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.preparations.kind import Feature, Preparation, Shape, Sort
 from mlops_compile.steps.preparations.levels import positions, seen_levels, state_levels
+
+MOST = 1000  # levels of a column: each is eight bytes a row, in training and in every request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +26,14 @@ def shapes(spec: OneHot, shape: Shape) -> tuple[Shape, ...]:
 
 
 def fit(spec: OneHot, feature: Feature) -> Map:
-    """The levels of the training rows."""
-    return Map({"levels": seen_levels(feature, spec.min_count)})
+    """The levels of the training rows; StepError for more than can be features."""
+    levels = seen_levels(feature, spec.min_count)
+    if len(levels) > MOST:
+        message = f"one_hot would make {len(levels)} features, and {MOST} is the most"
+        hint = "leave rare levels out with min_count, or take category or ordinal"
+        where = ("data", "columns", feature.name)
+        raise StepError([problem("preparation", message, where, hint)])
+    return Map({"levels": levels})
 
 
 def outputs(name: str, state: Map) -> tuple[str, ...]:
