@@ -11,7 +11,7 @@ import pytest
 
 from tests.project import SMALL, apart, good, make
 
-DATA = {"acquire", "validate", "split", "prepare"}
+DATA = {"acquire", "validate", "split", "inspect", "prepare"}
 ALL = DATA | {"train", "evaluate", "package"}
 
 

@@ -30,7 +30,7 @@ QUICK = (
     "model.params.num_iterations=2",
     "model.params.num_leaves=4",
 )
-ORDER = ["acquire", "validate", "split", "prepare", "train", "evaluate"]
+ORDER = ["acquire", "validate", "split", "inspect", "prepare", "train", "evaluate"]
 ROWS = [(f"{'abcd'[n % 4]}", n % 7, n / 3, "yes" if n % 3 else "no") for n in range(60)]
 
 
@@ -127,12 +127,12 @@ def spoil(path: Path) -> None:
 def test_what_is_made_is_not_made_again(project: Project) -> None:
     lock = project.lock()
     first = project.run(lock)
-    assert [result.status for result in first.results] == ["ran"] * 6
+    assert [result.status for result in first.results] == ["ran"] * len(ORDER)
     second = project.run(lock)
-    assert [result.status for result in second.results] == ["hit"] * 6
+    assert [result.status for result in second.results] == ["hit"] * len(ORDER)
     assert second == first
     assert second.metrics["test"]["accuracy"] > 0.5  # type: ignore[index]
-    assert [e.effect for e in effects_of(lock, project.state)] == ["hit"] * 6
+    assert [e.effect for e in effects_of(lock, project.state)] == ["hit"] * len(ORDER)
 
 
 def test_two_stores_are_given_the_same_bytes(tmp_path: Path, workers: Workers) -> None:
@@ -149,7 +149,7 @@ def test_two_stores_are_given_the_same_bytes(tmp_path: Path, workers: Workers) -
     [
         ("model.params.num_leaves=3", ["train", "evaluate"]),
         ("evaluate.metrics=[accuracy]", ["evaluate"]),
-        ("data.split.test_size=0.3", ["split", "prepare", "train", "evaluate"]),
+        ("data.split.test_size=0.3", ORDER[2:]),
         ("deploy.max_records=5", []),
         ("store.uri=.mlops/../.mlops", []),
         ("execution.threads=1", []),
@@ -275,15 +275,15 @@ def test_behind_a_failed_step_nothing_runs_and_nothing_is_recorded(project: Proj
     for _ in range(2):
         record = project.run(lock)
         statuses = {result.step: result.status for result in record.results}
-        assert statuses["split"] == "failed"
-        assert [statuses[name] for name in ("prepare", "train", "evaluate")] == ["skipped"] * 3
+        assert statuses["validate"] == "failed"
+        assert [statuses[name] for name in ORDER[2:]] == ["skipped"] * len(ORDER[2:])
         assert not record.ok
-        failed = record["split"]
+        failed = record["validate"]
         assert "maybe" in failed.error and failed.exit_code == 5 and not failed.outputs
         assert project.state.store.find(failed.action) is None
     with pytest.raises(mc.RunFailed, match="maybe") as caught:
         mc.run(lock, project=project.root)
-    assert caught.value.record["validate"].status == "hit"
+    assert caught.value.record["acquire"].status == "hit"
 
 
 def test_what_does_not_depend_on_a_failed_step_is_kept(project: Project) -> None:

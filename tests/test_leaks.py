@@ -47,8 +47,7 @@ def inspected(tmp_path: Path):
         np.save(tmp_path / "train.npy", np.sort(order[cut:]))
         inputs = {name: tmp_path / name for name in ("table", "target")}
         inputs |= {name: tmp_path / f"{name}.npy" for name in ("train", "test")}
-        params = {"data": {"target": "y", "split": {"kind": split}}}
-        work = Room(tmp_path).work(params, inputs, ("findings",))
+        work = Room(tmp_path).work({"data": {"target": "y"}}, inputs, ("findings",))
         with warnings.catch_warnings(record=True) as notes:
             warnings.simplefilter("always")
             leaks.run(work)

@@ -85,7 +85,7 @@ def test_places_reach_no_step() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["acquire", "validate", "split", "prepare", "train", "evaluate", "package"],
+    ["acquire", "validate", "split", "inspect", "prepare", "train", "evaluate", "package"],
 )
 def test_params_are_exactly_what_the_kind_reads(path: str) -> None:
     values = tweak(
@@ -129,7 +129,7 @@ def test_a_plan_can_run_and_does_not_depend_on_when_it_is_made(base: dict[str, A
     plan = plan_of(base)
     assert violations(plan) == ()
     assert [step.name for step in plan.steps] == [
-        *("acquire", "validate", "split", "prepare", "train", "evaluate", "package"),
+        *("acquire", "validate", "split", "inspect", "prepare", "train", "evaluate", "package"),
     ]
     assert plan_of(dict(reversed(base.items()))) == plan
     assert pretty(plan_value(plan)) == pretty(plan_value(lower(spec_of(base))))

@@ -406,3 +406,33 @@ def test_an_installed_set_is_pinned_by_its_files(tmp_path: Path) -> None:
     one = pin_sources(spec_of(BASE).data, Looking(cache=cache, project=tmp_path))
     assert one.source.location == "sklearn:iris"
     assert one.source.rows == 150 and one.levels == ("setosa", "versicolor", "virginica")
+
+
+@pytest.mark.parametrize(
+    ("stated", "found", "expected"),
+    [
+        ({}, "float64", False),
+        ({}, "float64?", True),
+        ({"nullable": True}, "float64", True),
+        ({"nullable": False, "violation": "drop"}, "float64?", False),
+        ({"low": 0, "violation": "missing"}, "float64", True),  # what is set missing is missing
+        ({"low": 0, "violation": "drop"}, "float64", False),
+    ],
+    ids=str,
+)
+def test_a_field_may_be_missing_as_its_column_says(
+    stated: dict[str, Any], found: str, expected: bool
+) -> None:
+    facts = pinned(length=found, width="float64", target="string")
+    values = tweak(BASE, data__columns={"length": stated})
+    request = lock_of(values, facts).contract.request
+    assert {field.name: field.nullable for field in request}["length"] is expected
+
+
+def test_classes_that_are_no_choice_are_not_answered() -> None:
+    choices = {"choices": ["setosa", "virginica", "more"], "violation": "drop"}
+    values = tweak(BASE, data__task="binary", data__columns={"target": choices})
+    assert lock_of(values).contract.classes == ("setosa", "virginica")
+    choices["violation"] = "fail"
+    with pytest.raises(CompileError, match="3 classes"):
+        lock_of(tweak(values, data__columns={"target": choices}))

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from mlops_compile.ir.problem import StepError
 from mlops_compile.steps import validate
-from mlops_compile.steps.columns import pattern_fault
+from mlops_compile.steps.columns import Column, pattern_fault
+from mlops_compile.steps.rules import broken, codes_of
 from mlops_compile.steps.tables import BATCH_ROWS, read_table, write_table
 from mlops_compile.steps.twins import later_twins
 from tests.strategies import Room
@@ -331,8 +332,6 @@ def test_a_table_of_many_batches_is_that_of_one(validated: Any, tmp_path: Path) 
     )
 )
 def test_twins_are_the_rows_that_are_equal(rows: list[tuple[Any, ...]]) -> None:
-    from mlops_compile.steps.rules import codes_of
-
     types = (pa.float64(), pa.string(), pa.bool_())
     columns = {
         str(n): codes_of(pa.chunked_array([pa.array([row[n] for row in rows], type_)]))
@@ -363,8 +362,14 @@ def test_patterns_are_matched_in_linear_time() -> None:
     """What takes a backtracking engine longer than anybody waits."""
     assert pattern_fault("(a+)+") is None
     table = pa.chunked_array([["a" * 50_000 + "b"]])
-    from mlops_compile.steps.columns import Column
-    from mlops_compile.steps.rules import broken
-
     (found,) = broken("x", Column(pattern="(a+)+"), table)
     assert found.rows.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("bound", "rows"), [("1970-01-01T00:00:02", [0, 1]), ("1970-01-01T02:00:02+02:00", [0, 1])]
+)
+def test_a_bound_of_times_is_in_utc_unless_it_says_otherwise(bound: str, rows: list[int]) -> None:
+    times = pa.array([0, 1_000_000, 2_000_000, None], pa.timestamp("us", tz="UTC"))
+    (found,) = broken("x", Column(low=bound), pa.chunked_array([times]))
+    assert found.rows.tolist() == rows

@@ -181,7 +181,7 @@ KINDS: Mapping[str, StepKind] = table(
         run="mlops_compile.steps.leaks:run",
         inputs=("table", "target", "train", "test"),
         outputs=("findings",),
-        reads=(("data", "target"), ("data", "split", "kind")),
+        reads=(("data", "target"),),
         needs=lambda params: Needs(distributions=("numpy", "pyarrow")),
         imports=lambda params: ("mlops_compile.steps.leaks", "pyarrow.compute"),
     ),

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mlops_compile.ir.value import Map, Value, pretty
+from mlops_compile.ir.value import Map, pick, pretty
 from mlops_compile.steps.rules import codes_of
 from mlops_compile.steps.tables import read_columns, schema_of
 from mlops_compile.steps.twins import mix
@@ -53,16 +53,14 @@ class Finding:
 def run(work: Work) -> None:
     """Writes `findings`: a list of what was seen, which is told as notes too."""
     path = work.inputs["table"]
-    data = work.params["data"]
-    assert isinstance(data, Map)
     target = read_columns(work.inputs["target"], ["target"]).column("target").combine_chunks()
     parts = {name: np.load(work.inputs[name], allow_pickle=False) for name in _PARTS}
-    name = str(data["target"])
+    name = str(pick(work.params, ("data", "target")))
     found = [
         *_by_column(path, name, target),
         *_by_sum(path, name, target),
         *_in_both(path, target, parts),
-        *_backwards(path, parts, data),
+        *_backwards(path, parts),
     ]
     for finding in found:
         warnings.warn(finding.message, stacklevel=1)
@@ -259,11 +257,8 @@ def _in_both(path: Path, answers: pa.Array, parts: Mapping[str, Array]) -> Itera
         yield Finding(sort="both", columns=(), message=message)
 
 
-def _backwards(path: Path, parts: Mapping[str, Array], data: Map) -> Iterator[Finding]:
+def _backwards(path: Path, parts: Mapping[str, Array]) -> Iterator[Finding]:
     """Test rows that are older than what was learned from, where a column is the time."""
-    split = data["split"]
-    assert isinstance(split, Map)
-    kind: Value = split["kind"]
     for field in schema_of(path):
         if field.metadata[b"role"] != b"time" or field.metadata[b"sort"] not in _TIMES:
             continue
@@ -277,8 +272,8 @@ def _backwards(path: Path, parts: Mapping[str, Array], data: Map) -> Iterator[Fi
         if older > 0:
             message = (
                 f"{older:.0%} of the test rows are older than the latest training row by"
-                f" {field.name!r}, so the future is learned from (data.split.kind={kind}):"
-                f" data.split={{kind: time, column: {field.name}}}"
+                f" {field.name!r}, so the future is learned from: take data.split.kind=time,"
+                f" data.split.column={field.name}"
             )
             yield Finding(sort="time", columns=(field.name,), message=message)
 

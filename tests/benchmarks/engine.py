@@ -94,7 +94,7 @@ def dvc_repro(directory: Path, stages: int) -> Command:
 
 
 def cached_8(directory: Path, runs: int) -> Pair:
-    """`run` of seven steps that are all made, beside `dvc repro` of eight."""
+    """`run` of eight steps that are all made, beside `dvc repro` of eight."""
     words = (sys.executable, "-m", "mlops_compile", "run", "--quiet")
     ours = Command(words=words, directory=directory, environment=environment())
     return compare(ours, dvc_repro(directory, 8), runs)
@@ -197,7 +197,7 @@ overhead_in_a_chain = partial(_step_overhead, chained=True)
 overhead_side_by_side = partial(_step_overhead, chained=False)
 _SCRIPT = "a plain script, through evaluate"
 ROWS = (
-    Row("cached-8", "run, all of 7 steps cached", "`dvc repro` of 8", "<= 1", cached_8),
+    Row("cached-8", "run, all of 8 steps cached", "`dvc repro` of 8", "<= 1", cached_8),
     Row("cached-1000", "run, all of 1,000 cached", "`dvc repro` of 1,000", "<= 0.1", cached_1000),
     Row("main-job", "run on adult from nothing", _SCRIPT, "<= 2", partial(main_job, times=1)),
     Row("main-job-20", "on 20 x its rows", "the same", "<= 1.15", partial(main_job, times=20)),

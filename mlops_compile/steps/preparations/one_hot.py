@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.schema import key
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.preparations.kind import Feature, Preparation, Shape, Sort
@@ -13,6 +14,8 @@ from mlops_compile.steps.preparations.levels import (
     seen_levels,
     state_levels,
 )
+
+MOST = 1000  # levels of a column: each is eight bytes a row, in training and in every request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ def shapes(spec: OneHot, shape: Shape) -> tuple[Shape, ...]:
 
 
 def fit(spec: OneHot, feature: Feature) -> Map:
-    """The levels of the training rows that have a feature."""
+    """The levels of the training rows that have a feature; StepError for more than there can be."""
     levels = seen_levels(feature, spec.min_count)
     if spec.max_levels is not None:
         counts = level_counts(feature)
@@ -46,6 +49,11 @@ def fit(spec: OneHot, feature: Feature) -> Map:
         levels = tuple(sorted(usual[: spec.max_levels]))
     if spec.drop == "first" or (spec.drop == "if_binary" and len(levels) == 2):
         levels = levels[1:]
+    if len(levels) > MOST:
+        message = f"one_hot would make {len(levels)} features, and {MOST} is the most"
+        hint = "leave rare levels out with min_count or max_levels, or take category or ordinal"
+        where = ("data", "columns", feature.name)
+        raise StepError([problem("preparation", message, where, hint)])
     return Map({"levels": levels})
 
 
