@@ -123,7 +123,8 @@ def _log_loss(answers: Answers, options: MetricOptions) -> Array:
     least = np.finfo(np.float64).eps
     clipped = np.clip(answers.predicted, least, 1 - least)
     shares = clipped / clipped.sum(axis=1, keepdims=True)
-    return -np.log(shares[np.arange(len(shares)), answers.truth])
+    losses: Array = -np.log(shares[np.arange(len(shares)), answers.truth])
+    return losses
 
 
 def _poisson(answers: Answers, options: MetricOptions) -> Array:
