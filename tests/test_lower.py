@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from mlops_compile.compiler.lower import causes, lower
-from mlops_compile.compiler.spec import Data, Deploy, Evaluate, Execution, Prepare, Spec, Store
+from mlops_compile.compiler.spec import Data, Deploy, Execution, Prepare, Spec, Store
 from mlops_compile.ir.lock import plan_value
 from mlops_compile.ir.plan import violations
 from mlops_compile.ir.schema import Declared, declared, members, named_type, to_value
 from mlops_compile.ir.value import Map, canonical, freeze, leaves, pretty, thaw
+from mlops_compile.ir.schema import Declared, declared, from_value, members, named_type, to_value
+from mlops_compile.ir.value import Map, canonical, leaves, pretty, thaw
+from mlops_compile.steps.evaluation import Evaluate, draws, metrics_only
 from mlops_compile.steps.kinds import KINDS, slice_of
 from mlops_compile.steps.preparations import PREPARATIONS
 from mlops_compile.steps.preparations.kind import Shape
@@ -26,6 +29,10 @@ OTHERS: dict[str, Any] = {
     "evaluate.metrics": ["log_loss", "accuracy"],
     "evaluate.gates": {"accuracy": ">= 0.1"},
     "evaluate.cross_validation": {"kind": "random", "folds": 3},
+    "evaluate.options": {"beta": 3.0},
+    "evaluate.bootstrap": {"resamples": 50},
+    "evaluate.segments": ["other"],
+    "evaluate.include": ["shap"],
     "execution.memory": 4.5,
 }
 
@@ -138,10 +145,41 @@ def test_a_plan_can_run_and_does_not_depend_on_when_it_is_made(base: dict[str, A
 @pytest.mark.parametrize("seed", [0, 1, 2**40])
 def test_only_steps_that_draw_have_the_seed(seed: int) -> None:
     seeds = {step.name: step.seed for step in plan_of(tweak(BASE, seed=seed)).steps}
-    assert {name for name, held in seeds.items() if held is not None} == {"split", "train"}
-    assert seeds["split"] == seeds["train"] == seed
+    drawing = {"split", "train", "evaluate"}
+    assert {name for name, held in seeds.items() if held is not None} == drawing
+    assert {seeds[name] for name in drawing} == {seed}
+    plain = plan_of(tweak(BASE, seed=seed, evaluate__bootstrap=None))
+    assert plain["evaluate"].seed is None
+    dealt = tweak(BASE, seed=seed, evaluate={"bootstrap": None, "include": ["permutation"]})
+    assert plan_of(dealt)["evaluate"].seed == seed
     by_time = plan_of(tweak(BASE, seed=seed, data__split={"kind": "time", "column": "length"}))
     assert by_time["split"].seed is None
+
+
+@pytest.mark.parametrize(
+    ("change", "looks"),
+    [
+        ({}, False),
+        ({"evaluate__segments": ["length"]}, True),
+        ({"data__columns": {"length": {"role": "segment"}}}, True),
+        ({"data__columns": {"length": {"role": "weight"}}}, True),
+        ({"data__columns": {"length": {"role": "id"}}}, False),
+    ],
+)
+def test_evaluating_takes_the_table_only_for_weights_and_segments(
+    change: dict[str, Any], looks: bool
+) -> None:
+    step = plan_of(tweak(BASE, **change))["evaluate"]
+    assert ("table" in dict(step.inputs)) == looks
+
+
+def test_a_fold_measures_and_does_nothing_else() -> None:
+    step = plan_of(tweak(BASE, evaluate__segments=["length"]))["evaluate"]
+    bare = metrics_only(step.params)
+    asked = from_value(Evaluate, bare["evaluate"])
+    assert asked.bootstrap is None and not asked.include and not asked.segments
+    assert asked.metrics == from_value(Evaluate, step.params["evaluate"]).metrics
+    assert not draws(bare) and draws(step.params)
 
 
 # A key at its default is a key left out

@@ -249,11 +249,15 @@ def test_it_tells_about_itself(service: Service) -> None:
     assert head.status_code == 200 and head.content == b""
 
 
+def _params(record: mc.RunRecord) -> dict[str, object]:
+    return dict(record.lock.plan["package"].params)
+
+
 def _work(service: Service, directory: Path, **params: object) -> Work:
     """The package step's work, as an executor would give it."""
     blobs, record = service.store.blobs, service.record
     made = {
-        "metrics": record["evaluate"].output("metrics"),
+        "evaluation": record["evaluate"].output("evaluation"),
         "predictions": record["evaluate"].output("predictions"),
         "table": record["validate"].output("table"),
         "profile": record["validate"].output("profile"),
@@ -261,10 +265,9 @@ def _work(service: Service, directory: Path, **params: object) -> Work:
     model = record["train"].output("model")
     blobs.checkout(model, directory / "model")
     (directory / "bundle").mkdir()
-    family = json.loads((service.bundle / "bundle.json").read_text("utf-8"))["family"]
     return Work(
         step="package",
-        params=freeze({"model": {"family": family}, **params}),
+        params=freeze({**_params(record), **params}),
         inputs={name: blobs.read(digest) for name, digest in made.items()}
         | {"model": directory / "model"},
         digests={**made, "model": model},
@@ -284,7 +287,7 @@ def test_the_same_inputs_give_the_same_bundle(service: Service, tmp_path: Path) 
 def test_every_gate_that_is_not_met_is_told_first(service: Service, tmp_path: Path) -> None:
     gates = {"roc_auc": ">= 2", "accuracy": "> 1", "log_loss": "< 100"}
     with pytest.raises(GateError) as caught:
-        package.run(_work(service, tmp_path, evaluate={"gates": gates}))
+        package.run(_work(service, tmp_path, evaluate={"primary": "roc_auc", "gates": gates}))
     where = [problem.where for problem in caught.value.problems]
     assert where == [("evaluate", "gates", "accuracy"), ("evaluate", "gates", "roc_auc")]
     assert not list((tmp_path / "bundle").iterdir())

@@ -97,7 +97,8 @@ def _metric(reader: Reader, asked: Asked, name: str, item: Value, where: KeyPath
             ends[end] = gate
             if end != "value" and " * " in gate:
                 message = "an interval is of the difference to the baseline, not of a multiple"
-                hint = f'write a sum: "{gate.split()[0]} baseline + 0.1"'
+                change = "+" if METRICS[name].greater_is_better else "-"
+                hint = f'write a sum: "{gate.split()[0]} baseline {change} 0.1"'
                 reader.complain("impossible", message, place, hint)
     return Map(ends)
 

@@ -79,6 +79,16 @@ def labels_of(predicted: Array, decision: float | None = None) -> Array:
     return (predicted[:, 1] >= decision).astype("int64")
 
 
+def shares_of(predicted: Array) -> Array:
+    """Probabilities that add up to 1 in each row, as they are where they do (one against the rest
+    does not give such): a division would part those that are equal."""
+    import numpy as np
+
+    total = predicted.sum(axis=1, keepdims=True)
+    shares: Array = predicted if np.allclose(1, total) else predicted / total
+    return shares
+
+
 def _answer(form: Form, predicted: Array, decision: float | None) -> Array:
     match form:
         case "labels":
@@ -86,8 +96,7 @@ def _answer(form: Form, predicted: Array, decision: float | None) -> Array:
         case "positive":
             return predicted[:, 1]
         case "shares":
-            shares: Array = predicted / predicted.sum(axis=1, keepdims=True)
-            return shares
+            return shares_of(predicted)
     return predicted
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from mlops_compile.steps.evaluation import MetricOptions
 from mlops_compile.steps.measure import Answers, number, why_not
-from mlops_compile.steps.metrics import METRICS
+from mlops_compile.steps.metrics import METRICS, shares_of
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -110,7 +110,8 @@ def _relative(answers: Answers, options: MetricOptions) -> Array:
 
 def _pinball(answers: Answers, options: MetricOptions) -> Array:
     difference = answers.truth - answers.predicted
-    return np.where(difference >= 0, options.alpha * difference, (options.alpha - 1) * difference)
+    loss: Array = np.maximum(options.alpha * difference, (options.alpha - 1) * difference)
+    return loss
 
 
 def _brier(answers: Answers, options: MetricOptions) -> Array:
@@ -274,7 +275,7 @@ def _average_precision(true: Array, false: Array) -> Array:
 
 
 def _roc_auc_ovr(answers: Answers, options: MetricOptions) -> Resampled:
-    shares = answers.predicted / answers.predicted.sum(axis=1, keepdims=True)
+    shares = shares_of(answers.predicted)
     ranks = [
         _ranking(answers.truth == code, np.ascontiguousarray(shares[:, code]))
         for code in range(len(answers.classes))
