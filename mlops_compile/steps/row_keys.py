@@ -78,9 +78,11 @@ def _column(table: pa.Table, name: str, where: KeyPath, use: str) -> pa.Array:
 def _numbers(column: pa.Array) -> tuple[Rows, list[Any]]:
     """The place of each row's value among the values that there are, and these in order."""
     if pa.types.is_dictionary(column.type):
-        used, places = np.unique(column.indices.to_numpy(), return_inverse=True)
-        texts = column.dictionary.to_pylist()
-        return places.astype(np.int64), [texts[code] for code in used]
+        codes, texts = column.indices.to_numpy(), column.dictionary.to_pylist()
+        used = sorted(np.unique(codes).tolist(), key=texts.__getitem__)
+        rank = np.zeros(len(texts), np.int64)
+        rank[used] = np.arange(len(used))
+        return rank[codes], [texts[code] for code in used]
     values, places = np.unique(_plain(column), return_inverse=True)
     if pa.types.is_timestamp(column.type):
         held = pa.array(values, pa.timestamp("us")).to_pylist()
