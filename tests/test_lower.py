@@ -10,10 +10,8 @@ from mlops_compile.compiler.lower import causes, lower
 from mlops_compile.compiler.spec import Data, Deploy, Execution, Prepare, Spec, Store
 from mlops_compile.ir.lock import plan_value
 from mlops_compile.ir.plan import violations
-from mlops_compile.ir.schema import Declared, declared, members, named_type, to_value
-from mlops_compile.ir.value import Map, canonical, freeze, leaves, pretty, thaw
 from mlops_compile.ir.schema import Declared, declared, from_value, members, named_type, to_value
-from mlops_compile.ir.value import Map, canonical, leaves, pretty, thaw
+from mlops_compile.ir.value import Map, canonical, freeze, leaves, pretty, thaw
 from mlops_compile.steps.evaluation import Evaluate, draws, metrics_only
 from mlops_compile.steps.kinds import KINDS, slice_of
 from mlops_compile.steps.preparations import PREPARATIONS
