@@ -44,9 +44,8 @@ def folded(
     target = pa.array(target)
     if pa.types.is_string(target.type):
         target = target.dictionary_encode()
-    held = {
-        name: pa.array(values) for name, values in (columns or {"a": [0.0] * len(target)}).items()
-    }
+    table = table or {"a": [0.0] * len(target)}
+    held = {name: pa.array(values) for name, values in table.items()}
     held = {n: a.dictionary_encode() if pa.types.is_string(a.type) else a for n, a in held.items()}
     inputs = {name: room / name for name in ("target", "table", "train", "validation")}
     write_table(inputs["target"], pa.table({"target": target}))
