@@ -12,7 +12,7 @@ from mlops_compile.ir.lock import plan_value
 from mlops_compile.ir.plan import violations
 from mlops_compile.ir.schema import Declared, declared, from_value, members, named_type, to_value
 from mlops_compile.ir.value import Map, canonical, freeze, leaves, pretty, thaw
-from mlops_compile.steps.evaluation import Evaluate, draws, metrics_only
+from mlops_compile.steps.evaluation import Evaluate
 from mlops_compile.steps.kinds import KINDS, slice_of
 from mlops_compile.steps.preparations import PREPARATIONS
 from mlops_compile.steps.preparations.kind import Shape
@@ -172,12 +172,18 @@ def test_evaluating_takes_the_table_only_for_weights_and_segments(
 
 
 def test_a_fold_measures_and_does_nothing_else() -> None:
-    step = plan_of(tweak(BASE, evaluate__segments=["length"]))["evaluate"]
-    bare = metrics_only(step.params)
-    asked = from_value(Evaluate, bare["evaluate"])
-    assert asked.bootstrap is None and not asked.include and not asked.segments
-    assert asked.metrics == from_value(Evaluate, step.params["evaluate"]).metrics
-    assert not draws(bare) and draws(step.params)
+    folds = {"kind": "random", "folds": 3}
+    values = tweak(BASE, evaluate__segments=["length"], evaluate__cross_validation=folds)
+    plan = plan_of(values)
+    one, whole = plan["fold/1/evaluate"], plan["evaluate"]
+    assert one.outputs == ("metrics",)
+    assert set(whole.outputs) == {"metrics", "predictions", "evaluation"}
+    assert thaw(one.params) == {
+        "model": {"family": "lightgbm"},
+        "evaluate": {"metrics": list(from_value(Evaluate, whole.params["evaluate"]).metrics or ())},
+    }
+    assert "table" not in dict(one.inputs)
+    assert plan["fold/2/train"].params == plan["train"].params
 
 
 # A key at its default is a key left out

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlops_compile.ir.schema import group, key
-from mlops_compile.ir.value import Map, Value
+from mlops_compile.ir.value import Map
 
 # What is told of the test part beside its metrics; docs/evaluation.md says what each costs.
 EXTRAS = ("calibration", "confusion", "curves", "importance", "permutation", "residuals", "shap")
@@ -92,12 +92,3 @@ def draws(params: Map) -> bool:
     include = asked.get("include", _USUAL)
     assert isinstance(include, tuple)
     return asked.get("bootstrap", True) is not None or "permutation" in include
-
-
-def metrics_only(params: Map) -> Map:
-    """The params of an evaluate step that measures parts and nothing else, as a fold's does."""
-    asked = params["evaluate"]
-    assert isinstance(asked, Map)
-    kept: dict[str, Value] = {name: asked[name] for name in ("metrics", "options") if name in asked}
-    bare = Map({**kept, "bootstrap": None, "include": ()})
-    return Map({**params, "evaluate": bare})
