@@ -68,8 +68,7 @@ def _column(table: pa.Table, name: str, where: KeyPath, use: str) -> pa.Array:
     column = table.column(name).combine_chunks()
     gaps = pc.is_null(column, nan_is_null=True)
     if missing := pc.sum(gaps).as_py() or 0:
-        first = int(np.flatnonzero(gaps.to_numpy(zero_copy_only=False))[0])
-        message = f"{name!r} is missing in {missing} rows, {_LACKS[use]}; the first is row {first}"
+        message = f"{name!r} is missing in {missing} rows, {_LACKS[use]}"
         hint = "mend these rows, or leave them out of the data"
         raise StepError([problem("split", message, where, hint)])
     return column
