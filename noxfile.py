@@ -210,6 +210,13 @@ def parameters(session: nox.Session) -> None:
 
 
 @nox.session
+def metrics(session: nox.Session) -> None:
+    """Write the tables of docs/evaluation.md again, from the declarations."""
+    install_checkout(session)
+    session.run("python", "-m", "tests.generate_metrics", *session.posargs)
+
+
+@nox.session
 def errors(session: nox.Session) -> None:
     """Write docs/errors.md again, from the codes of problems and the catalogue of mistakes."""
     install_checkout(session)

@@ -215,7 +215,8 @@ def _segments(evaluation: Map) -> Iterator[Table]:
     assert isinstance(names, tuple)
     for column, facts in _map(evaluation.get("segments", Map())).items():
         levels, few = _map(at(facts, ("levels",))), _map(at(facts, ("too_few",)))
-        told = f"{few['levels']} levels with {few['rows']} rows in all have too few to be measured"
+        levels_told = "1 level has" if few["levels"] == 1 else f"{few['levels']} levels have"
+        told = f"{levels_told} too few rows to be measured, {few['rows']} in all"
         yield {
             "name": column,
             "metrics": names,

@@ -32,9 +32,11 @@ def _worse(primary: str, evaluation: Map) -> Iterator[Problem]:
     if not isinstance(mine, float) or not isinstance(other, float):
         return
     if mine < other if METRICS[primary].greater_is_better else mine > other:
+        classes = at(evaluation, ("rows", "test", "classes")) is not None
+        constant = "class shares answer" if classes else "mean answers"
         message = (
             f"the model is worse than the baseline: {primary} is {mine:.6g}, and {other:.6g}"
-            " where the training part's class shares, or its mean, answer every row"
+            f" where the training part's {constant} every row"
         )
         hint = "better the model, or set evaluate.allow_worse_than_baseline=true"
         yield problem("gate", message, ("evaluate", "primary"), hint)

@@ -246,7 +246,11 @@ CODES: Mapping[str, Code] = _table(
         "The data is not what was locked, and no snapshot of that is in the"
         " store. Compile again, or bring the file back.",
     ),
-    _code(80, "gate", "A metric of the test part does not reach its gate."),
+    _code(
+        80,
+        "gate",
+        "What was measured does not reach a gate, or the baseline is better (docs/evaluation.md).",
+    ),
     _code(
         81,
         "bundle",
