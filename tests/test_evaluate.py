@@ -262,7 +262,7 @@ def test_a_gate_has_one_form(text: str, form: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0.9", ">= ", ">= base", "== 1", ">= baseline +", ">= 0.1 + baseline"]
+    "text", ["0.9", ">= ", ">= base", "== 1", ">= baseline +", ">= 1 + baseline"]
 )
 def test_other_texts_are_no_gates(text: str) -> None:
     assert bound_of(text) is None
