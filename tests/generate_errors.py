@@ -252,6 +252,37 @@ EXAMPLES = (
         "mend them, match by more columns, or state another cardinality",
     ),
     problem(
+        "weight",
+        "'fnlwgt' is negative in row 7 of the validated table",
+        ("data", "columns", "fnlwgt", "role"),
+        "mend it, or leave the role weight out",
+    ),
+    problem(
+        "monotone",
+        "'city' is a native category after preparation, which has no order",
+        ("model", "monotone", "city"),
+        "leave it out",
+    ),
+    problem(
+        "calibration",
+        "the rows to calibrate on hold one class only",
+        ("model", "calibration"),
+        "give more rows: data.split.validation_size",
+    ),
+    problem(
+        "threshold",
+        "no threshold reaches precision of 0.99 on the validation part; the most that one reaches"
+        " is 0.9125",
+        ("model", "threshold", "at_least"),
+        "ask for less, or better the model",
+    ),
+    problem(
+        "plugin",
+        "the family 'mean' of the distribution our-models is no family",
+        ("model", "family"),
+        "mend or remove the package",
+    ),
+    problem(
         "blob",
         "the blob 3f2a9c01b7de is missing or its bytes are wrong",
         hint="run again: it is made anew (a wrong one is kept in quarantine/)",

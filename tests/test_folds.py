@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, TimeSeriesSplit
 
-from mlops_compile.compiler.lower import part_for
 from mlops_compile.compiler.verify import verify
 from mlops_compile.ir.key import key_of, plan_preimages
 from mlops_compile.ir.lock import decode, encode
@@ -26,7 +25,7 @@ from mlops_compile.steps.foldings import FOLDS, fold_ports
 from mlops_compile.steps.kinds import needs_of
 from mlops_compile.steps.tables import write_table
 from tests.project import SMALL, good, make
-from tests.strategies import BASE, CSV, Room, lock_of, plan_of, spec_of, tweak
+from tests.strategies import BASE, CSV, Room, lock_of, plan_of, tweak
 
 Fold = dict[str, list[int]]
 
@@ -279,17 +278,20 @@ def test_a_fold_is_the_same_step_whatever_stands_beside_it() -> None:
 
 
 def test_each_use_has_its_rows() -> None:
-    spec = spec_of(tweak(CSV, data__split={"kind": "random", "validation_size": 0.1,
-                                           "threshold_size": 0.1}))  # fmt: skip
-    assert part_for(spec, "threshold") == Ref(step="split", output="threshold")
-    assert part_for(spec, "calibration") == Ref(step="split", output="validation")
+    parts = {"kind": "random", "validation_size": 0.1, "threshold_size": 0.1}
+    uses = {"calibration": {"method": "platt"}, "threshold": {"rule": "metric", "metric": "f1"}}
+    both = tweak(CSV, data__split=parts, **{f"model__{name}": use for name, use in uses.items()})
+    plan = plan_of(both)
+    assert dict(plan["threshold"].inputs)["validation"] == Ref.parse("split.threshold")
+    assert dict(plan["calibrate"].inputs)["validation"] == Ref.parse("split.validation")
+    assert dict(plan["train"].inputs)["validation"] == Ref.parse("split.validation")
     own = tweak(CSV, data__split={"kind": "random", "early_stopping_size": 0.1},
                 model__params__early_stopping_round=3,
                 evaluate__cross_validation={"kind": "random", "folds": 2})  # fmt: skip
     plan = plan_of(own)
     for name in ("train", "fold/1/train"):
-        assert dict(plan[name].inputs)["early_stopping"] == Ref.parse("split.early_stopping")
-    assert "early_stopping" not in dict(plan_of(CSV)["train"].inputs)
+        assert dict(plan[name].inputs)["validation"] == Ref.parse("split.early_stopping")
+    assert dict(plan_of(CSV)["train"].inputs)["validation"] == Ref.parse("split.validation")
 
 
 def test_a_summary_is_mean_and_deviation(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_init_says_what_it_cannot_use(tmp_path: Path) -> None:
 def test_the_documents(project: Path) -> None:
     compiled = good(project, "compile", "--json", *SMALL, how=apart).document
     assert set(compiled) >= {"plan", "lock", "point_count", "step_count", "steps"}
-    assert compiled["point_count"] == 1 and compiled["step_count"] == len(compiled["steps"]) == 7
+    assert compiled["point_count"] == 1 and compiled["step_count"] == len(compiled["steps"]) == 8
     assert set(compiled["steps"][0]) >= {"name", "kind", "key", "effect", "reason", "inputs"}
     run = good(project, "run", "--json", *SMALL, how=apart).document
     assert run["plan"] == compiled["plan"] and run["status"] == "ok" and run["registered"] is None
@@ -117,6 +117,7 @@ def test_a_run_directory(project: Path) -> None:
     names = {path.name for path in directory.iterdir()}
     assert names == {
         *(".hydra", "mlops_compile.log", "plan.lock.json", "record.json", "metrics.json", "bundle"),
+        "evaluation.json",
     }
     record = json.loads((directory / "record.json").read_text())
     assert record["platform"]["architecture"] and record["metrics"]["test"]

@@ -97,7 +97,10 @@ def _pinned(
     code, wrong = pin_code(spec, project)
     problems = (*problems, *wrong)
     keys = [SOURCE_KEYS, *others_of(data).values()] if whole(data) else [SOURCE_KEYS]
-    if any(found.where[: len(where)] == where for found in problems for where in keys):
+    if any(
+        found.code == "secret" or any(found.where[: len(where)] == where for where in keys)
+        for found in problems
+    ):
         raise CompileError(problems)  # nobody is asked for data at a wrong address
     needed = (data.source, data.test, data.join, data.columns, data.target, data.task)
     if problems and not whole(needed):

@@ -44,7 +44,10 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
         *acquired,
         Piece(name="validate", kind="validate", takes=_from(**{acquired[-1].name: "table"})),
         Piece(
-            name="split", kind="split", takes=_from(validate="table target"), makes=_own_parts(spec)
+            name="split",
+            kind="split",
+            takes=_from(validate="table target"),
+            makes=(*_own_parts(spec), "facts"),
         ),
         Piece(
             name="inspect",
@@ -57,7 +60,12 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
             name="package",
             kind="package",
             takes={
-                **_from(train="model", evaluate="evaluation predictions", validate="table profile"),
+                **_from(
+                    train="model",
+                    evaluate="evaluation predictions",
+                    validate="table profile",
+                    split="facts",
+                ),
                 **_applied(model),
             },
         ),

@@ -17,7 +17,7 @@ from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.ir.value import Map, Value, canonical, dotted, leaves, parse
 from mlops_compile.steps.gates import gates_of
 from mlops_compile.steps.prepare import read_preparation
-from mlops_compile.steps.train import PREPARATION
+from mlops_compile.steps.train import PREPARATION, read_meta
 
 if TYPE_CHECKING:
     from mlops_compile.steps.kind import Work
@@ -53,7 +53,6 @@ def _facts(work: Work, spec: ServingSpec, evaluation: Map) -> Table:
         "task": spec.contract.task,
         "family": spec.family,
         "model": spec.model,
-        "data": str(at(work.params, ("data", "name"))),
         "rows": profile["rows"],
         "dropped": profile["dropped"],
         "table": work.digests["table"].sha256,
@@ -107,7 +106,8 @@ def _part(name: str, facts: Map) -> Table:
 
 
 def _split(work: Work) -> list[tuple[str, str]]:
-    split = at(work.params, ("data", "split"))
+    facts = parse(work.inputs["facts"].read_bytes())
+    split = at(facts, ("split",))
     return [(dotted(path), _text(value)) for path, value in leaves(split)]
 
 
@@ -164,7 +164,13 @@ def _operations(value: Value) -> Iterator[str]:
 
 
 def _parameters(work: Work) -> Iterator[tuple[str, str]]:
-    for path, value in leaves(work.params["model"]):
+    settings = [*leaves(read_meta(work.inputs["model"])["settings"])]
+    for port in ("calibration", "decision"):
+        if port in work.inputs:
+            made = parse(work.inputs[port].read_bytes())
+            told = {name: at(made, (name,)) for name in ("method", "rule", "threshold")}
+            settings += [((port, name), value) for name, value in told.items() if value is not None]
+    for path, value in settings:
         if path != ("family",) and not (isinstance(value, Map) and not len(value)):
             yield dotted(path), _text(value)
 

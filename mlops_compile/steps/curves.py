@@ -52,14 +52,14 @@ def curves(answers: Answers) -> Value:
 
 
 def _curve(positive: Array, scores: Array, weights: Array) -> Value:
-    true, false = weights[positive].sum(), weights[~positive].sum()
+    order = np.argsort(-scores, kind="stable")
+    hit, alarm = (np.cumsum((weights * side)[order]) for side in (positive, ~positive))
+    true, false = hit[-1], alarm[-1]  # as they are summed below, so that the curve ends in 1
     if not true or not false:
         return _left_out("no row has this class" if not true else "every row has this class")
-    order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
     ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    hits = np.cumsum((weights * positive)[order])[ends]
-    alarms = np.cumsum((weights * ~positive)[order])[ends]
+    hits, alarms = hit[ends], alarm[ends]
     kept = _thinned(hits / true, alarms / false)
     hits, alarms, thresholds = hits[kept], alarms[kept], ordered[ends][kept]
     answered = hits + alarms

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.schema import from_value
-from mlops_compile.ir.value import KeyPath, Map, pick
+from mlops_compile.ir.value import KeyPath, Map, pick, pretty
 from mlops_compile.steps.divide import (
     Divider,
     Grouped,
@@ -51,7 +51,8 @@ _WHERE = ("data", "split")
 
 def run(work: Work) -> None:
     """Writes `train`, `validation` and `test`, and the parts of their own that are asked for:
-    sorted int64 row numbers from 0, as .npy. No row is in two parts."""
+    sorted int64 row numbers from 0, as .npy. No row is in two parts. `facts` says how they were
+    made, and their sizes."""
     params = pick(work.params, _WHERE)
     assert isinstance(params, Map)
     spec: Split = from_value(SPLITS[str(params["kind"])].spec, params)
@@ -61,7 +62,11 @@ def run(work: Work) -> None:
     parts = _parts(spec, table, target, seed)
     _check(spec, parts, target)
     for name, path in work.outputs.items():
-        write_rows(path, parts.get(name, np.empty(0, np.int64)))
+        if name == "facts":
+            sizes = Map({part: len(own) for part, own in parts.items()})
+            path.write_text(pretty(Map({"split": params, "rows": sizes})), "utf-8")
+        else:
+            write_rows(path, parts.get(name, np.empty(0, np.int64)))
 
 
 def _no_seed(*roles: str) -> int:

@@ -24,8 +24,8 @@ META, PREPARATION = "model.json", "preparation.json"
 
 
 def run(work: Work) -> None:
-    """Writes `model`: the family's own files, `preparation.json` and `model.json` (family, task,
-    classes)."""
+    """Writes `model`: the family's own files, `preparation.json` and `model.json` (family,
+    classes, and the settings that it was trained with)."""
     family = family_of(work.params)
     target, classes = read_target(work.inputs["target"])
     preparation = read_preparation(work.inputs["preparation"])
@@ -57,7 +57,7 @@ def run(work: Work) -> None:
     for name, data in files.items():
         (directory / name).write_bytes(data)
     shutil.copyfile(work.inputs["preparation"], directory / PREPARATION)
-    meta: dict[str, Value] = {"family": family.name, "classes": classes}
+    meta: dict[str, Value] = {"family": family.name, "classes": classes, "settings": model}
     (directory / META).write_text(pretty(Map(meta)), "utf-8")
 
 

@@ -52,9 +52,10 @@ def complaints(spec: SqlSource) -> Iterator[Problem]:
     authority = spec.uri.partition("://")[2].partition("/")[0]
     user, has_user, _ = authority.rpartition("@")
     if (has_user and ":" in user) or _SECRET.search(spec.uri):
-        message = "holds a password, which would stand in the lock"
+        # Without the key, whose value would be shown.
+        message = "data.source.uri holds a password, which would stand in the lock"
         hint = "leave it out, and name the variable that holds it: data.source.credentials_env"
-        yield problem("secret", message, _URI, hint)
+        yield problem("secret", message, hint=hint)
     elif "://" not in spec.uri:
         hint = "for example sqlite:///people.db or postgresql+psycopg://host/database"
         yield problem("wrong-value", "is no URI of a database", _URI, hint)
