@@ -222,6 +222,7 @@ def _is_the_librarys(record: mc.RunRecord, project: Path, stem: str, params: dic
         assert np.array_equal(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "stem", "params"), CALLS)
 @pytest.mark.parametrize("data", ["breast_cancer", "iris", "diabetes"])
 def test_trees_are_the_librarys(

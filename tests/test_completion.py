@@ -75,7 +75,7 @@ def ask(home: Path) -> Ask:
         ("compile model=ridge model.params.", None),
         ("compile model=ridge model.params.solver=s", ["sag ", "saga ", "sparse_cg ", "svd "]),
         ("compile 'evaluate.metrics=[roc_auc,f1", ["evaluate.metrics=[roc_auc,f1"]),
-        ("compile evaluate.gates.roc_auc_o", ["evaluate.gates.roc_auc_ovr="]),
+        ("compile evaluate.gates.roc_auc_o", ["evaluate.gates.roc_auc_ovr."]),
         ("compile ~deploy.max_b", ["~deploy.max_body_bytes "]),
         ("compile see", ["seed="]),
         ("compile seed=", ["0 "]),

@@ -171,6 +171,14 @@ NOT_OF_ONE_FILE = {
     "A package as the first Hydra wrote it",
     "A typo below hydra in a file",
     "Parameters of the old model behind another group",
+    # What holds between values, or inside of a text, is beyond a schema.
+    "A bound of times that is no time",
+    "Choices of another type",
+    "A pattern that is none",
+    "A pattern with a look-ahead",
+    "A key that names a column twice",
+    "A part that there is not",
+    "Parts of their own that leave nothing",
 }
 OF_A_VALUE = re.compile(r"error\[MC00(12|13|15|16|18|20)\].*\n +--> (conf/[^:\n]+)")
 
