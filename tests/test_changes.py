@@ -119,8 +119,8 @@ def test_a_gate_measures_nothing_again(project: Path) -> None:
     assert _ran(project, *SMALL, "evaluate.gates={accuracy: '> 0.1'}") == {"package"}
 
 
-def test_the_primary_metric_runs_nothing(project: Path) -> None:
-    assert _ran(project, *SMALL, "evaluate.primary=f1") == set()
+def test_the_primary_metric_is_judged_again_and_nothing_else(project: Path) -> None:
+    assert _ran(project, *SMALL, "evaluate.primary=f1") == {"package"}
 
 
 def test_places_and_threads_run_nothing(project: Path) -> None:

@@ -254,7 +254,7 @@ def test_a_lock_with_folds_is_read_as_it_is_written(kind: str) -> None:
     needs_of(again)
     verify(again)
     assert (lock.plan["folds"].seed is None) == (kind == "time")
-    assert lock.plan["split"].outputs == ("calibration", "test", "train", "validation")
+    assert lock.plan["split"].outputs == ("calibration", "facts", "test", "train", "validation")
 
 
 def test_folds_stand_beside_the_plan_and_change_nothing_of_it() -> None:

@@ -152,10 +152,7 @@ def after(*names: str) -> set[str]:
         ({"model__params": {"num_iterations": 5, "max_bin": 63}}, ("train",)),
         (
             {"seed": 1},
-            (
-                "split",
-                "train",
-            ),
+            ("split", "train", "evaluate"),  # whose intervals draw rows
         ),
         ({"data__split": {"kind": "stratified", "test_size": 0.3}}, ("split",)),
         ({"data__split": {"kind": "time", "column": "length"}}, ("split",)),
@@ -173,7 +170,7 @@ def after(*names: str) -> set[str]:
         ({"data__name": "flowers"}, ("package",)),
         ({"store__uri": "elsewhere"}, ()),
         ({"execution__threads": 3}, ()),
-        ({"evaluate__primary": "log_loss"}, ()),
+        ({"evaluate__primary": "log_loss"}, ("package",)),
     ],
     ids=str,
 )
