@@ -421,7 +421,11 @@ def test_what_is_found_can_be_read(tmp_path_factory: Any, file: Any) -> None:
     and the texts are those that Python's own reader gives."""
     data, options = file
     folder = tmp_path_factory.mktemp("any")
-    facts, found = load(write(folder, data), **options)
+    try:
+        facts, found = load(write(folder, data), **options)
+    except CompileError as error:  # whole numbers that 64 bits do not hold are refused by name
+        assert {problem.code for problem in error.problems} == {"too-long"}
+        return
     rows = list(csv.reader(io.StringIO(data.decode(), newline=""), delimiter=options["separator"]))[
         1:
     ]
