@@ -144,7 +144,8 @@ def test_a_family_of_another_distribution(tmp_path: Path) -> None:
         "family: probe_mean\nparams: {factor: 2}\n"
     )
     env = {"PYTHONPATH": f"{Path(mc.__file__).resolve().parent.parent}:{PROBES}"}
-    answer = good(project, "run", "model=mean", "--json", how=lambda *a: apart(*a, env=env))
+    worse = "evaluate.allow_worse_than_baseline=true"
+    answer = good(project, "run", "model=mean", worse, "--json", how=lambda *a: apart(*a, env=env))
     lock = json.loads((Path(project) / answer.document["directory"] / "plan.lock.json").read_text())
     assert lock["environment"]["mlops-probe"] == "1.0"
     wrong = apart(project, "compile", "model=mean", "model.params.factr=1", env=env)
