@@ -20,7 +20,7 @@ from mlops_compile.steps.weights import class_weights, directions
 from mlops_compile.store.store import Store
 from tests.project import apart, good, make, mlops
 
-PROBES = Path(__file__).parent / "probes"
+PLUGINS = Path(__file__).parent / "plugins"
 PART = "data.split.validation_size=0.25"
 SMALL = "model.params.num_iterations=8"
 CALIBRATED = ("+model.calibration.method=isotonic", PART, SMALL)
@@ -129,7 +129,7 @@ def test_directions_name_features() -> None:
 
 @pytest.fixture
 def probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(PROBES))
+    monkeypatch.syspath_prepend(str(PLUGINS))
     plugins._offers.cache_clear()
     plugins._loaded.cache_clear()
     yield
@@ -143,11 +143,11 @@ def test_a_family_of_another_distribution(tmp_path: Path) -> None:
     (project / "conf" / "model" / "mean.yaml").write_text(
         "family: probe_mean\nparams: {factor: 2}\n"
     )
-    env = {"PYTHONPATH": f"{Path(mc.__file__).resolve().parent.parent}:{PROBES}"}
+    env = {"PYTHONPATH": f"{Path(mc.__file__).resolve().parent.parent}:{PLUGINS}"}
     worse = "evaluate.allow_worse_than_baseline=true"
     answer = good(project, "run", "model=mean", worse, "--json", how=lambda *a: apart(*a, env=env))
     lock = json.loads((Path(project) / answer.document["directory"] / "plan.lock.json").read_text())
-    assert lock["environment"]["mlops-probe"] == "1.0"
+    assert lock["environment"]["mlops-plugin"] == "1.0"
     wrong = apart(project, "compile", "model=mean", "model.params.factr=1", env=env)
     assert wrong.code == 3 and "did you mean 'factor'?" in wrong.err
 
@@ -162,7 +162,7 @@ def test_a_family_of_another_distribution(tmp_path: Path) -> None:
 )
 def test_a_broken_family_is_a_sentence(probes: None, name: str, message: str) -> None:
     assert name in FAMILIES and name not in tuple(FAMILIES)
-    with pytest.raises(CompileError, match=f"the installed mlops-probe offers '{name}'") as caught:
+    with pytest.raises(CompileError, match=f"the installed mlops-plugin offers '{name}'") as caught:
         FAMILIES[name]
     assert message in caught.value.problems[0].message
     assert caught.value.problems[0].where == ("model", "family")
@@ -176,7 +176,7 @@ def test_a_name_that_is_declared_twice_is_refused(
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mlops-other\nVersion: 2.0\n")
     (info / "entry_points.txt").write_text(
-        f"[mlops_compile.families]\n{twice} = mlops_probe.family:FAMILY\n"
+        f"[mlops_compile.families]\n{twice} = mlops_plugin:FAMILY\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(CompileError, match=f"{twice!r}"):

@@ -37,10 +37,10 @@ FAMILY = Family(
     complaints=lambda params, task, has_validation: (),
     fit=_fit,
     predict=_predict,
-    scorer="mlops_probe:data/mean.py.jinja",
+    scorer="mlops_plugin:data/mean.py.jinja",
     serving=(),
     imports=(),
-    table="mlops_probe:data/parameters.json",
+    table="mlops_plugin:data/parameters.json",
 )
-BARE = replace(FAMILY, name="probe_bare", table="mlops_probe:data/nothing.json")
+BARE = replace(FAMILY, name="probe_bare", table="mlops_plugin:data/nothing.json")
 BROKEN = "no family"
