@@ -67,7 +67,7 @@ def ask(home: Path) -> Ask:
         ("compile mo", ["model.", "model="]),
         ("compile data.so", ["data.source."]),
         ("compile data.source.k", ["data.source.kind="]),
-        ("compile data.source.kind=", ["csv ", "sklearn "]),
+        ("compile data.source.kind=s", ["sklearn ", "sql "]),
         ("compile model=l", ["lightgbm ", "lightgbm_early ", "logistic_regression "]),
         ("compile +model=ri", ["ridge "]),
         ("run -m model=lightgbm,ri", ["lightgbm,ridge "]),
