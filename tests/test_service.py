@@ -261,6 +261,7 @@ def _work(service: Service, directory: Path, **params: object) -> Work:
         "predictions": record["evaluate"].output("predictions"),
         "table": record["validate"].output("table"),
         "profile": record["validate"].output("profile"),
+        "facts": record["split"].output("facts"),
     }
     model = record["train"].output("model")
     blobs.checkout(model, directory / "model")
