@@ -99,8 +99,6 @@ class Reader:
             return self._missing(item.rules, path)
         if item.name not in value or (found is None and item.rules.variants in VARIANTS):
             return item.default
-        if item.rules.variants and found is None and not item.required and item.default is None:
-            return None
         if item.rules.variants:
             return self._variant(item.rules, found, path)
         return self._value(item.type, item.rules, found, path)

@@ -26,7 +26,7 @@ def run(work: Work) -> None:
     """Writes `calibration`: the method, and a curve a class (of two, the positive one's)."""
     method = str(pick(work.params, ("model", "calibration", "method")))
     target, classes = read_target(work.inputs["target"])
-    part = load_part(work, target, "calibration" if "calibration" in work.inputs else "validation")
+    part = load_part(work, target, "validation")
     _check_classes(part.target, classes)
     predicted = family_of(work.params).predict(work.inputs["model"], part.features, len(classes))
     value = Map({"curves": curves(method, predicted, part.target), "method": method})

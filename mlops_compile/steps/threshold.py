@@ -28,7 +28,7 @@ def run(work: Work) -> None:
     (nothing, where it is fixed and there are none)."""
     rule = from_value(Threshold, pick(work.params, _WHERE))
     target, classes = read_target(work.inputs["target"])
-    part = load_part(work, target, "threshold" if "threshold" in work.inputs else "validation")
+    part = load_part(work, target, "validation")
     scores = np.empty(0)
     if len(part.target):
         predicted = family_of(work.params).predict(
