@@ -580,6 +580,22 @@ def test_scratch_is_gone_afterwards_even_after_an_error(store: Store) -> None:
     assert list((store.root / "scratch").iterdir()) == []
 
 
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_scratch_after_an_interrupt_is_gone_soon_or_with_the_next_run(
+    store: Store, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr("mlops_compile.store.scratch._SOON", seconds)
+    with pytest.raises(KeyboardInterrupt), store.scratch("a lock") as one:
+        for number in range(3):
+            (one / "tree" / str(number)).mkdir(parents=True)
+            (one / "tree" / str(number) / "file").write_text("large")
+        raise KeyboardInterrupt
+    assert one.exists() == (seconds == 0) and not store.rooms.live()
+    assert store.rooms.left() == ((one,) if seconds == 0 else ())
+    with store.scratch() as other:
+        assert list((store.root / "scratch").iterdir()) == [other]
+
+
 def test_scratch_of_a_living_process_stays(store: Store, start: Start) -> None:
     program = """
 import sys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from mlops_compile.ir.digest import Digest
@@ -154,15 +154,12 @@ class Store:
         store cannot be written: a run may then go on for as long as everything is there.
         """
         self.rooms.sweep()
-        room = self.rooms.room(lock_text)
-        try:
-            directory = room.__enter__()
-        except OSError as error:
-            raise self._unwritable(error) from None
-        try:
+        with ExitStack() as stack:
+            try:
+                directory = stack.enter_context(self.rooms.room(lock_text))
+            except OSError as error:
+                raise self._unwritable(error) from None
             yield directory
-        finally:
-            room.__exit__(None, None, None)
 
     def _unwritable(self, error: OSError) -> StoreError:
         message = f"the store {self.root} cannot be written: {error.strerror or error}"
