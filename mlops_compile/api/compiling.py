@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_compile.api.state import LATEST, State, state_of
-from mlops_compile.compiler.check import check_further
+from mlops_compile.compiler.check import check_further, check_variants
 from mlops_compile.compiler.code import pin_code
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.compose.origins import located
@@ -18,8 +18,9 @@ from mlops_compile.compiler.fitting import data_problems
 from mlops_compile.compiler.lower import lower, others_of
 from mlops_compile.compiler.pin import pin
 from mlops_compile.compiler.read import whole
+from mlops_compile.compiler.searching import settled_values, stated, unfit_variants
 from mlops_compile.compiler.sources import Looking, pin_sources
-from mlops_compile.compiler.spec import PLACES, Spec
+from mlops_compile.compiler.spec import PLACES, Spec, searches
 from mlops_compile.execute.environment import installed_version
 from mlops_compile.execute.platform import this_platform
 from mlops_compile.ir.code import Code
@@ -71,11 +72,16 @@ def compile_config(
     """
     with located(config.composition):
         spec, problems = check_further(config)
+        variants, more = check_variants(config, problems)
+        problems = tuple(dict.fromkeys((*problems, *more)))
         state, pinned, code = _pinned(spec, problems, config, project, refresh, committed)
-        plan = lower(spec)
+        if found := unfit_variants(spec, variants, pinned):
+            raise CompileError(found)
+        plan = lower(spec, stated(settled_values(config.values)) if searches(spec) else Map())
         if found := violations(plan):
             raise CompileError(found)
-        lock = pin(spec, plan, pinned, needed_version, code)
+        others = [lower(variant.spec) for variant in variants]
+        lock = pin(spec, plan, pinned, needed_version, code, others)
     return Compilation(config=config, spec=spec, plan=plan, lock=lock, state=state)
 
 

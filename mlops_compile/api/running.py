@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlops_compile.api.compiling import compile_config, overrides_of
 from mlops_compile.api.locks import read_lock
+from mlops_compile.api.searching import run_search, search_step
 from mlops_compile.api.state import LATEST, State, state_of
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.config import compose
@@ -99,7 +100,14 @@ def execute_lock(
     pool = workers or Workers(resources.workers)
     store = state.store
     try:
-        record = execute(lock, store, project, observer, pool, resources, logs, time.time)
+
+        def run_once(lock: Lock, observer: Observer) -> RunRecord:
+            return execute(lock, store, project, observer, pool, resources, logs, time.time)
+
+        if search_step(lock) is None:
+            record = run_once(lock, observer)
+        else:
+            record = run_search(lock, store, observer, run_once, time.time)
     finally:
         store.close()
         if workers is None:

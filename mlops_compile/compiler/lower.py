@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from mlops_compile.compiler.spec import Data, Spec, supervised
+from mlops_compile.compiler.spec import Data, Spec, searches, supervised
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order
 from mlops_compile.ir.schema import to_value
 from mlops_compile.ir.value import KeyPath, Map, Value
 from mlops_compile.steps.evaluation import COUNTED
 from mlops_compile.steps.foldings import fold_ports
 from mlops_compile.steps.kinds import KINDS, slice_of
+from mlops_compile.steps.metrics import METRICS
+from mlops_compile.steps.searching import Search
 from mlops_compile.steps.splits import OWN_PARTS, asked_parts
 
 SOURCE, TEST = "data", "test"
+SEARCH_FOLDS = "search/folds"
 # What of the config an evaluate step reads that makes metrics and nothing else.
 COUNTED_READS: tuple[KeyPath, ...] = (
     ("model", "family"),
@@ -25,7 +29,7 @@ COUNTED_READS: tuple[KeyPath, ...] = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """A step to come: where each of its input ports comes from, the optional ports it makes, and
-    what of the config it reads (else what its kind does)."""
+    what of the config it reads (else what its kind does), or of another config, its `params`."""
 
     name: str
     kind: str
@@ -33,12 +37,14 @@ class Piece:
     makes: tuple[str, ...] = ()
     source: str | None = None
     reads: tuple[KeyPath, ...] | None = None
+    params: Map | None = None
 
 
-def pieces(spec: Spec) -> tuple[Piece, ...]:
-    """The steps that a spec asks for, and what they take from each other."""
+def pieces(spec: Spec, stated: Map) -> tuple[Piece, ...]:
+    """The steps that a spec asks for, and what they take from each other; `stated` is for a
+    search."""
     acquired = acquisition(spec.data)
-    parts = _from(split="train validation test")
+    refitted, parts = _refitted(spec)
     model = modelling(spec, parts, makes=("predictions", "evaluation"))
     return (
         *acquired,
@@ -54,22 +60,143 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
             kind="inspect",
             takes=_from(validate="table target", split="train test"),
         ),
-        *model,
-        *_fold_pieces(spec),
-        Piece(
-            name="package",
-            kind="package",
-            takes={
-                **_from(
-                    train="model",
-                    evaluate="evaluation predictions",
-                    validate="table profile",
-                    split="facts",
+        *_search_pieces(spec, stated),
+        *refitted,
+        *_chosen(
+            spec,
+            (
+                *model,
+                *_fold_pieces(spec),
+                Piece(
+                    name="package",
+                    kind="package",
+                    takes={
+                        **_from(
+                            train="model",
+                            evaluate="evaluation predictions",
+                            validate="table profile",
+                            split="facts",
+                        ),
+                        **_applied(model),
+                    },
                 ),
-                **_applied(model),
-            },
+            ),
         ),
     )
+
+
+def _refitted(spec: Spec) -> tuple[tuple[Piece, ...], dict[str, Ref]]:
+    """The parts that the model is made on; where it is trained on two of them, the step that makes
+    one of these."""
+    parts = _from(split="train validation test")
+    if spec.search.refit == "train":
+        return (), parts
+    takes = {name: parts[name] for name in ("train", "validation")}
+    piece = Piece(name="refit", kind="refit", takes=takes)
+    return (piece,), {**parts, **_from(refit="train validation")}
+
+
+def _chosen(spec: Spec, found: Iterable[Piece]) -> Iterator[Piece]:
+    """The steps whose values a search chooses, where there is one."""
+    chosen = _from(search="best")["best"]
+    for piece in found:
+        reads = searches(spec) and "chosen" in KINDS[piece.kind].optional_inputs
+        yield replace(piece, takes={**piece.takes, "chosen": chosen}) if reads else piece
+
+
+def _search_pieces(spec: Spec, stated: Map) -> Iterator[Piece]:
+    """The search, and the folds that its trials are trained on. Its params are as they are stated:
+    what follows from them follows in each trial anew."""
+    if not searches(spec):
+        return
+    folds = folding_piece(spec, spec.search.cv, SEARCH_FOLDS) if spec.search.cv else None
+    takes = _from(validate="table target")
+    if folds is not None:
+        yield folds
+        ports = (*KINDS["folds"].outputs, *folds.makes)
+        takes |= {port: Ref(step=SEARCH_FOLDS, output=port) for port in ports}
+    else:
+        takes |= _from(split="train validation")
+    if "early_stopping" in _own_parts(spec):
+        takes |= _from(split="early_stopping")
+    yield Piece(
+        name="search", kind="search", takes=takes, params=slice_of(stated, KINDS["search"].reads)
+    )
+
+
+def trial_steps(spec: Spec, search: Search, under: str) -> tuple[Step, ...]:
+    """The steps of a trial of a search, whose config is that of `spec`: for each fold how its rows
+    are prepared, what a model trained on them answers, and what these answers are worth together.
+
+    Their keys follow from the values of the trial alone, not from its number.
+    """
+    assert search.metric is not None
+    found: list[Piece] = []
+    tested: dict[str, Ref] = {}
+    table = _from(validate="table") if has_weights(spec) else {}
+    for number, parts in enumerate(_tried(search), start=1):
+        fold = f"{under}fold/{number}/" if search.cv else under
+        prepare, takes = _prepared(spec, parts, fold)
+        found.append(prepare)
+        found.append(
+            Piece(name=f"{fold}answer", kind="trial", takes={**takes, "test": parts["test"]})
+        )
+        tested[f"predictions_{number}"] = Ref(step=f"{fold}answer", output="predictions")
+        tested[f"test_{number}"] = parts["test"]
+    options = tuple(("evaluate", "options", name) for name in METRICS[search.metric].takes)
+    config = causes(spec)
+    scored = Map({**slice_of(config, options), "search": Map({"metric": search.metric})})
+    takes = {**_from(validate="target"), **table, **tested}
+    found.append(Piece(name=f"{under}score", kind="score", takes=takes, params=scored))
+    return tuple(_step(piece, spec, config) for piece in found)
+
+
+def _tried(search: Search) -> Iterator[dict[str, Ref]]:
+    """The rows that a trial trains, stops and is judged on, fold by fold."""
+    if not search.cv:
+        yield {**_from(split="train validation"), "test": Ref(step="split", output="validation")}
+        return
+    for number in range(1, search.cv.folds + 1):
+        yield _fold_parts(SEARCH_FOLDS, number)
+
+
+def _fold_parts(step: str, number: int) -> dict[str, Ref]:
+    names = ("train", "validation", "test")
+    return {part: Ref(step=step, output=f"{part}_{number}") for part in names}
+
+
+def folding_piece(spec: Spec, folding: Any, name: str) -> Piece:
+    """The step that makes folds of the rows of the train and validation parts."""
+    value = to_value(folding, defaults=False)
+    return Piece(
+        name=name,
+        kind="folds",
+        takes=_from(validate="table target", split="train validation"),
+        makes=fold_ports(folding.folds)[len(fold_ports(1)) :],
+        params=Map({"evaluate": Map({"cross_validation": value})}),
+    )
+
+
+def _prepared(spec: Spec, parts: Mapping[str, Ref], under: str) -> tuple[Piece, dict[str, Ref]]:
+    """The step that prepares rows, and what training on them takes."""
+    train = parts["train"]
+    if spec.prepare.rows:
+        train = Ref(step=f"{under}prepare", output="rows")
+    prepare = Piece(
+        name=f"{under}prepare",
+        kind="prepare",
+        takes={
+            **_from(validate="table target" if supervised(spec.prepare) else "table"),
+            "train": parts["train"],
+        },
+        makes=("rows",) if spec.prepare.rows else (),
+    )
+    return prepare, {
+        **_from(**{f"{under}prepare": "features preparation"}),
+        **_from(validate="target table" if has_weights(spec) else "target"),
+        "train": train,
+        "validation": _rows_for(spec, "early_stopping", parts["validation"]),
+    }
 
 
 def modelling(
@@ -81,33 +208,17 @@ def modelling(
     Their keys follow from the rows, the params and the plan's seed: a fold of a search and the same
     fold alone are one.
     """
-    prepared = _from(**{f"{under}prepare": "features preparation"})
-    target = _from(validate="target")
-    train = parts["train"]
-    if spec.prepare.rows:
-        train = Ref(step=f"{under}prepare", output="rows")
-    answers = {**_from(**{f"{under}train": "model"}), "features": prepared["features"], **target}
+    prepare, takes = _prepared(spec, parts, under)
+    train = takes["train"]
+    answers = {
+        **_from(**{f"{under}train": "model"}),
+        "features": takes["features"],
+        **_from(validate="target"),
+    }
     ends = _endings(spec, answers, parts["validation"], under)
     return (
-        Piece(
-            name=f"{under}prepare",
-            kind="prepare",
-            takes={
-                **_from(validate="table target" if supervised(spec.prepare) else "table"),
-                "train": parts["train"],
-            },
-            makes=("rows",) if spec.prepare.rows else (),
-        ),
-        Piece(
-            name=f"{under}train",
-            kind="train",
-            takes={
-                **prepared,
-                **_from(validate="target table" if has_weights(spec) else "target"),
-                "train": train,
-                "validation": _rows_for(spec, "early_stopping", parts["validation"]),
-            },
-        ),
+        prepare,
+        Piece(name=f"{under}train", kind="train", takes=takes),
         *ends,
         Piece(
             name=f"{under}evaluate",
@@ -167,17 +278,9 @@ def _fold_pieces(spec: Spec) -> Iterator[Piece]:
     if spec.evaluate.cross_validation is None:
         return
     numbers = range(1, spec.evaluate.cross_validation.folds + 1)
-    yield Piece(
-        name="folds",
-        kind="folds",
-        takes=_from(validate="table target", split="train validation"),
-        makes=fold_ports(len(numbers))[len(fold_ports(1)) :],
-    )
+    yield folding_piece(spec, spec.evaluate.cross_validation, "folds")
     for number in numbers:
-        parts = {
-            part: Ref(step="folds", output=f"{part}_{number}")
-            for part in ("train", "validation", "test")
-        }
+        parts = _fold_parts("folds", number)
         yield from modelling(spec, parts, f"fold/{number}/")
     metrics = {
         f"metrics_{number}": Ref(step=f"fold/{number}/evaluate", output="metrics")
@@ -243,10 +346,11 @@ def _from(**outputs: str) -> dict[str, Ref]:
     }
 
 
-def lower(spec: Spec) -> Plan:
-    """The plan of a spec. Defaults and places are left out of every slice."""
+def lower(spec: Spec, stated: Map = Map()) -> Plan:  # noqa: B008
+    """The plan of a spec. Defaults and places are left out of every slice. Of a search, `stated` is
+    the config as `searching.stated` gives it."""
     config = causes(spec)
-    steps = tuple(_step(piece, spec, config) for piece in pieces(spec))
+    steps = tuple(_step(piece, spec, config) for piece in pieces(spec, stated))
     return Plan(steps=in_order(steps))
 
 
@@ -265,7 +369,9 @@ def causes(spec: Spec) -> Map:
 
 def _step(piece: Piece, spec: Spec, config: Map) -> Step:
     kind = KINDS[piece.kind]
-    params = slice_of(config, kind.reads if piece.reads is None else piece.reads)
+    params = piece.params
+    if params is None:
+        params = slice_of(config, kind.reads if piece.reads is None else piece.reads)
     return Step(
         name=piece.name,
         kind=kind.name,

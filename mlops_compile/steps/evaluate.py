@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,7 @@ from mlops_compile.steps.segments import measure_segments
 from mlops_compile.steps.tables import read_table, write_table
 from mlops_compile.steps.threshold import read_threshold
 from mlops_compile.steps.train import PREPARATION, read_target
+from mlops_compile.steps.weights import row_weights
 
 if TYPE_CHECKING:
     from mlops_compile.steps.kind import Work
@@ -45,7 +46,7 @@ def run(work: Work) -> None:
         name: np.load(work.inputs[name], allow_pickle=False)
         for name in ("train", "validation", "test")
     }
-    weights = _weights(work)
+    weights = row_weights(work)
     parts = {
         name: _answers(work, target, classes, rows[name], weights)
         for name in ("test", "validation", *(["train"] if asked.train else []))
@@ -105,22 +106,6 @@ def _predict(work: Work, features: Array, classes: int) -> Array:
     if "calibration" not in work.inputs:
         return predicted
     return calibrated(read_calibration(work.inputs["calibration"]), predicted)
-
-
-def _weights(work: Work) -> Array | None:
-    """The column of the role weight, if there is one: of all rows of the table."""
-    if "table" not in work.inputs:
-        return None
-    table = read_table(work.inputs["table"])
-    for field in table.schema:
-        if field.metadata[b"role"] == b"weight":
-            weights = table.column(field.name).to_numpy().astype("float64")
-            if not np.all(np.isfinite(weights) & (weights >= 0)):
-                message = "a weight is a number from 0 on, and a row has none, or one below 0"
-                where = ("data", "columns", field.name, "role")
-                raise StepError([problem("metric", message, where, "mend or drop these rows")])
-            return cast("Array", weights)
-    return None
 
 
 def _part(name: str, answers: Answers, asked: Evaluate) -> Map:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 BALANCED = "balanced"
 
 
-def weighted(
-    parts: Mapping[str, Part], work: Work, by_class: Mapping[int, float] | str | None
-) -> dict[str, Part]:
-    """Parts with the weights of their rows: those of the column with the role weight, in `train`
-    times those of the classes. None where all rows count alike."""
+def weighted(parts: Mapping[str, Part], work: Work) -> dict[str, Part]:
+    """Parts with the weights of their rows: those of the column with the role weight. None where
+    all rows count alike."""
     column = _column(work.inputs["table"]) if "table" in work.inputs else None
     found = {}
     for name, part in parts.items():
@@ -35,11 +33,16 @@ def weighted(
         if column is not None:
             rows = np.load(work.inputs[name], allow_pickle=False)
             weights = _checked(*column, rows, name)
-        if by_class is not None and name == "train":
-            factors = _factors(part.target, by_class)
-            weights = factors if weights is None else weights * factors
         found[name] = replace(part, weights=weights)
     return found
+
+
+def by_class(part: Part, weights: Mapping[int, float] | str | None) -> Part:
+    """A part to train on, whose rows count times what their classes weigh."""
+    if weights is None:
+        return part
+    factors = _factors(part.target, weights)
+    return replace(part, weights=factors if part.weights is None else part.weights * factors)
 
 
 def class_weights(stated: Value, classes: tuple[str, ...]) -> Mapping[int, float] | str | None:
@@ -85,6 +88,22 @@ def _checked(name: str, values: Array, rows: Array, part: str) -> Array:
         message = "all weights of the train part are 0, which leaves nothing to learn from"
         raise StepError([problem("weight", message, where, hint)])
     return weights
+
+
+def row_weights(work: Work) -> Array | None:
+    """The column of the role weight, if there is one: of all rows of the table."""
+    if "table" not in work.inputs:
+        return None
+    table = read_table(work.inputs["table"])
+    for field in table.schema:
+        if field.metadata[b"role"] == b"weight":
+            weights = table.column(field.name).to_numpy().astype("float64")
+            if not np.all(np.isfinite(weights) & (weights >= 0)):
+                message = "a weight is a number from 0 on, and a row has none, or one below 0"
+                where = ("data", "columns", field.name, "role")
+                raise StepError([problem("metric", message, where, "mend or drop these rows")])
+            return cast("Array", weights)
+    return None
 
 
 def directions(stated: Value, features: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
