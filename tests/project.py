@@ -13,15 +13,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
-from unittest import mock
+from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 
 import mlops_compile
-from mlops_compile.api import running
 from mlops_compile.cli.main import run
-from mlops_compile.execute.pool import Workers
 
 CONFIG = """\
 defaults:
@@ -74,38 +71,13 @@ def package_environment(extra: Mapping[str, str] | None = None) -> dict[str, str
     return {**os.environ, "PYTHONPATH": place, **(extra or {})}
 
 
-class Warm(Workers):
-    """Workers that stay when a run closes them, as those that a caller of the API keeps."""
-
-    kept: ClassVar[dict[object, Warm]] = {}
-
-    @classmethod
-    def of(cls, count: int) -> Warm:
-        """Those that were kept, where they would start as new ones do now."""
-        about = {name: text for name, text in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
-        now = (count, tuple(sorted(about.items())), tuple(sys.path))
-        if now not in cls.kept:
-            for workers in cls.kept.values():
-                super(Warm, workers).close()
-            cls.kept = {now: cls(count)}
-        return cls.kept[now]
-
-    def close(self) -> None:
-        self.stop()
-
-
 def mlops(directory: Path, *words: str) -> Answer:
-    """Run the command line in a directory, in this process, with workers of earlier runs: what they
-    import is there already."""
+    """Run the command line in a directory, in this process: what it imports is there already."""
     out, err, before = io.StringIO(), io.StringIO(), Path.cwd()
     os.chdir(directory)
     GlobalHydra.instance().clear()
     try:
-        with (
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-            mock.patch.object(running, "Workers", Warm.of),
-        ):
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = run(words)
     finally:
         os.chdir(before)
