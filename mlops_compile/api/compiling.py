@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_compile.api.searching import search_effects, search_step
 from mlops_compile.api.state import LATEST, State, state_of
 from mlops_compile.compiler.check import check_further, check_variants
 from mlops_compile.compiler.code import pin_code
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.effects import Effect, effects
+from mlops_compile.compiler.explain import Earlier
 from mlops_compile.compiler.fitting import data_problems
 from mlops_compile.compiler.lower import lower, others_of
 from mlops_compile.compiler.pin import pin
@@ -171,8 +173,15 @@ def effects_of(lock: Lock, state: State) -> tuple[Effect, ...]:
     """What running a lock would do with each step, and why."""
     store, latest = state.store, state.cache.get(LATEST)
     before = latest if isinstance(latest, Map) else Map()
-    needs, here = needs_of(lock), this_platform()
+    here = this_platform()
+
+    def judged(lock: Lock, nearest: Callable[[str, str], Sequence[Earlier]]) -> tuple[Effect, ...]:
+        return effects(lock, needs_of(lock), here, store.outputs, nearest, before)
+
     try:
-        return effects(lock, needs, here, store.outputs, store.nearest, before)
+        found = judged(lock, store.nearest)
+        if search_step(lock) is None:
+            return found
+        return search_effects(lock, store, found, lambda other: judged(other, lambda *_: ()))
     finally:
         store.close()

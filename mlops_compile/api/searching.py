@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from mlops_compile.compiler.check import check_further
+from mlops_compile.compiler.effects import Effect
 from mlops_compile.compiler.searching import space_in, trial_config, trial_of, won
 from mlops_compile.compiler.sources import together
 from mlops_compile.compiler.spec import Spec
@@ -26,7 +27,7 @@ from mlops_compile.ir.problem import CompileError, Problem, StepError, problem
 from mlops_compile.ir.record import RunRecord, StepResult
 from mlops_compile.ir.value import Map, Value, canonical, parse, pretty
 from mlops_compile.steps.kinds import CHOSEN, needs_of
-from mlops_compile.steps.sampling import Point, sampler_of
+from mlops_compile.steps.sampling import Point, listed_points, sampler_of
 from mlops_compile.steps.searching import Space, shown
 from mlops_compile.store.actions import Action
 from mlops_compile.store.blobs import stage
@@ -35,6 +36,7 @@ from mlops_compile.store.store import Store
 
 SEARCH = "search"
 Execute = Callable[[Lock, Observer], RunRecord]
+Judge = Callable[[Lock], Sequence[Effect]]
 
 
 def search_step(lock: Lock) -> Step | None:
@@ -259,12 +261,18 @@ def read(store: Store, result: StepResult, port: str) -> Map:
 
 
 def run_search(
-    lock: Lock, store: Store, observer: Observer, execute: Execute, clock: Callable[[], float]
+    lock: Lock,
+    store: Store,
+    observer: Observer,
+    execute: Execute,
+    clock: Callable[[], float],
+    fail_fast: bool = False,
 ) -> RunRecord:
     """Execute a lock with a search; `execute` runs a lock without one.
 
     Of trials that fail, the rest goes on; the winner is the best of those that do not, and the
-    record says that the search failed. StoreError and interrupts are as of any run.
+    record says that the search failed; with `fail_fast` there is none, and no trial is begun once
+    one has failed. StoreError and interrupts are as of any run.
     """
     searched = Searched.of(lock)
     shared = tuple(step for step in lock.plan.steps if not _follows(step, lock.plan))
@@ -272,7 +280,7 @@ def run_search(
     results = {result.step: result for result in first.results}
     if any(not results[ref.step].outputs for _, ref in searched.step.inputs):
         return _record(lock, first, results, ())
-    drive = _Drive(searched, store, observer, execute, clock)
+    drive = _Drive(searched, store, observer, execute, clock, fail_fast)
     result, trials, best = drive.run(results)
     results[result.step] = result
     observer.finished(result)
@@ -303,6 +311,61 @@ def _record(
     return replace(run, lock=lock, results=tuple(rows), trials=trials)
 
 
+def search_effects(
+    lock: Lock, store: Store, found: Sequence[Effect], judge: Judge
+) -> tuple[Effect, ...]:
+    """The effects of a lock with a search, of which `found` are those of its steps alone, with
+    those of the trials that are known beforehand, or of the winner's steps if the search is made.
+    `judge` gives the effects of a lock without a search."""
+    searched = Searched.of(lock)
+    own = next(effect for effect in found if effect.step is searched.step)
+    if own.effect == "hit":
+        made = store.plans((own.key,)).get(own.key, ())
+        best = next((b for b in (_best_of(store, key) for key in made) if b is not None), None)
+        winner = {} if best is None else {e.step.name: e for e in judge(searched.winner(best))}
+        return tuple(_instead(effect, winner) for effect in found)
+    search, seed = searched.spec.search, searched.step.seed
+    points = listed_points(search, searched.space, searched.config, seed or 0)
+    trials = {n: searched.trial(point, n)[0] for n, point in enumerate(points, start=1)}
+    distinct, names = alike(trials)
+    judged = {effect.step.name: effect for effect in judge(searched.trials(distinct))}
+    known = [n for n, steps in trials.items() if steps and _is_made(steps[-1], names, judged)]
+    first = "the first " if search.kind == "tpe" and len(trials) != search.trials else ""
+    told = f"{len(known)} of {first}{len(trials)} trials are made"
+    rows = [replace(own, reason=f"{own.reason}; {told}")]
+    if search.kind != "tpe":
+        rows += [judged[step.name] for step in distinct]
+    waiting = [_waits(effect) for effect in found]
+    place = found.index(own)
+    return (*waiting[:place], *rows, *waiting[place + 1 :])
+
+
+def _waits(effect: Effect) -> Effect:
+    """That of a step that a search is yet to choose for."""
+    chosen = CHOSEN in dict(effect.step.inputs)
+    return replace(effect, reason="waits for search") if chosen else effect
+
+
+def _best_of(store: Store, key: str) -> Map | None:
+    action = store.find(key)
+    if action is None:
+        return None
+    value = parse(store.blobs.read(dict(action.outputs)["best"]).read_bytes())
+    return value if isinstance(value, Map) else None
+
+
+def _instead(effect: Effect, winner: Mapping[str, Effect]) -> Effect:
+    """The effect of the step that a search's choice makes of one that waits for it."""
+    concrete = winner.get(effect.step.name)
+    if concrete is None or CHOSEN not in dict(effect.step.inputs):
+        return effect
+    return replace(concrete, step=effect.step)
+
+
+def _is_made(step: Step, names: Mapping[str, str], judged: Mapping[str, Effect]) -> bool:
+    return judged[names[step.name]].effect == "hit"
+
+
 class _Drive:
     """Tries what the sampler of a search proposes, and finds the best."""
 
@@ -313,7 +376,9 @@ class _Drive:
         observer: Observer,
         execute: Execute,
         clock: Callable[[], float],
+        fail_fast: bool,
     ) -> None:
+        self._fail_fast = fail_fast
         self._searched = searched
         self._search = searched.spec.search
         self._store = store
@@ -342,6 +407,7 @@ class _Drive:
         told = tuple(trial.to_value() for trial in tried)
         best = self._best(tried)
         if failures := [trial for trial in tried if trial.problems]:
+            best = Map() if self._fail_fast else best
             return self._failed(made, failures, len(tried)), told, best
         about = Map({"trials": tuple(sorted(set(self._keys)))})
         found = Action(
@@ -386,6 +452,8 @@ class _Drive:
             generation = self._generation(points, len(tried) + 1, watching)
             sampler.tell([trial.objective for trial in generation])
             tried += generation
+            if self._fail_fast and any(trial.problems for trial in generation):
+                break
         return tried
 
     def _generation(self, points: Sequence[Point], first: int, watching: Watching) -> list[Trial]:

@@ -22,10 +22,10 @@ from mlops_compile.ir.value import KeyPath, Map, Value
 from mlops_compile.steps.metrics import METRICS
 from mlops_compile.steps.searching import (
     Choices,
-    Domain,
     Search,
     Space,
     Values,
+    Variation,
     space_of,
     trial_values,
     variations,
@@ -202,18 +202,23 @@ Check = Callable[[Map], tuple[Spec, tuple[Problem, ...]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """A trial's spec that shows one end or choice of a domain, at this place of the config."""
+    """The spec of a trial that shows one end or choice of a domain."""
 
     spec: Spec
-    where: KeyPath
-    path: KeyPath
+    shows: Variation
 
     def moved(self, found: Problem) -> Problem:
-        """A problem that comes with the value, at the value's place."""
-        if found.where[: len(self.path)] == self.path:
-            below = found.where[len(self.path) :]
-            return replace(found, where=(*self.where, *below), origin=None)
-        return replace(found, where=self.where, origin=None)
+        """A problem of a value at the place of the space that gives it; of another key, at the end
+        or choice that is shown."""
+        for depth in range(len(found.where), 0, -1):
+            if (given := self.shows.places.get(found.where[:depth])) is not None:
+                domain, place = given
+                below = found.where[depth:]
+                is_key = not below and (found.by_key or found.of.mark == "key")
+                where = (*_SPACE, *domain.where, *(() if is_key else (*place, *below)))
+                return replace(found, where=where, origin=None)
+        where = (*_SPACE, *self.shows.domain.where, *self.shows.place)
+        return replace(found, where=where, origin=None)
 
 
 def variants_of(
@@ -224,20 +229,17 @@ def variants_of(
     space, _ = space_in(values)
     told = {(item.code, item.message, item.where) for item in base}
     variants: list[Variant] = []
-    found: list[Problem] = []
-    broken: set[tuple[str, str, KeyPath]] = set()
-    for domain, place, point in variations(space, values):
-        spec, problems = check(trial_values(values, space, point))
-        variant = Variant(spec=spec, where=_place(domain, place), path=domain.path)
-        new = [item for item in problems if (item.code, item.message, item.where) not in told]
-        for item in new:
+    found: dict[tuple[str, str, KeyPath], Problem] = {}
+    for shows in variations(space, values):
+        spec, problems = check(trial_values(values, space, shows.point))
+        variant = Variant(spec=spec, shows=shows)
+        for item in problems:
             key = (item.code, item.message, item.where)
-            if key not in broken:
-                found.append(variant.moved(item))
-            broken.add(key)
+            if key not in told:
+                found.setdefault(key, variant.moved(item))
         if not problems:
             variants.append(variant)
-    return tuple(variants), tuple(found)
+    return tuple(variants), tuple(found.values())
 
 
 def unfit_variants(spec: Spec, variants: Iterable[Variant], pinned: Pinned) -> tuple[Problem, ...]:
@@ -250,10 +252,6 @@ def unfit_variants(spec: Spec, variants: Iterable[Variant], pinned: Pinned) -> t
             if key not in told:
                 found.setdefault(key, variant.moved(item))
     return tuple(found.values())
-
-
-def _place(domain: Domain, place: KeyPath) -> KeyPath:
-    return (*_SPACE, *domain.where, *place)
 
 
 # Trials and the winner

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import FORMAT, Lock, check_format, html_table
 from mlops_compile.ir.problem import CompileError, Problem, problem
-from mlops_compile.ir.value import Map, Value, parse, pretty
+from mlops_compile.ir.value import Map, Value, canonical, parse, pretty
 
 Status: TypeAlias = Literal["ran", "hit", "failed", "skipped"]
 
@@ -131,6 +133,30 @@ def encode_record(record: RunRecord) -> str:
     if record.trials:
         value |= {"trials": record.trials, "best": record.best}
     return pretty(Map(value))
+
+
+def trials_csv(record: RunRecord) -> str:
+    """The trials of a search as a csv text: a row a trial, a column a value."""
+    params = [trial["params"] for trial in record.trials]
+    names = sorted({name for values in params if isinstance(values, Map) for name in values})
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["number", "status", "objective", "deviation", *names, "error", "log"])
+    for trial in record.trials:
+        own = trial["params"]
+        assert isinstance(own, Map)
+        told = [trial.get(name) for name in ("number", "status", "objective", "deviation")]
+        held = [own.get(name) for name in names]
+        rows.writerow(
+            [_cell(item) for item in (*told, *held, trial.get("error"), trial.get("log"))]
+        )
+    return text.getvalue()
+
+
+def _cell(value: Value) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return canonical(value).decode("utf-8")
 
 
 def decode_record(text: str, lock: Lock, name: str) -> RunRecord:

@@ -266,24 +266,43 @@ def point_at(space: Space, config: Map, share: Mapping[KeyPath, float]) -> dict[
     return values
 
 
-def variations(space: Space, config: Map) -> Iterator[tuple[Domain, KeyPath, dict[KeyPath, Value]]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variation:
+    """A point that shows one end or choice of a domain: `place`, below the domain. `places` tells
+    of each of its values the domain, and the place below it."""
+
+    domain: Domain
+    place: KeyPath
+    point: dict[KeyPath, Value]
+    places: dict[KeyPath, tuple[Domain, KeyPath]]
+
+
+def variations(space: Space, config: Map) -> Iterator[Variation]:
     """Points that show each end and each choice of every domain at least once, the rest being the
-    first of its domain: with the domain and the place (below it) that the point is of."""
+    first of its domain."""
     for conditions in _conditions(space):
         base: dict[KeyPath, Value] = {}
+        places: dict[KeyPath, tuple[Domain, KeyPath]] = {}
         for domain in space.domains:
             if domain.path in conditions:
-                base[domain.path] = conditions[domain.path]
+                held = conditions[domain.path]
+                place = next(end for end, value in _ends(domain.held) if same(value, held))
             elif domain.holds(base, config):
-                base[domain.path] = _ends(domain.held)[0][1]
-        for domain in space.domains:
-            if not domain.holds(base, config):
+                place, held = _ends(domain.held)[0]
+            else:
                 continue
-            for place, value in _ends(domain.held):
-                if domain.path not in conditions:
-                    yield domain, place, {**base, domain.path: value}
-                elif same(value, conditions[domain.path]):
-                    yield domain, place, base
+            base[domain.path], places[domain.path] = held, (domain, place)
+        for domain, place in [*places.values()]:
+            if domain.path in conditions:
+                yield Variation(domain=domain, place=place, point=base, places=places)
+                continue
+            for end, value in _ends(domain.held):
+                yield Variation(
+                    domain=domain,
+                    place=end,
+                    point={**base, domain.path: value},
+                    places={**places, domain.path: (domain, end)},
+                )
 
 
 def _conditions(space: Space) -> Iterator[dict[KeyPath, Value]]:
