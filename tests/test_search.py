@@ -193,12 +193,13 @@ def test_compile_tells_what_of_a_search_is_made(tmp_path: Path) -> None:
 
 
 def failing(counts: int) -> tuple[str, ...]:
-    """A grid of 2 x `counts` trials, of which 4 want more features than there are."""
-    features = [*range(1, 5), *([4.0 / (n + 5) for n in range(counts - 6)]), 500, 501]
-    held = ", ".join(map(str, features))
-    return ("model=random_forest", "execution.threads=1", "evaluate.bootstrap=null", *HELD,
-            "search=grid", f"search.space.model.params.max_features={{choices: [{held}]}}",
-            "search.space.model.params.n_estimators={choices: [2, 3]}")  # fmt: skip
+    """A grid of 2 x `counts` trials, of which 4 ask for a metric that only the targets of the
+    rows can refuse."""
+    rates = ", ".join(str(0.1 + n / 100) for n in range(counts - 2))
+    return (*QUICK, *HELD, "search=grid", TWO,
+            "search.space.model.params.metric={choices: [l2, cross_entropy, kullback_leibler]}",
+            f"search.space.model.params.learning_rate={{choices: [{rates}],"
+            " when: {model.params.metric: l2}}")  # fmt: skip
 
 
 def check_failures(project: Path, counts: int) -> None:
@@ -209,10 +210,9 @@ def check_failures(project: Path, counts: int) -> None:
     failed = [trial for trial in found["trials"] if trial["status"] == "failed"]
     assert len(found["trials"]) == 2 * counts and len(failed) == 4
     for trial in failed:
-        assert trial["params"]["model.params.max_features"] >= 500
-        assert "max_features" in trial["error"] and "max_features" in Path(
-            project / trial["log"]
-        ).read_text("utf-8")
+        metric = trial["params"]["model.params.metric"]
+        log = (project / trial["log"]).read_text("utf-8")
+        assert metric != "l2" and metric in trial["error"] and metric in log
         assert f"trial {trial['number']} of {2 * counts}" in answer.err
     assert found["best"]["objective"] == max(
         trial["objective"] for trial in found["trials"] if trial["status"] == "ok"
@@ -232,16 +232,16 @@ def check_failures(project: Path, counts: int) -> None:
 
 
 def test_failed_trials_are_told_each_and_alone_are_tried_again(tmp_path: Path) -> None:
-    check_failures(make(tmp_path), 6)
+    check_failures(make(tmp_path, task="regression"), 6)
 
 
 @pytest.mark.slow
 def test_of_thirty_trials_four_fail(tmp_path: Path) -> None:
-    check_failures(make(tmp_path), 15)
+    check_failures(make(tmp_path, task="regression"), 15)
 
 
 def test_a_search_may_end_with_its_first_failure(tmp_path: Path) -> None:
-    make(tmp_path)
+    make(tmp_path, task="regression")
     found = ran(tmp_path, "--fail-fast", *failing(6), code=5)
     assert found["model"] is None and not found["best"]
     assert {s["status"] for s in found["steps"] if s["name"] == "train"} == {"skipped"}
