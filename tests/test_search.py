@@ -28,6 +28,12 @@ RATE = "search.space.model.params.learning_rate={low: 0.05, high: 0.5, log: true
 TPE = (*QUICK, "search=tpe", "search.trials=14", "search.batch=3", LEAVES, RATE)
 
 
+COLUMNS = (
+    "age,workclass,fnlwgt,education,education-num,marital-status,occupation,relationship,race,"
+    "sex,capital-gain,capital-loss,hours-per-week,native-country,income"
+)
+
+
 def ran(project: Path, *words: str, code: int = 0) -> dict[str, Any]:
     """The document of a run."""
     answer: Answer = mlops(project, "run", "--json", "--quiet", *words)
@@ -290,8 +296,7 @@ def test_a_search_that_is_killed_three_times_is_the_same_search(
 def test_on_adult_workers_kills_and_resumes_give_one_model(tmp_path: Path) -> None:
     data = Path(os.environ["MLOPS_DATA"]) / "adult-train.csv"
     words = (
-        *("data=csv", "data.name=adult", f"data.source.path={data}", "data.target=income"),
-        *("data.task=binary", "data.split.kind=stratified", "evaluate.bootstrap=null"),
+        *("execution.threads=1", "evaluate.bootstrap=null"),
         *("search=tpe", "search.trials=40", "search.cv={folds: 3}"),
         *("model.params.num_iterations=30", LEAVES, RATE),
         "search.space.model.params.min_data_in_leaf={low: 5, high: 100, log: true}",
@@ -299,7 +304,8 @@ def test_on_adult_workers_kills_and_resumes_give_one_model(tmp_path: Path) -> No
     found = []
     for name, jobs, kills in (("one", "1", 0), ("two", "2", 0), ("killed", "2", 3)):
         project = tmp_path / name
-        project.mkdir()
+        good(tmp_path, "init", name, "--data", str(data), "--target", "income",
+             "--columns", COLUMNS)  # fmt: skip
         killed(project, kills, *words)
         found.append(ran(project, "-j", jobs, *words))
     assert outcome(found[0]) == outcome(found[1]) == outcome(found[2])
