@@ -356,10 +356,9 @@ def _best_of(store: Store, key: str) -> Map | None:
 
 def _instead(effect: Effect, winner: Mapping[str, Effect]) -> Effect:
     """The effect of the step that a search's choice makes of one that waits for it."""
-    concrete = winner.get(effect.step.name)
-    if concrete is None or CHOSEN not in dict(effect.step.inputs):
+    if effect.effect != "maybe" or effect.step.name not in winner:
         return effect
-    return replace(concrete, step=effect.step)
+    return replace(winner[effect.step.name], step=effect.step)
 
 
 def _is_made(step: Step, names: Mapping[str, str], judged: Mapping[str, Effect]) -> bool:

@@ -13,8 +13,6 @@ from mlops_compile.ir.value import KeyPath, Map, Value
 from mlops_compile.steps.evaluation import COUNTED
 from mlops_compile.steps.foldings import fold_ports
 from mlops_compile.steps.kinds import KINDS, slice_of
-from mlops_compile.steps.metrics import METRICS
-from mlops_compile.steps.searching import Search
 from mlops_compile.steps.splits import OWN_PARTS, asked_parts
 
 SOURCE, TEST = "data", "test"
@@ -48,17 +46,17 @@ def pieces(spec: Spec, stated: Map) -> tuple[Piece, ...]:
     model = modelling(spec, parts, makes=("predictions", "evaluation"))
     return (
         *acquired,
-        Piece(name="validate", kind="validate", takes=_from(**{acquired[-1].name: "table"})),
+        Piece(name="validate", kind="validate", takes=taken(**{acquired[-1].name: "table"})),
         Piece(
             name="split",
             kind="split",
-            takes=_from(validate="table target"),
+            takes=taken(validate="table target"),
             makes=(*_own_parts(spec), "facts"),
         ),
         Piece(
             name="inspect",
             kind="inspect",
-            takes=_from(validate="table target", split="train test"),
+            takes=taken(validate="table target", split="train test"),
         ),
         *_search_pieces(spec, stated),
         *refitted,
@@ -71,7 +69,7 @@ def pieces(spec: Spec, stated: Map) -> tuple[Piece, ...]:
                     name="package",
                     kind="package",
                     takes={
-                        **_from(
+                        **taken(
                             train="model",
                             evaluate="evaluation predictions",
                             validate="table profile",
@@ -88,17 +86,17 @@ def pieces(spec: Spec, stated: Map) -> tuple[Piece, ...]:
 def _refitted(spec: Spec) -> tuple[tuple[Piece, ...], dict[str, Ref]]:
     """The parts that the model is made on; where it is trained on two of them, the step that makes
     one of these."""
-    parts = _from(split="train validation test")
+    parts = taken(split="train validation test")
     if spec.search.refit == "train":
         return (), parts
     takes = {name: parts[name] for name in ("train", "validation")}
     piece = Piece(name="refit", kind="refit", takes=takes)
-    return (piece,), {**parts, **_from(refit="train validation")}
+    return (piece,), {**parts, **taken(refit="train validation")}
 
 
 def _chosen(spec: Spec, found: Iterable[Piece]) -> Iterator[Piece]:
     """The steps whose values a search chooses, where there is one."""
-    chosen = _from(search="best")["best"]
+    chosen = taken(search="best")["best"]
     for piece in found:
         reads = searches(spec) and "chosen" in KINDS[piece.kind].optional_inputs
         yield replace(piece, takes={**piece.takes, "chosen": chosen}) if reads else piece
@@ -110,57 +108,21 @@ def _search_pieces(spec: Spec, stated: Map) -> Iterator[Piece]:
     if not searches(spec):
         return
     folds = folding_piece(spec, spec.search.cv, SEARCH_FOLDS) if spec.search.cv else None
-    takes = _from(validate="table target")
+    takes = taken(validate="table target")
     if folds is not None:
         yield folds
         ports = (*KINDS["folds"].outputs, *folds.makes)
         takes |= {port: Ref(step=SEARCH_FOLDS, output=port) for port in ports}
     else:
-        takes |= _from(split="train validation")
+        takes |= taken(split="train validation")
     if "early_stopping" in _own_parts(spec):
-        takes |= _from(split="early_stopping")
+        takes |= taken(split="early_stopping")
     yield Piece(
         name="search", kind="search", takes=takes, params=slice_of(stated, KINDS["search"].reads)
     )
 
 
-def trial_steps(spec: Spec, search: Search, under: str) -> tuple[Step, ...]:
-    """The steps of a trial of a search, whose config is that of `spec`: for each fold how its rows
-    are prepared, what a model trained on them answers, and what these answers are worth together.
-
-    Their keys follow from the values of the trial alone, not from its number.
-    """
-    assert search.metric is not None
-    found: list[Piece] = []
-    tested: dict[str, Ref] = {}
-    table = _from(validate="table") if has_weights(spec) else {}
-    for number, parts in enumerate(_tried(search), start=1):
-        fold = f"{under}fold/{number}/" if search.cv else under
-        prepare, takes = _prepared(spec, parts, fold)
-        found.append(prepare)
-        found.append(
-            Piece(name=f"{fold}answer", kind="trial", takes={**takes, "test": parts["test"]})
-        )
-        tested[f"predictions_{number}"] = Ref(step=f"{fold}answer", output="predictions")
-        tested[f"test_{number}"] = parts["test"]
-    options = tuple(("evaluate", "options", name) for name in METRICS[search.metric].takes)
-    config = causes(spec)
-    scored = Map({**slice_of(config, options), "search": Map({"metric": search.metric})})
-    takes = {**_from(validate="target"), **table, **tested}
-    found.append(Piece(name=f"{under}score", kind="score", takes=takes, params=scored))
-    return tuple(_step(piece, spec, config) for piece in found)
-
-
-def _tried(search: Search) -> Iterator[dict[str, Ref]]:
-    """The rows that a trial trains, stops and is judged on, fold by fold."""
-    if not search.cv:
-        yield {**_from(split="train validation"), "test": Ref(step="split", output="validation")}
-        return
-    for number in range(1, search.cv.folds + 1):
-        yield _fold_parts(SEARCH_FOLDS, number)
-
-
-def _fold_parts(step: str, number: int) -> dict[str, Ref]:
+def fold_parts(step: str, number: int) -> dict[str, Ref]:
     names = ("train", "validation", "test")
     return {part: Ref(step=step, output=f"{part}_{number}") for part in names}
 
@@ -171,13 +133,13 @@ def folding_piece(spec: Spec, folding: Any, name: str) -> Piece:
     return Piece(
         name=name,
         kind="folds",
-        takes=_from(validate="table target", split="train validation"),
+        takes=taken(validate="table target", split="train validation"),
         makes=fold_ports(folding.folds)[len(fold_ports(1)) :],
         params=Map({"evaluate": Map({"cross_validation": value})}),
     )
 
 
-def _prepared(spec: Spec, parts: Mapping[str, Ref], under: str) -> tuple[Piece, dict[str, Ref]]:
+def prepared(spec: Spec, parts: Mapping[str, Ref], under: str) -> tuple[Piece, dict[str, Ref]]:
     """The step that prepares rows, and what training on them takes."""
     train = parts["train"]
     if spec.prepare.rows:
@@ -186,14 +148,14 @@ def _prepared(spec: Spec, parts: Mapping[str, Ref], under: str) -> tuple[Piece, 
         name=f"{under}prepare",
         kind="prepare",
         takes={
-            **_from(validate="table target" if supervised(spec.prepare) else "table"),
+            **taken(validate="table target" if supervised(spec.prepare) else "table"),
             "train": parts["train"],
         },
         makes=("rows",) if spec.prepare.rows else (),
     )
     return prepare, {
-        **_from(**{f"{under}prepare": "features preparation"}),
-        **_from(validate="target table" if has_weights(spec) else "target"),
+        **taken(**{f"{under}prepare": "features preparation"}),
+        **taken(validate="target table" if has_weights(spec) else "target"),
         "train": train,
         "validation": _rows_for(spec, "early_stopping", parts["validation"]),
     }
@@ -208,12 +170,12 @@ def modelling(
     Their keys follow from the rows, the params and the plan's seed: a fold of a search and the same
     fold alone are one.
     """
-    prepare, takes = _prepared(spec, parts, under)
+    prepare, takes = prepared(spec, parts, under)
     train = takes["train"]
     answers = {
-        **_from(**{f"{under}train": "model"}),
+        **taken(**{f"{under}train": "model"}),
         "features": takes["features"],
-        **_from(validate="target"),
+        **taken(validate="target"),
     }
     ends = _endings(spec, answers, parts["validation"], under)
     return (
@@ -226,7 +188,7 @@ def modelling(
             takes={
                 **answers,
                 **_applied(ends),
-                **(_from(validate="table") if looks_at_rows(spec, makes) else {}),
+                **(taken(validate="table") if looks_at_rows(spec, makes) else {}),
                 **parts,
                 "train": train,
             },
@@ -280,7 +242,7 @@ def _fold_pieces(spec: Spec) -> Iterator[Piece]:
     numbers = range(1, spec.evaluate.cross_validation.folds + 1)
     yield folding_piece(spec, spec.evaluate.cross_validation, "folds")
     for number in numbers:
-        parts = _fold_parts("folds", number)
+        parts = fold_parts("folds", number)
         yield from modelling(spec, parts, f"fold/{number}/")
     metrics = {
         f"metrics_{number}": Ref(step=f"fold/{number}/evaluate", output="metrics")
@@ -315,7 +277,7 @@ def acquisition(data: Data) -> tuple[Piece, ...]:
             name="combine",
             kind="combine",
             takes={
-                **_from(acquire="table"),
+                **taken(acquire="table"),
                 **{name: Ref(step=f"acquire/{name}", output="table") for name in others},
             },
         ),
@@ -337,7 +299,7 @@ def looks_at_rows(spec: Spec, makes: tuple[str, ...]) -> bool:
     return bool(spec.evaluate.segments) or "segment" in roles
 
 
-def _from(**outputs: str) -> dict[str, Ref]:
+def taken(**outputs: str) -> dict[str, Ref]:
     """Ports that have the names of the outputs that they take, by the step that makes them."""
     return {
         output: Ref(step=step, output=output)
@@ -350,8 +312,14 @@ def lower(spec: Spec, stated: Map = Map()) -> Plan:  # noqa: B008
     """The plan of a spec. Defaults and places are left out of every slice. Of a search, `stated` is
     the config as `searching.stated` gives it."""
     config = causes(spec)
-    steps = tuple(_step(piece, spec, config) for piece in pieces(spec, stated))
+    steps = tuple(step_of(piece, spec, config) for piece in pieces(spec, stated))
     return Plan(steps=in_order(steps))
+
+
+def causes_in(spec: Spec, groups: tuple[str, ...]) -> Map:
+    """The causes that lie in some groups; a group of nothing but defaults has none."""
+    values = {name: to_value(getattr(spec, name), defaults=False, places=False) for name in groups}
+    return Map({name: value for name, value in values.items() if len(_as_map(value))})
 
 
 def causes(spec: Spec) -> Map:
@@ -367,7 +335,7 @@ def causes(spec: Spec) -> Map:
     return Map({**value, "data": Map({**rest, "columns": stated} if len(stated) else rest)})
 
 
-def _step(piece: Piece, spec: Spec, config: Map) -> Step:
+def step_of(piece: Piece, spec: Spec, config: Map) -> Step:
     kind = KINDS[piece.kind]
     params = piece.params
     if params is None:

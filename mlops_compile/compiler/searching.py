@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mlops_compile.compiler.fitting import data_problems
-from mlops_compile.compiler.lower import causes, lower, trial_steps
+from mlops_compile.compiler.lower import causes, lower
 from mlops_compile.compiler.pin import pin
 from mlops_compile.compiler.read import Reader, known, whole
 from mlops_compile.compiler.spec import Spec, searches
 from mlops_compile.compiler.splitting import check_folds, has_rows_for
 from mlops_compile.compiler.suggest import suggest
+from mlops_compile.compiler.trials import trial_steps
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import Problem
