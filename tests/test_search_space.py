@@ -21,16 +21,9 @@ from mlops_compile.ir.lock import Lock, decode, encode, plan_value
 from mlops_compile.ir.value import Map, Value, canonical, freeze
 from mlops_compile.steps.kinds import needs_of
 from mlops_compile.steps.sampling import listed_points, random_points, sampler_of
-from mlops_compile.steps.searching import (
-    Choices,
-    Range,
-    Search,
-    Space,
-    grid_points,
-    shown,
-    space_of,
-    variations,
-)
+from mlops_compile.steps.searching import Search
+from mlops_compile.steps.spaces import Choices, Range, Space, grid_points, shown, variations
+from mlops_compile.steps.stated_space import space_of
 from tests.project import make, mlops
 
 BASE = freeze({"model": {"family": "lightgbm"}})

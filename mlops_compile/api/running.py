@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlops_compile.api.compiling import compile_config, overrides_of
+from mlops_compile.api.driving import run_search
 from mlops_compile.api.locks import read_lock
-from mlops_compile.api.searching import run_search, search_step
+from mlops_compile.api.searching import search_step
 from mlops_compile.api.state import LATEST, State, state_of
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.config import compose

@@ -21,18 +21,18 @@ from mlops_compile.ir.problem import Problem
 from mlops_compile.ir.source import Pinned
 from mlops_compile.ir.value import KeyPath, Map, Value
 from mlops_compile.steps.metrics import METRICS
-from mlops_compile.steps.searching import (
+from mlops_compile.steps.searching import Search
+from mlops_compile.steps.spaces import (
     Choices,
-    Search,
     Space,
     Values,
     Variation,
-    space_of,
     trial_values,
     variations,
     without_searched,
 )
 from mlops_compile.steps.splits import OWN_PARTS, asked_parts
+from mlops_compile.steps.stated_space import space_of
 
 _SPACE: KeyPath = ("search", "space")
 _CV: KeyPath = ("search", "cv")

@@ -22,11 +22,11 @@ from mlops_compile.steps.kind import StepKind
 from mlops_compile.steps.preparations import PREPARATIONS
 from mlops_compile.steps.preparations.used import learns_from_target, used
 from mlops_compile.steps.registry import table
-from mlops_compile.steps.searching import space_of
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.kind import SOURCE_KEYS
 from mlops_compile.steps.splits import OWN_PARTS
 from mlops_compile.steps.splits import draws as draws_rows
+from mlops_compile.steps.stated_space import space_of
 
 _TABLES = ("numpy", "pandas", "pyarrow")
 _METRICS = (

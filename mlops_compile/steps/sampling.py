@@ -16,15 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mlops_compile.ir.key import derived_seed
 from mlops_compile.ir.value import KeyPath, Map, Value, dotted, same
-from mlops_compile.steps.searching import (
-    Choices,
-    Domain,
-    Range,
-    Search,
-    Space,
-    grid_points,
-    point_at,
-)
+from mlops_compile.steps.searching import Search
+from mlops_compile.steps.spaces import Choices, Domain, Range, Space, grid_points, point_at
 
 if TYPE_CHECKING:
     from mlops_compile.steps.kind import Work
@@ -246,4 +239,4 @@ def _ended(space: Space, config: Map, point: Point, objective: float | None) -> 
 
 def refuse(work: Work) -> None:
     """A search is no work for a worker: its trials are."""
-    raise ValueError(f"{work.step} is driven by its trials (api/searching.py)")
+    raise ValueError(f"{work.step} is driven by its trials (api/driving.py)")

@@ -1,4 +1,4 @@
-"""Rows of searches: trials beside a hand-written Optuna loop, and what a trial costs beyond its fit."""
+"""Rows of searches: trials beside a hand-written Optuna loop; a trial beyond its fit."""
 
 from __future__ import annotations
 
