@@ -193,7 +193,7 @@ def _suggested(trial: Any, domain: Domain) -> Value:
         found = trial.suggest_float(
             name, float(held.low), float(held.high), step=held.step, log=held.log
         )
-    return found
+    return held.nearest(found)
 
 
 def _last(held: Range) -> float:

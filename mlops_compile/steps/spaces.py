@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -30,8 +31,7 @@ class Range:
     def at(self, share: float) -> int | float:
         """The number at a share in [0, 1) of the range."""
         if self.step is not None:
-            place = min(int(share * self.count), self.count - 1)
-            return self.number(self.low + place * self.step)
+            return self.stepping(min(int(share * self.count), self.count - 1))
         if not self.integer:
             if not self.log:
                 return self.low + share * (self.high - self.low)
@@ -56,8 +56,19 @@ class Range:
 
     def all(self) -> tuple[int | float, ...]:
         """Every number of a range with steps."""
-        step = self.step if self.step is not None else 1
-        return tuple(self.number(self.low + place * step) for place in range(self.count))
+        return tuple(map(self.stepping, range(self.count)))
+
+    def stepping(self, place: int) -> int | float:
+        """The number so many steps above the lowest, as one would write it: 0.7, where floats would
+        add 0.1 to 0.7000000000000001."""
+        step = Decimal(repr(self.step if self.step is not None else 1))
+        return self.number(float(Decimal(repr(self.low)) + place * step))
+
+    def nearest(self, number: float) -> int | float:
+        """The number of the range that another stands for: itself, or by steps the nearest."""
+        if self.step is None:
+            return self.number(number)
+        return self.stepping(round((number - self.low) / self.step))
 
     def number(self, value: float) -> int | float:
         return int(value) if self.integer else float(value)
