@@ -443,6 +443,10 @@ def needs_of(lock: Lock) -> dict[str, Needs]:
         hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
         message = f"the lock names {error.args[0]!r}, which is not known here"
         raise CompileError([problem("lock", message, ("steps",), hint)]) from None
+    except (AssertionError, AttributeError, TypeError, ValueError):  # params of no kind's form
+        hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
+        message = "the params of a step have not the form that its kind reads"
+        raise CompileError([problem("lock", message, ("steps",), hint)]) from None
 
 
 def _kind_or_none(name: str) -> StepKind | None:
