@@ -57,7 +57,7 @@ def outcome(document: dict[str, Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make(tmp_path_factory.mktemp("search"))
+    return make(tmp_path_factory.mktemp("search"), search=True)
 
 
 def test_the_best_trial_makes_the_model_as_if_its_values_stood_in_the_config(
@@ -110,7 +110,7 @@ def test_a_larger_search_takes_what_the_smaller_has_and_a_metric_trains_nothing(
 
 
 def test_workers_change_nothing(project: Path, tmp_path: Path) -> None:
-    make(tmp_path)
+    make(tmp_path, search=True)
     assert outcome(ran(tmp_path, *TPE, "-j", "1")) == outcome(ran(project, *TPE, "-j", "2"))
 
 
@@ -178,7 +178,7 @@ def test_a_lock_runs_as_it_is(project: Path) -> None:
 
 
 def test_compile_tells_what_of_a_search_is_made(tmp_path: Path) -> None:
-    make(tmp_path)
+    make(tmp_path, search=True)
     words = (*QUICK, "search=random", "search.trials=5", LEAVES, RATE)
     before = good(tmp_path, "compile", *words).out
     assert "search " in before and "maybe" in before
@@ -242,16 +242,16 @@ def check_failures(project: Path, counts: int) -> None:
 
 
 def test_failed_trials_are_told_each_and_alone_are_tried_again(tmp_path: Path) -> None:
-    check_failures(make(tmp_path, task="regression"), 6)
+    check_failures(make(tmp_path, task="regression", search=True), 6)
 
 
 @pytest.mark.slow
 def test_of_thirty_trials_four_fail(tmp_path: Path) -> None:
-    check_failures(make(tmp_path, task="regression"), 15)
+    check_failures(make(tmp_path, task="regression", search=True), 15)
 
 
 def test_a_search_may_end_with_its_first_failure(tmp_path: Path) -> None:
-    make(tmp_path, task="regression")
+    make(tmp_path, task="regression", search=True)
     found = ran(tmp_path, "--fail-fast", *failing(6), code=5)
     assert found["model"] is None and not found["best"]
     assert {s["status"] for s in found["steps"] if s["name"] == "train"} == {"skipped"}
@@ -289,7 +289,7 @@ def killed(project: Path, kills: int, *words: str) -> None:
 def test_a_search_that_is_killed_three_times_is_the_same_search(
     project: Path, tmp_path: Path
 ) -> None:
-    make(tmp_path)
+    make(tmp_path, search=True)
     killed(tmp_path, 3, *TPE)
     assert len(made(tmp_path, "score")) < 14
     assert outcome(ran(tmp_path, *TPE)) == outcome(ran(project, *TPE))

@@ -186,7 +186,7 @@ def searched(project: Path, *overrides: str) -> Lock:
 def test_a_lock_with_a_search_is_read_back_and_is_what_its_params_compile_to(
     tmp_path: Path,
 ) -> None:
-    make(tmp_path)
+    make(tmp_path, search=True)
     for overrides in (
         ["search=tpe", LEAVES, RATE],
         ["search=grid", "search.space.model.family.choices=[lightgbm,logistic_regression]"],
@@ -203,7 +203,7 @@ def test_a_lock_with_a_search_is_read_back_and_is_what_its_params_compile_to(
 def test_the_winner_s_plan_is_that_of_the_same_config_alone(tmp_path: Path) -> None:
     """But for the package, which is told what it won: so that the winner's steps, alone or behind
     a search, are one."""
-    make(tmp_path)
+    make(tmp_path, search=True)
     lock = searched(tmp_path, "search=tpe", LEAVES, RATE, "model.params.num_leaves=9")
     made = Searched.of(lock)
     params = {"model.params.num_leaves": 17, "model.params.learning_rate": 0.05}
@@ -222,7 +222,7 @@ def test_the_winner_s_plan_is_that_of_the_same_config_alone(tmp_path: Path) -> N
 def test_another_family_has_its_own_preparations_and_no_params_of_the_config(
     tmp_path: Path,
 ) -> None:
-    make(tmp_path)
+    make(tmp_path, search=True)
     choices = (
         "{lightgbm: null,"
         " logistic_regression: {params: {C: {low: 0.1, high: 10, log: true}, max_iter: 1000}}}"
@@ -243,7 +243,7 @@ def test_another_family_has_its_own_preparations_and_no_params_of_the_config(
 def test_what_trials_have_alike_is_made_once_and_shared_with_cross_validation(
     tmp_path: Path,
 ) -> None:
-    make(tmp_path)
+    make(tmp_path, search=True)
     lock = searched(tmp_path, "search=random", LEAVES, "search.trials=5",
                     "evaluate.cross_validation={kind: random, folds: 3}")  # fmt: skip
     made = Searched.of(lock)
@@ -262,7 +262,7 @@ def test_what_trials_have_alike_is_made_once_and_shared_with_cross_validation(
 
 
 def test_what_a_trial_replaces_is_no_cause(tmp_path: Path) -> None:
-    make(tmp_path)
+    make(tmp_path, search=True)
     words = ("search=random", LEAVES, RATE)
     assert searched(tmp_path, *words) == searched(
         tmp_path, *words, "model.params.num_leaves=7", "model.params.learning_rate=0.2"
@@ -303,7 +303,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("setting", FAULTS)
 def test_a_faulty_space_is_told_where_it_stands(tmp_path: Path, setting: str) -> None:
-    make(tmp_path)
+    make(tmp_path, search=True)
     key, words = FAULTS[setting]
     answer = mlops(tmp_path, "compile", "--json", "search=random", f"search.space.{setting}")
     assert answer.code == 3
@@ -314,7 +314,7 @@ def test_a_faulty_space_is_told_where_it_stands(tmp_path: Path, setting: str) ->
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
-    make(tmp_path)
+    make(tmp_path, search=True)
     settings = [s for s in FAULTS if not s.startswith(("data", "prepare.columns"))]
     words = [f"search.space.{setting}" for setting in settings]
     words += ["search.trials=0", "search.metric=rmse", "search.direction=up"]
@@ -325,7 +325,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_search_that_cannot_be_is_refused(tmp_path: Path) -> None:
-    make(tmp_path)
+    make(tmp_path, search=True)
     for words, key in (
         (["search=grid", RATE], "search.space.model.params.learning_rate"),
         (["search=grid", LEAVES, "search.trials=5"], "search.trials"),
