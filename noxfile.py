@@ -16,6 +16,8 @@ PYTHONS = ("3.11", "3.12", "3.13")
 RUNTIME, TEST, DEV, NOX = (f"requirements/{name}.txt" for name in ("main", "test", "dev", "nox"))
 # The next Hydra, over what TEST installs; its release candidates are asked for by name.
 HYDRA14 = "requirements/hydra14.txt"
+# moto holds python-dateutil at an older version than TEST has, so this is resolved by itself.
+SERVERS = "requirements/servers.txt"
 PYTEST = ("python", "-m", "pytest", "-n", "2", "--dist", "worksteal")
 IS_INSTALLED = """
 import mlops_compile, sys
@@ -247,6 +249,8 @@ def lock(session: nox.Session) -> None:
     resolve(session, DEV, "pyproject.toml", "--group", "dev", "--constraints", TEST)
     resolve(session, NOX, "--group", "nox", "--constraints", DEV)
     resolve(session, HYDRA14, "--group", "hydra14")
+    extras = ("--extra", "postgres", "--extra", "s3")
+    resolve(session, SERVERS, "pyproject.toml", "--group", "servers", *extras)
 
 
 def resolve(session: nox.Session, output: str, *what: str) -> None:
