@@ -125,6 +125,34 @@ def test_types_can_be_stated(project: Path) -> None:
     }
 
 
+def test_texts_are_times_where_that_is_stated(project: Path) -> None:
+    query = (
+        "SELECT *, '2026-01-0' || (1 + id % 9) || ' 10:00:00' AS day,"
+        " '2026-01-01T10:00:00+02:00' AS zoned, CASE id WHEN 3 THEN 'soon' ELSE '2026-01-01' END"
+        " AS odd, CASE id % 2 WHEN 0 THEN 'true' ELSE 'False' END AS flag FROM people ORDER BY id"
+    )
+    stated = "data.columns={day: {type: datetime}, zoned: {type: datetime}, flag: {type: boolean}}"
+    lock = mc.compile([*overrides(query), stated], project=project)
+    found = {fact.name: fact.type for fact in lock.source("data").columns}
+    assert (found["day"], found["zoned"]) == ("timestamp", "timestamp_utc")
+    assert (found["odd"], found["flag"]) == ("string", "bool")
+    record = mc.run(lock, project=project)
+    assert record.ok
+    # The pin of a committed lock stands for either sort of time.
+    from mlops_compile.api.compiling import compile_config
+    from mlops_compile.compiler.compose.config import compose
+
+    elsewhere = project / "elsewhere"
+    elsewhere.mkdir()
+    config = compose((*overrides(query), stated), elsewhere)
+    assert compile_config(config, elsewhere, committed=lock).lock == lock
+    with pytest.raises(mc.CompileError, match="texts, which cannot be datetime"):
+        mc.compile(
+            [*overrides(query), "data.columns={odd: {type: datetime}}"],
+            project=project,
+        )
+
+
 @pytest.mark.parametrize(
     ("query", "code", "words"),
     [

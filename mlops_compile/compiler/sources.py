@@ -213,7 +213,8 @@ def _from_lock(wanted: _Wanted, data: Data, lock: Lock) -> Source | None:
         return None
     if lock.contract.target != data.target and data.task != "regression":
         return None
-    types = {column.name: column.type for column in source.columns}
+    # A time with a zone is what is asked for where times are.
+    types = {column.name: column.type.removesuffix("_utc") for column in source.columns}
     if any(types.get(name, stored) != stored for name, stored in wanted.types.items()):
         return None
     found: Source = source

@@ -87,7 +87,10 @@ PREPARE: Mapping[str, Config] = {
         "boolean": _BOOLEANS,
         "categorical": ["one_hot"],
         "datetime": ["drop"],
-        "columns": {"city": ["text_length", "impute"], "plan": [{"is_in": {"values": ["plus"]}}]},
+        "columns": {
+            "city": ["text_length", "impute"],
+            "plan": [{"is_in": {"values": ["plus"]}}, "impute"],
+        },
         "derive": {
             "lasted": {"difference": ["since", "since"], "unit": "hours"},
             "share": {"ratio": ["amount", "age"]},
@@ -166,11 +169,13 @@ AXES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Values that may not stand together: the code of the problem and words of its sentence."""
+    """Values that may not stand together: the code of the problem, words of its sentence, and the
+    exit code: 5 where only running can tell."""
 
     when: Mapping[str, tuple[str, ...]]
     code: str
     says: str
+    exit_code: int = 3
 
     def meets(self, case: Case) -> bool:
         """Whether a case, or a part of one, is of this sort."""
@@ -179,12 +184,93 @@ class Refusal:
 
 _LINEAR = ("elastic_net", "logistic_regression", "ridge")
 _FORESTS = ("extra_trees", "random_forest")
-_BOOSTED = ("hist_gradient_boosting", "lightgbm")
+_NO_FOLDS = ("group", "hash", "time", "column")
 REFUSALS = (
     Refusal(
         when={"model": ("elastic_net", "ridge"), "task": ("binary", "multiclass")},
-        code="wrong-value",
-        says="regression",
+        code="impossible",
+        says="is for regression, and the task is",
+    ),
+    Refusal(
+        when={"model": ("logistic_regression",), "task": ("regression",)},
+        code="impossible",
+        says="is for binary and multiclass, and the task is regression",
+    ),
+    Refusal(
+        when={"model": _LINEAR, "prepare": ("native",)},
+        code="impossible",
+        says="may leave missing values, which",
+    ),
+    Refusal(
+        when={"model": (*_LINEAR, *_FORESTS), "prepare": ("native",)},
+        code="impossible",
+        says="ends in native category values, which",
+    ),
+    Refusal(
+        when={"model": (*_LINEAR, *_FORESTS), "option": ("early",)},
+        code="unknown-key",
+        says="has no such parameter",
+    ),
+    Refusal(
+        when={"model": (*_LINEAR, *_FORESTS), "option": ("monotone",)},
+        code="impossible",
+        says="cannot keep predictions from rising or falling",
+    ),
+    Refusal(
+        when={"option": ("monotone",), "task": ("multiclass",)},
+        code="impossible",
+        says="with more than two classes there is no one prediction that rises or falls",
+    ),
+    Refusal(
+        when={"option": ("balanced",), "task": ("regression",)},
+        code="impossible",
+        says="a regression has no classes to weigh",
+    ),
+    Refusal(
+        when={"option": ("platt", "isotonic, metric"), "task": ("regression",)},
+        code="impossible",
+        says="a regression has no probabilities to calibrate",
+    ),
+    Refusal(
+        when={
+            "option": ("isotonic, metric", "constraint", "costs", "fixed"),
+            "task": ("multiclass", "regression"),
+        },
+        code="impossible",
+        says="a threshold is for a binary task",
+    ),
+    # No number is left that is called by the column's name.
+    Refusal(
+        when={"option": ("monotone",), "prepare": ("ordinal",)},
+        code="monotone",
+        says="there is no such feature after preparation",
+        exit_code=5,
+    ),
+    # The bundled sets have numbers alone, and other names.
+    Refusal(
+        when={"source": ("sklearn",), "split": _NO_FOLDS},
+        code="no-column",
+        says="the data has no column",
+    ),
+    Refusal(
+        when={"source": ("sklearn",), "folds": _NO_FOLDS},
+        code="no-column",
+        says="the data has no column",
+    ),
+    Refusal(
+        when={"source": ("sklearn",), "prepare": ("derived", "function")},
+        code="no-column",
+        says="there is no column",
+    ),
+    Refusal(
+        when={"source": ("sklearn",), "option": ("weighted",)},
+        code="no-column",
+        says="the data has no column 'weight'",
+    ),
+    Refusal(
+        when={"source": ("sklearn",), "option": ("monotone",)},
+        code="no-column",
+        says="the data has no feature",
     ),
 )
 
@@ -208,18 +294,20 @@ def config_of(case: Case, sources: Path) -> Config:
     place = sources / f"{case['source']}-{task}"
     if case["source"] == "sklearn":
         data["source"] = {"kind": "sklearn", "options": {"name": SKLEARN[task]}}
-        data["test"] = data["source"]
+        data |= {"test": data["source"], "columns": {}}
     else:
         data |= written(case["source"], task, place)
         data["columns"] = {name: dict(column) for name, column in COLUMNS.items()}
-        if case["option"] == "weighted":
-            data["columns"]["weight"] = {"role": "weight"}
+    if case["option"] == "weighted":
+        data["columns"]["weight"] = {"role": "weight"}
     if case["split"] != "file":
         data.pop("test")
     strata = {"bins": 4} if task == "regression" else {}
     data["split"] = {"kind": case["split"], **SPLIT_KEYS[case["split"]]}
     if case["split"] == "stratified":
         data["split"] |= strata
+    if case["split"] == "file" and task == "regression":
+        data["split"]["take"] = "random"
     model: Config = {"family": case["model"], **OPTIONS[case["option"]]}
     model["params"] = dict(QUICK[case["model"]])
     if case["option"] == "early":

@@ -64,7 +64,9 @@ def _next(
 
         def gain(value: str, name: str = name) -> int:
             parts = itertools.combinations(case.items(), strength - 1)
-            whole = (sorted([*part, (name, value)], key=lambda item: order[item[0]]) for part in parts)
+            whole = (
+                sorted([*part, (name, value)], key=lambda item: order[item[0]]) for part in parts
+            )
             return sum(tuple(part) in missing for part in whole)
 
         fitting = (v for v in axes[name] if completed(axes, {**case, name: v}, allowed))

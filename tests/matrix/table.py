@@ -1,4 +1,4 @@
-"""A small table with columns of every type and role, and ways to write it as each kind of source."""
+"""A small table with columns of every type and role, written as each kind of source."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -83,14 +82,12 @@ def write_csv(rows: pa.Table, place: Path) -> dict[str, Any]:
 
 def write_zstd(rows: pa.Table, place: Path) -> dict[str, Any]:
     (place / "rows.zst").write_bytes(pa.compress(_csv(rows), codec="zstd", asbytes=True))
-    return {"kind": "csv", "path": str(place / "rows.zst")}
+    return {"kind": "csv", "path": f"file://{place / 'rows.zst'}"}
 
 
-def write_memory(rows: pa.Table, place: Path) -> dict[str, Any]:
-    uri = f"memory://{place}/rows.csv"
-    with fsspec.open(uri, "wb") as file:
-        file.write(_csv(rows))
-    return {"kind": "csv", "path": uri}
+def write_object(rows: pa.Table, place: Path) -> dict[str, Any]:
+    """An object behind a URI that fsspec opens, in worker processes as well."""
+    return {"kind": "csv", "path": f"local://{write_csv(rows, place)['path']}"}
 
 
 def write_parquet(rows: pa.Table, place: Path) -> dict[str, Any]:
@@ -148,7 +145,7 @@ SKLEARN = {"binary": "breast_cancer", "multiclass": "iris", "regression": "diabe
 WRITERS: Mapping[str, Callable[[pa.Table, Path], dict[str, Any]]] = {
     "csv": write_csv,
     "zstd": write_zstd,
-    "memory": write_memory,
+    "object": write_object,
     "parquet": write_parquet,
     "hive": write_hive,
     "jsonl": write_jsonl,

@@ -159,9 +159,12 @@ def _type(table: pa.Table, name: str, wanted: str | None) -> str:
     found = str(storage_of(table.schema.field(name).type))
     if wanted is None or wanted == found:
         return found
-    column = table.column(name)
-    fits = all(_cast(chunk, wanted) is not None for chunk in column.chunks)
-    return wanted if fits else found
+    chunks = table.column(name).chunks
+    # SQLite has no times but texts; with a zone they are times of another storage type.
+    for candidate in (wanted, "timestamp_utc") if wanted == "timestamp" else (wanted,):
+        if all(_cast(chunk, candidate) is not None for chunk in chunks):
+            return candidate
+    return found
 
 
 def _as(column: pa.Array, wanted: str | None) -> pa.Array:
