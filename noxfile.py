@@ -154,6 +154,24 @@ def explore(session: nox.Session) -> None:
 
 
 @nox.session
+def matrix(session: nox.Session) -> None:
+    """Sources, splits, folds, preparations, families, options and tasks: any three together."""
+    install_checkout(session)
+    env = {"MATRIX_STRENGTH": os.environ.get("MATRIX_STRENGTH", "3")}
+    session.run(*PYTEST, "tests/test_matrix.py", *session.posargs, env=env)
+
+
+@nox.session
+def servers(session: nox.Session) -> None:
+    """Sources on a PostgreSQL server (of Debian's packages) and an S3 server, started for it."""
+    if not shutil.which("initdb") and not [*Path("/usr/lib/postgresql").glob("*/bin/initdb")]:
+        session.error("PostgreSQL is not here: apt-get install postgresql")
+    install_locked(session, SERVERS)
+    session.install("--no-deps", "--editable", ".")
+    session.run("python", "-m", "pytest", "tests/servers", *session.posargs)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """The quick tests with branch coverage; the report lists what is left."""
     install_checkout(session)

@@ -168,6 +168,7 @@ def test_a_covering_holds_every_part_that_a_case_can_hold(
 def test_pairs_are_few_cases() -> None:
     """No more than twice the least number, which pairs of the two longest axes need."""
     wide = {
-        name: [f"{name}{n}" for n in range(count)] for name, count in zip("abcdef", range(3, 9))
+        name: [f"{name}{n}" for n in range(count)]
+        for name, count in zip("abcdef", range(3, 9), strict=True)
     }
     assert 56 <= len(covering(wide, 2)) <= 2 * 56
