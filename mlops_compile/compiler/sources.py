@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,7 @@ def _pin(wanted: _Wanted, data: Data, looking: Looking) -> tuple[Source, tuple[s
         rows=rows,
         columns=tuple(ColumnFact.parse(name, str(text)) for name, text in columns.items()),
         files=len(files.places) if files.tree else None,
+        credentials_env=kind.credentials_env(spec),
     )
     return source, tuple(map(str, levels))
 
@@ -202,7 +203,7 @@ def _facts(wanted: _Wanted, look: Look, cache: Cache) -> Map:
 
 
 def _from_lock(wanted: _Wanted, data: Data, lock: Lock) -> Source | None:
-    sources: dict[str, Any] = dict(lock.sources)
+    sources = dict(lock.sources)
     source = sources.get(wanted.name)
     location = wanted.kind.location(wanted.keys)
     if source is None or source.kind != wanted.kind.name or source.location != location:
@@ -217,5 +218,4 @@ def _from_lock(wanted: _Wanted, data: Data, lock: Lock) -> Source | None:
     types = {column.name: column.type.removesuffix("_utc") for column in source.columns}
     if any(types.get(name, stored) != stored for name, stored in wanted.types.items()):
         return None
-    found: Source = source
-    return found
+    return replace(source, credentials_env=wanted.kind.credentials_env(wanted.keys))

@@ -205,4 +205,5 @@ KIND = SourceKind(
     read=read,
     place="uri",
     once=True,
+    credentials_env=lambda spec: spec.credentials_env,
 )
