@@ -174,6 +174,13 @@ def test_a_query_that_cannot_be_taken(project: Path, query: str, code: str, word
     assert words in message
 
 
+def test_no_rows_are_not_pinned(project: Path) -> None:
+    query = "SELECT * FROM people WHERE id >= 80"
+    assert refused(project, query)[0] == "empty"
+    write(project, 120)
+    assert source(project, query).rows == 40
+
+
 def test_a_query_changes_nothing(project: Path) -> None:
     found, _, message = refused(project, "WITH x AS (SELECT 1) DELETE FROM people RETURNING id")
     assert found == "source" and "readonly" in message

@@ -78,6 +78,8 @@ def _spooled(partitions: Any, names: Sequence[str], spool: Path) -> dict[str, st
             with pa.ipc.new_stream(file, batch.schema) as writer:
                 writer.write_batch(batch)
             row += len(rows)
+    if not row:  # before it is pinned
+        raise _fault("empty", "the query gives no rows", "query")
     return {name: "float64" if found == NOTHING else found for name, found in types.items()}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_compile.ir.digest import digest_of
-from mlops_compile.ir.problem import CompileError, Problem, problem
+from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.schema import key
 from mlops_compile.ir.source import ColumnFact, Source
 from mlops_compile.ir.value import KeyPath
@@ -112,8 +112,6 @@ def scan(paths: tuple[Path, ...], spec: SqlSource, types: Mapping[str, str], tar
         seen[field.name] = Seen(MOST_LEVELS)
         for batch in table.select([field.name]).to_batches():
             seen[field.name].see(_as(batch.column(0), types.get(field.name)), field.name == target)
-    if not table.num_rows:
-        raise CompileError([problem("empty", "the query gives no rows", _QUERY)])
     return Facts(
         rows=table.num_rows,
         columns=tuple(
