@@ -300,3 +300,18 @@ def test_other_kinds_are_seen_as_the_same_table(tmp_path: Path) -> None:
         )
         assert (found.task, found.positive, found.rows) == ("binary", "yes", ROWS)
         assert found.baseline == expected.baseline
+
+
+def test_columns_that_no_table_can_hold_are_left_out_by_name(tmp_path: Path) -> None:
+    """Of Parquet and JSON lines, and the config says so; of a csv file, roles do it."""
+    table = [{**row, "tags": ["a"]} for row in rows()]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in table))
+    pq.write_table(pa.Table.from_pylist(table), tmp_path / "t.parquet")
+    for name in ("t.jsonl", "t.parquet"):
+        with pytest.raises(CompileError, match="'tags' holds"):
+            look(tmp_path / name, "answer")
+        found = look(tmp_path / name, "answer", exclude=("tags",))
+        assert found.options == (("exclude", ("tags",)),)
+        assert "tags" not in [column.name for column in found.columns]
+    with pytest.raises(CompileError, match="--exclude is for Parquet and JSON lines"):
+        look(write(tmp_path / "t.csv", rows()), "answer", exclude=("tags",))

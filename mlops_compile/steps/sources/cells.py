@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -78,21 +79,38 @@ def arrow_type(type_name: str) -> pa.DataType:
     }[type_name]
 
 
-def clean(column: pa.Array, missing: tuple[str, ...]) -> pa.Array:
-    """A column's texts in NFC without white space around them, missing marks as nulls."""
+def clean(
+    column: pa.Array, missing: tuple[str, ...], replace: Mapping[str, str] | None = None
+) -> pa.Array:
+    """A column's texts in NFC without white space around them: those to `replace` by what they
+    stand for (once: what comes of it is not looked up again), missing marks then as nulls."""
     if _repeats(column):  # each text once
         coded = column.dictionary_encode()
-        return _cleaned(coded.dictionary, missing).take(coded.indices)
-    return _cleaned(column, missing)
+        return _cleaned(coded.dictionary, missing, replace or {}).take(coded.indices)
+    return _cleaned(column, missing, replace or {})
 
 
-def _cleaned(column: pa.Array, missing: tuple[str, ...]) -> pa.Array:
+def _cleaned(column: pa.Array, missing: tuple[str, ...], replace: Mapping[str, str]) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     trimmed = pc.utf8_normalize(pc.utf8_trim_whitespace(column), form="NFC")
+    if replace:
+        trimmed = replaced(trimmed, replace)
     marked = pc.match_substring_regex(trimmed, _pattern(missing))
     return pc.if_else(marked, pa.nulls(len(trimmed), pa.string()), trimmed)
+
+
+def replaced(column: pa.Array, texts: Mapping[str, str]) -> pa.Array:
+    """Texts with those that are keys of `texts` as what they stand for."""
+    import pyarrow.compute as pc
+
+    done = column
+    for text, other in texts.items():
+        pattern = rf"\A{''.join(map(literal, text))}\z"
+        told = pc.replace_substring_regex(column, pattern, other.replace("\\", r"\\"))
+        done = pc.if_else(pc.match_substring_regex(column, pattern), told, done)
+    return done
 
 
 def _repeats(column: pa.Array) -> bool:

@@ -19,7 +19,6 @@ from mlops_compile.steps.sources.cells import (
     Levels,
     arrow_type,
     cast,
-    clean,
     first_misfit,
     too_long,
 )
@@ -27,7 +26,6 @@ from mlops_compile.steps.sources.delimited.faults import line_of_row
 from mlops_compile.steps.sources.delimited.options import CsvSource, fault, option_problems
 from mlops_compile.steps.sources.delimited.rows import open_rows
 from mlops_compile.steps.sources.kind import Facts, SourceKind
-from mlops_compile.steps.sources.marks import Marks
 from mlops_compile.steps.sources.places import one_file, path_problems
 from mlops_compile.steps.tables import regular, write_batches
 
@@ -47,14 +45,14 @@ def scan(paths: tuple[Path, ...], spec: CsvSource, types: Mapping[str, str], tar
     """Rows, column types and missing values of a file, in one pass of bounded memory."""
     options = spec.options
     names, batches = open_rows(paths[0], spec)
-    marks = Marks(options.missing, options.missing_in, names)
+    marks = options.marks(names)
     guesses = {name: Guess(types.get(name), options.numbers) for name in names}
     levels = Levels(options.numbers)
     rows = 0
     for batch in batches:
         rows += batch.num_rows
         for name, column in zip(names, batch.columns, strict=True):
-            texts = clean(column, marks.of(name))
+            texts = marks.clean(name, column)
             guesses[name].see(texts)
             if name == target:
                 levels.see(texts)
@@ -76,10 +74,10 @@ def scan(paths: tuple[Path, ...], spec: CsvSource, types: Mapping[str, str], tar
 def _too_long(path: Path, spec: CsvSource, name: str) -> Problem:
     """The sentence for the first whole number of a column that 64 bits do not hold."""
     names, batches = open_rows(path, spec)
-    marks = Marks(spec.options.missing, spec.options.missing_in, names)
+    marks = spec.options.marks(names)
     row = 0
     for batch in batches:
-        texts = clean(batch.column(names.index(name)), marks.of(name))
+        texts = marks.clean(name, batch.column(names.index(name)))
         if (wrong := first_misfit(texts, "int64", spec.options.numbers)) is not None:
             line = _place(path, spec, row + wrong)
             return too_long(name, f"{spec.path}, {line}", texts[wrong].as_py())
@@ -93,7 +91,7 @@ def read(paths: tuple[Path, ...], spec: CsvSource, source: Source, out: Path) ->
 
     numbers = spec.options.numbers
     names, batches = open_rows(paths[0], spec)
-    marks = Marks(spec.options.missing, spec.options.missing_in, names)
+    marks = spec.options.marks(names)
     types = {column.name: column.type for column in source.columns}
     if set(types) != set(names):
         raise fault("columns-changed", f"{spec.path} has other columns than the lock says")
@@ -104,7 +102,7 @@ def read(paths: tuple[Path, ...], spec: CsvSource, source: Source, out: Path) ->
         for batch in batches:
             columns = []
             for name, column in zip(names, batch.columns, strict=True):
-                texts = clean(column, marks.of(name))
+                texts = marks.clean(name, column)
                 done = cast(texts, types[name], numbers)
                 if done is None:
                     wrong = first_misfit(texts, types[name], numbers) or 0
