@@ -13,13 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_compile.ir.problem import CompileError, Problem, problem
-from mlops_compile.ir.source import ColumnFact, Source
+from mlops_compile.ir.source import ColumnFact, Misfit, Source
 from mlops_compile.steps.sources.cells import (
+    IN_WORDS,
+    STORED_AS,
     Guess,
     Levels,
     arrow_type,
     cast,
     first_misfit,
+    first_of_all,
+    nearly,
     too_long,
 )
 from mlops_compile.steps.sources.delimited.faults import line_of_row
@@ -31,14 +35,6 @@ from mlops_compile.steps.tables import regular, write_batches
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_A = {
-    "bool": "true or false",
-    "int64": "a whole number",
-    "float64": "a number",
-    "timestamp": "a date or time (ISO 8601)",
-    "timestamp_utc": "a time with its zone (ISO 8601)",
-}
 
 
 def scan(paths: tuple[Path, ...], spec: CsvSource, types: Mapping[str, str], target: str) -> Facts:
@@ -68,6 +64,7 @@ def scan(paths: tuple[Path, ...], spec: CsvSource, types: Mapping[str, str], tar
             for name in sorted(names)
         ),
         levels=levels.names(guesses[target].type) if target in guesses else (),
+        nearly=nearly(guesses),
     )
 
 
@@ -83,6 +80,18 @@ def _too_long(path: Path, spec: CsvSource, name: str) -> Problem:
             return too_long(name, f"{spec.path}, {line}", texts[wrong].as_py())
         row += batch.num_rows
     raise AssertionError("a column beyond 64 bits has a number beyond 64 bits")
+
+
+def misfit(paths: tuple[Path, ...], spec: CsvSource, name: str, sort: str) -> Misfit | None:
+    """The first cell that keeps a column from being numeric, datetime or boolean."""
+    names, batches = open_rows(paths[0], spec)
+    marks, place = spec.options.marks(names), names.index(name)
+    texts = (marks.clean(name, batch.column(place)) for batch in batches)
+    if (found := first_of_all(texts, STORED_AS[sort], spec.options.numbers)) is None:
+        return None
+    row, text, type_name = found
+    where = f"{spec.path}, {_place(paths[0], spec, row)}"
+    return Misfit(place=where, text=text, wanted=IN_WORDS[type_name], sort=sort)
 
 
 def read(paths: tuple[Path, ...], spec: CsvSource, source: Source, out: Path) -> None:
@@ -122,7 +131,7 @@ def _place(path: Path, spec: CsvSource, row: int) -> str:
 
 
 def _misfit(place: str, text: str, name: str, type_name: str) -> Problem:
-    message = f"{place}: {text[:40]!r} is not {_A[type_name]}"
+    message = f"{place}: {text[:40]!r} is not {IN_WORDS[type_name]}"
     hint = f"add it to data.source.options.missing, or set data.columns.{name}.type"
     where = ("data", "columns", name)
     return problem("cell", message, where, hint, quotes=(repr(text[:40]),))
@@ -138,4 +147,5 @@ KIND = SourceKind(
     complaints=lambda spec: (*path_problems(spec.path), *option_problems(spec)),
     scan=scan,
     read=read,
+    misfit=misfit,
 )

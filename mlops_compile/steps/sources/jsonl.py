@@ -14,14 +14,18 @@ from typing import TYPE_CHECKING
 
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.schema import group, key
-from mlops_compile.ir.source import ColumnFact, Source
+from mlops_compile.ir.source import ColumnFact, Misfit, Source
 from mlops_compile.ir.value import KeyPath, Map
 from mlops_compile.steps.sources.cells import (
+    IN_WORDS,
+    STORED_AS,
     Guess,
     Levels,
     arrow_type,
     cast,
     first_misfit,
+    first_of_all,
+    nearly,
     too_long,
 )
 from mlops_compile.steps.sources.delimited.faults import unreadable
@@ -151,7 +155,24 @@ def scan(
             for name, guess in sorted(guesses.items())
         ),
         levels=levels.names(guesses[target].type) if target in guesses else (),
+        nearly=nearly(guesses),
     )
+
+
+def misfit(paths: tuple[Path, ...], spec: JsonlSource, name: str, sort: str) -> Misfit | None:
+    """The first cell that keeps a column from being numeric, datetime or boolean."""
+    marks, lines = spec.options.marks(), list[int]()
+
+    def texts() -> Iterator[pa.Array]:
+        for batch in _batches(paths[0], spec):
+            lines.extend(batch.lines)
+            yield marks.clean(name, batch.texts(name))
+
+    if (found := first_of_all(texts(), STORED_AS[sort])) is None:
+        return None
+    row, text, type_name = found
+    place = f"{spec.path}, line {lines[row]}"
+    return Misfit(place=place, text=text, wanted=IN_WORDS[type_name], sort=sort)
 
 
 def read(paths: tuple[Path, ...], spec: JsonlSource, source: Source, out: Path) -> None:
@@ -174,7 +195,7 @@ def read(paths: tuple[Path, ...], spec: JsonlSource, source: Source, out: Path) 
                     wrong = first_misfit(texts, types[name]) or 0
                     place = f"{spec.path}, line {batch.lines[wrong]}"
                     text = repr(texts[wrong].as_py()[:40])
-                    message = f"{place}: {text} is not {types[name]}"
+                    message = f"{place}: {text} is not {IN_WORDS[types[name]]}"
                     where = ("data", "columns", name)
                     raise CompileError([problem("cell", message, where, quotes=(text,))])
                 columns.append(done)
@@ -256,4 +277,5 @@ KIND = SourceKind(
     ),
     scan=scan,
     read=read,
+    misfit=misfit,
 )
