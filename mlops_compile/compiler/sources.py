@@ -108,6 +108,8 @@ def pin_sources(data: Data, looking: Looking) -> Pinned:
     pinned: dict[str, _Found] = {}
     problems: list[Problem] = []
     for one in wanted:
+        if one.name == TEST and SOURCE in pinned:
+            one = replace(one, types={**_likes(pinned[SOURCE].source), **types})
         try:
             pinned[one.name] = _pin(one, data, looking)
         except CompileError as error:
@@ -118,10 +120,23 @@ def pin_sources(data: Data, looking: Looking) -> Pinned:
     whole = together(
         data,
         {name: found.source for name, found in pinned.items()},
-        tuple(sorted({level for found in pinned.values() for level in found.levels})),
+        _levels(pinned),
         dict(misfits),
     )
     return replace(whole, test_levels=_apart(pinned), misfits=misfits)
+
+
+def _likes(source: Source) -> dict[str, str]:
+    """The types of the data's columns, by which test rows are read where they fit: a column of
+    theirs may be empty, or look like something narrower. Any numbers fit each other."""
+    facts = ((fact.name, fact.type) for fact in source.columns)
+    return {name: stored for name, stored in facts if stored not in ("int64", "float64")}
+
+
+def _levels(pinned: Mapping[str, _Found]) -> tuple[str, ...]:
+    """The levels of the target in all rows; none where one source has too many."""
+    each = [pinned[name].levels for name in (SOURCE, TEST) if name in pinned]
+    return tuple(sorted({level for levels in each for level in levels})) if all(each) else ()
 
 
 def _without(prefix: str, columns: Mapping[str, str]) -> dict[str, str]:
@@ -180,10 +195,13 @@ def _pin(wanted: _Wanted, data: Data, looking: Looking) -> _Found:
         digest = look.digest
         facts = _facts(wanted, look, looking.cache)
         misfits = _misfits(wanted, facts, look)
-        if look.has_changed(kind.files(spec, looking.project)):
+        if changed := look.changed(kind.files(spec, looking.project)):
             message = f"{kind.location(spec)} changes while it is read"
+            if files.tree:
+                message += f": {', '.join(changed[:5])}{', ...' if len(changed) > 5 else ''}"
             hint = "compile again once it is whole"
             raise CompileError([problem("source", message, SOURCE_KEYS, hint)])
+        look.keep()
     columns, levels, rows = facts["columns"], facts["levels"], facts["rows"]
     assert isinstance(columns, Map) and isinstance(levels, tuple) and isinstance(rows, int)
     source = Source(

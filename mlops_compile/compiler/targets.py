@@ -10,6 +10,7 @@ from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.source import ColumnFact
 from mlops_compile.ir.value import KeyPath
+from mlops_compile.steps.sources.kind import MOST_LEVELS
 
 # Storage types in plain words.
 IN_PLAIN_WORDS = {
@@ -45,8 +46,11 @@ def target_problems(
             hint = "for classes, data.task is binary or multiclass; else take another target"
             yield problem("target", message, where, hint)
     elif not levels:
-        message = f"{fact.name!r} has too many distinct values to be classes"
-        yield problem("target", message, where, "is data.task=regression meant?")
+        message = f"{fact.name!r} has more than {MOST_LEVELS} distinct values: too many classes"
+        hint = "take another target, or group its values"
+        if fact.type in ("int64", "float64"):
+            hint = "is data.task=regression meant?"
+        yield problem("target", message, where, hint)
     elif len(levels) == 1:
         yield _one_class(fact.name, levels[0])
     else:

@@ -297,9 +297,9 @@ class Guess:
 
     @property
     def nearly(self) -> str | None:
-        """`numeric` or `datetime`, where a column that nobody states holds texts because of few
-        cells that are no numbers, or no times."""
-        if self._wanted is not None or not self._seen or self.type != "string":
+        """`numeric` or `datetime`, where a column that nobody wants as texts holds them because of
+        few cells that are no numbers, or no times."""
+        if self._wanted == "string" or not self._seen or self.type != "string":
             return None
         return next(iter(self._like), None)
 

@@ -65,6 +65,15 @@ def stored(
         return stored(pc.run_end_decode(column), storage, missing, replace)
     if storage == "string":
         return _texts(column, missing, replace or {})
+    return _zeroed(_values(column, storage))
+
+
+def _values(column: pa.Array, storage: str) -> pa.Array:
+    """Plain values as a storage type that is no text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = column.type
     wanted = arrow_type(storage)
     if pa.types.is_time(found) or pa.types.is_duration(found):
         bits = pa.int32() if found.bit_width == 32 else pa.int64()
@@ -78,6 +87,19 @@ def stored(
     if storage == "float64":
         return pc.if_else(pc.is_nan(done), pa.nulls(len(done), pa.float64()), done)
     return done
+
+
+def _zeroed(column: pa.Array) -> pa.Array:
+    """The same with zeros behind nulls, where a reader leaves what it has: equal values are equal
+    bytes."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not column.null_count:
+        return column
+    zero = pa.scalar(False) if pa.types.is_boolean(column.type) else pa.scalar(0, pa.int64())
+    filled = pc.fill_null(column, zero.cast(column.type))
+    return pc.if_else(pc.is_valid(column), filled, pa.scalar(None, column.type))
 
 
 def _texts(column: pa.Array, missing: tuple[str, ...], replace: Mapping[str, str]) -> pa.Array:
