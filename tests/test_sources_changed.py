@@ -4,7 +4,6 @@ exit code, and nothing is kept."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from mlops_compile.execute import sources as running
+from mlops_compile.execute import run as running
 from mlops_compile.steps.sources import csv, parquet
 from tests.project import SMALL, Answer, good, make, mlops, stored
 
@@ -140,13 +139,7 @@ def test_what_changes_while_it_is_copied_for_a_run(
     """After the run looked at it, and before its bytes are in the store."""
     words, change = WHILE[name][:2]
     good(project, "compile", *SMALL, *words)
-    usual: Callable[..., None] = running._copy
-
-    def copy(*given: Any) -> None:
-        change(project)
-        usual(*given)
-
-    monkeypatch.setattr(running, "_copy", copy)
+    _when_read(monkeypatch, running, "source_problems", lambda: change(project))
     answer = mlops(project, "run", "--quiet", "--plan", "plan.lock.json")
     assert answer.code == 5, answer.err
     shown = "rows.csv" if words == FILE else "parts"

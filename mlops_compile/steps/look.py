@@ -144,7 +144,7 @@ def _proposal(
         split=split,
         split_note=split_note,
         baseline=_baseline(truth, task),
-        warnings=tuple(_warnings(frame, target, task, proposals)),
+        warnings=(*_warnings(frame, target, task, proposals), *_mixed(facts, target)),
     )
 
 
@@ -404,6 +404,17 @@ def _warnings(
             "that do not exist yet when you predict"
         )
     return found
+
+
+def _mixed(facts: Facts, target: str) -> list[str]:
+    """Columns that are texts because of a few cells."""
+    like = {"numeric": "numbers", "datetime": "dates"}
+    return [
+        f"{name} is read as texts, and nearly all of it look like {like[sort]}: mend the others, or"
+        " list them in source.options.missing, and leave its type out"
+        for name, sort in facts.nearly
+        if name != target
+    ]
 
 
 def _sum_of(
