@@ -111,8 +111,9 @@ def _named(name: Callable[[Set], str]) -> Break:
 
 
 def _one_row(data: Set, project: Path) -> tuple[str, ...]:
+    row = [cell if cell not in ("", "?") else "x" for cell in data.table.rows[0]]
     for table in data.files.values():
-        del table.rows[1:]
+        table.rows[:] = [[*row]]
         table.put(data.target, lambda line: "5")
     return ()
 
@@ -304,10 +305,10 @@ WORKING: Mapping[str, Break] = {
 }
 
 
-def _cases(traps: Mapping[str, Break], *, every: bool = False) -> list[object]:
+def _cases(traps: Mapping[str, Break]) -> list[object]:
     """Each trap with each set, one of the three of each among the quick tests."""
     return [
-        pytest.param(name, trap, marks=() if every or number % 3 == place else pytest.mark.slow)
+        pytest.param(name, trap, marks=() if number % 3 == place else pytest.mark.slow)
         for number, trap in enumerate(traps)
         for place, name in enumerate(SETS)
     ]
