@@ -106,6 +106,15 @@ def test_missing_marks_of_single_columns(tmp_path: Path) -> None:
         scan(tmp_path / "t.csv", missing_in={"a": (-1,)})
 
 
+@pytest.mark.parametrize("rows", [3, 60_000])
+def test_the_line_of_an_open_quote_in_a_file_of_any_size(tmp_path: Path, rows: int) -> None:
+    """Where it opens, though cells in front of it hold quotes and line breaks, and though the rest
+    of the file is one cell then."""
+    data = 'a,b\n"x\ny",1\n"""",2\n3,"4\n' + "5,6\n" * rows
+    problem = refused(tmp_path, data)
+    assert problem.message == "t.csv, line 5: a quote opens here and is never closed"
+
+
 @pytest.mark.parametrize("times", [1, 400])
 def test_texts_that_stand_for_others(tmp_path: Path, times: int) -> None:
     """Once, before missing marks and types are looked for; 400 times, each text is told once."""
