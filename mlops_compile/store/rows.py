@@ -103,6 +103,7 @@ class Rows:
         latest = f"ORDER BY made DESC LIMIT {_LATEST}"
         of_step = f"SELECT * FROM actions WHERE kind = ? AND step = ? {latest}"
         of_kind = f"SELECT * FROM actions WHERE kind = ? {latest}"
+        asked: dict[tuple[str, str], tuple[str, tuple[str, ...]]]
         asked = {pair: (of_step, pair) for pair in steps}
         asked |= {(kind, ""): (of_kind, (kind,)) for kind, _ in steps}
         found = {
