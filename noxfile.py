@@ -16,6 +16,8 @@ PYTHONS = ("3.11", "3.12", "3.13")
 RUNTIME, TEST, DEV, NOX = (f"requirements/{name}.txt" for name in ("main", "test", "dev", "nox"))
 # The next Hydra, over what TEST installs; its release candidates are asked for by name.
 HYDRA14 = "requirements/hydra14.txt"
+# moto holds python-dateutil at an older version than TEST has, so this is resolved by itself.
+SERVERS = "requirements/servers.txt"
 PYTEST = ("python", "-m", "pytest", "-n", "2", "--dist", "worksteal")
 IS_INSTALLED = """
 import mlops_compile, sys
@@ -152,6 +154,24 @@ def explore(session: nox.Session) -> None:
 
 
 @nox.session
+def matrix(session: nox.Session) -> None:
+    """Sources, splits, folds, preparations, families, options and tasks: any three together."""
+    install_checkout(session)
+    env = {"MATRIX_STRENGTH": os.environ.get("MATRIX_STRENGTH", "3")}
+    session.run(*PYTEST, "tests/test_matrix.py", *session.posargs, env=env)
+
+
+@nox.session
+def servers(session: nox.Session) -> None:
+    """Sources on a PostgreSQL server (of Debian's packages) and an S3 server, started for it."""
+    if not shutil.which("initdb") and not [*Path("/usr/lib/postgresql").glob("*/bin/initdb")]:
+        session.error("PostgreSQL is not here: apt-get install postgresql")
+    install_locked(session, SERVERS)
+    session.install("--no-deps", "--editable", ".")
+    session.run("python", "-m", "pytest", "tests/servers", *session.posargs)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """The quick tests with branch coverage; the report lists what is left."""
     install_checkout(session)
@@ -247,6 +267,8 @@ def lock(session: nox.Session) -> None:
     resolve(session, DEV, "pyproject.toml", "--group", "dev", "--constraints", TEST)
     resolve(session, NOX, "--group", "nox", "--constraints", DEV)
     resolve(session, HYDRA14, "--group", "hydra14")
+    extras = ("--extra", "postgres", "--extra", "s3")
+    resolve(session, SERVERS, "pyproject.toml", "--group", "servers", *extras)
 
 
 def resolve(session: nox.Session, output: str, *what: str) -> None:

@@ -125,6 +125,34 @@ def test_types_can_be_stated(project: Path) -> None:
     }
 
 
+def test_texts_are_times_where_that_is_stated(project: Path) -> None:
+    query = (
+        "SELECT *, '2026-01-0' || (1 + id % 9) || ' 10:00:00' AS day,"
+        " '2026-01-01T10:00:00+02:00' AS zoned, CASE id WHEN 3 THEN 'soon' ELSE '2026-01-01' END"
+        " AS odd, CASE id % 2 WHEN 0 THEN 'true' ELSE 'False' END AS flag FROM people ORDER BY id"
+    )
+    stated = "data.columns={day: {type: datetime}, zoned: {type: datetime}, flag: {type: boolean}}"
+    lock = mc.compile([*overrides(query), stated], project=project)
+    found = {fact.name: fact.type for fact in lock.source("data").columns}
+    assert (found["day"], found["zoned"]) == ("timestamp", "timestamp_utc")
+    assert (found["odd"], found["flag"]) == ("string", "bool")
+    record = mc.run(lock, project=project)
+    assert record.ok
+    # The pin of a committed lock stands for either sort of time.
+    from mlops_compile.api.compiling import compile_config
+    from mlops_compile.compiler.compose.config import compose
+
+    elsewhere = project / "elsewhere"
+    elsewhere.mkdir()
+    config = compose((*overrides(query), stated), elsewhere)
+    assert compile_config(config, elsewhere, committed=lock).lock == lock
+    with pytest.raises(mc.CompileError, match="texts, which cannot be datetime"):
+        mc.compile(
+            [*overrides(query), "data.columns={odd: {type: datetime}}"],
+            project=project,
+        )
+
+
 @pytest.mark.parametrize(
     ("query", "code", "words"),
     [
@@ -144,6 +172,13 @@ def test_a_query_that_cannot_be_taken(project: Path, query: str, code: str, word
     found, where, message = refused(project, query)
     assert (found, where) == (code, "data.source.query")
     assert words in message
+
+
+def test_no_rows_are_not_pinned(project: Path) -> None:
+    query = "SELECT * FROM people WHERE id >= 80"
+    assert refused(project, query)[0] == "empty"
+    write(project, 120)
+    assert source(project, query).rows == 40
 
 
 def test_a_query_changes_nothing(project: Path) -> None:
@@ -177,7 +212,13 @@ def test_secrets_are_refused_and_never_told(project: Path, monkeypatch: pytest.M
 def test_credentials_are_written_nowhere(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEOPLE_DB", "me:hunter2secret")
     with_them = mc.compile(overrides(credentials_env="PEOPLE_DB"), project=project)
-    assert encode(with_them) == encode(mc.compile(overrides(), project=project))
+    without = mc.compile(overrides(), project=project)
+    # The lock says which variable to ask, for a run elsewhere; plan and source are the same.
+    assert with_them.plan == without.plan
+    assert with_them.source("data").identity == without.source("data").identity
+    assert [line for line in encode(with_them).splitlines() if "PEOPLE_DB" in line] == [
+        '      "credentials_env": "PEOPLE_DB",'
+    ]
     mc.run(with_them, project=project)
     for file in project.rglob("*"):
         assert not file.is_file() or b"hunter2" not in file.read_bytes()

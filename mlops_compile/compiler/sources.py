@@ -211,6 +211,7 @@ def _pin(wanted: _Wanted, data: Data, looking: Looking) -> _Found:
         rows=rows,
         columns=tuple(ColumnFact.parse(name, str(text)) for name, text in columns.items()),
         files=len(files.places) if files.tree else None,
+        credentials_env=kind.credentials_env(spec),
     )
     return _Found(source=source, levels=tuple(map(str, levels)), misfits=misfits)
 
@@ -273,7 +274,7 @@ def _facts(wanted: _Wanted, look: Look, cache: Cache) -> Map:
 
 
 def _from_lock(wanted: _Wanted, data: Data, lock: Lock) -> Source | None:
-    sources: dict[str, Any] = dict(lock.sources)
+    sources = dict(lock.sources)
     source = sources.get(wanted.name)
     location = wanted.kind.location(wanted.keys)
     if source is None or source.kind != wanted.kind.name or source.location != location:
@@ -284,8 +285,8 @@ def _from_lock(wanted: _Wanted, data: Data, lock: Lock) -> Source | None:
         return None
     if lock.contract.target != data.target and data.task != "regression":
         return None
-    types = {column.name: column.type for column in source.columns}
+    # A time with a zone is what is asked for where times are.
+    types = {column.name: column.type.removesuffix("_utc") for column in source.columns}
     if any(types.get(name, stored) != stored for name, stored in wanted.types.items()):
         return None
-    found: Source = source
-    return found
+    return replace(source, credentials_env=wanted.kind.credentials_env(wanted.keys))

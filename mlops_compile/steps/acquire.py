@@ -48,4 +48,6 @@ def source_spec(params: Map, source: Source) -> tuple[SourceKind, Any]:
     assert isinstance(keys, Map)
     kind = SOURCES[str(keys["kind"])]
     places = {kind.place: source.location} if kind.snapshot else {}
+    if source.credentials_env is not None:
+        places["credentials_env"] = source.credentials_env
     return kind, from_value(kind.spec, Map({**keys, **places}))
