@@ -85,6 +85,21 @@ def test_residuals_are_of_all_rows() -> None:
     assert found["mean"] == pytest.approx(answers.truth.mean())
 
 
+def test_residuals_of_weighted_rows_are_those_of_rows_so_many_times() -> None:
+    weight = np.arange(40) % 4
+    answers = Answers(truth=RANDOM.normal(size=40), predicted=RANDOM.normal(size=40))
+    found: Any = residuals(replace(answers, weight=weight.astype(float)))
+    repeated: Any = residuals(answers.take(np.repeat(np.arange(40), weight)))
+    for name in ("mean", "standard_deviation"):
+        assert found[name] == pytest.approx(repeated[name])
+    errors = np.repeat(answers.truth - answers.predicted, weight)
+    middle = np.quantile(errors, 0.5, method="inverted_cdf")
+    assert found["quantiles"]["0.5"] == pytest.approx(middle)
+    assert sum(tenth["rows"] for tenth in found["by_prediction"]) == 30
+    nothing: Any = residuals(replace(answers, weight=np.zeros(40)))
+    assert nothing["not_computed"] == "all weights are 0"
+
+
 # Segments
 
 

@@ -131,6 +131,8 @@ def _endings(
     """The steps that follow training where the config asks for them: what they make, evaluation
     and service apply."""
     found = []
+    if has_weights(spec):
+        answers = {**answers, **_from(validate="table")}
     if spec.model.calibration is not None:
         rows = _rows_for(spec, "calibration", validation)
         takes = {**answers, "validation": rows}

@@ -1,4 +1,4 @@
-"""How much each row counts in training, and the direction that each feature may push in."""
+"""How much each row counts, and the direction that each feature may push in."""
 
 from __future__ import annotations
 
@@ -23,23 +23,20 @@ if TYPE_CHECKING:
 BALANCED = "balanced"
 
 
-def weighted(
-    parts: Mapping[str, Part], work: Work, by_class: Mapping[int, float] | str | None
-) -> dict[str, Part]:
-    """Parts with the weights of their rows: those of the column with the role weight, in `train`
-    times those of the classes. None where all rows count alike."""
+def row_weights(work: Work, name: str, rows: Array) -> Array | None:
+    """The weights of the rows of a part, from the column with the role weight of a step's input
+    `table`; None where all rows count alike. StepError for a weight that is none, and where all
+    rows to learn from weigh nothing."""
     column = _column(work.inputs["table"]) if "table" in work.inputs else None
-    found = {}
-    for name, part in parts.items():
-        weights = None
-        if column is not None:
-            rows = np.load(work.inputs[name], allow_pickle=False)
-            weights = _checked(*column, rows, name)
-        if by_class is not None and name == "train":
-            factors = _factors(part.target, by_class)
-            weights = factors if weights is None else weights * factors
-        found[name] = replace(part, weights=weights)
-    return found
+    return None if column is None else _checked(*column, rows, name)
+
+
+def by_class(part: Part, weights: Mapping[int, float] | str | None) -> Part:
+    """The part with its rows' weights times those of their classes."""
+    if weights is None:
+        return part
+    factors = _factors(part.target, weights)
+    return replace(part, weights=factors if part.weights is None else part.weights * factors)
 
 
 def class_weights(stated: Value, classes: tuple[str, ...]) -> Mapping[int, float] | str | None:
