@@ -27,6 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 Of = Callable[[str], Project]
+PLAIN: dict[str, Any] = {}  # the case whose rows all count alike
 TASKS = ("binary", "multiclass", "regression")
 CLASSES = TASKS[:2]
 SMALL: dict[str, dict[str, Any]] = {
@@ -38,6 +39,13 @@ SMALL: dict[str, dict[str, Any]] = {
     "ridge": {"alpha": 2.0},
     "elastic_net": {"alpha": 0.05, "l1_ratio": 0.5},
 }
+
+
+def told(case: Any) -> str:
+    """The name of a case: a task or a family, or what of a case's parameters comes first."""
+    if isinstance(case, str):
+        return case
+    return "plain" if case is PLAIN else "-".join(map(str, next(iter(case.items()), ["usual"])))
 
 
 def ran(project: Project, family: str, task: str, own: dict[str, Any], *words: str, **more: Any):
@@ -120,9 +128,7 @@ OBJECTIVES: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
-@pytest.mark.parametrize(
-    ("task", "own"), OBJECTIVES, ids=[str(own["objective"]) for _, own in OBJECTIVES]
-)
+@pytest.mark.parametrize(("task", "own"), OBJECTIVES, ids=told)
 def test_objectives_of_lightgbm(
     project: Of, name: str, task: str, own: dict[str, Any], weighted: bool
 ) -> None:
@@ -147,7 +153,7 @@ LIGHTGBM: list[tuple[dict[str, Any], tuple[str, ...]]] = [
 @pytest.mark.parametrize(
     ("own", "task"),
     [(own, task) for own, tasks in LIGHTGBM for task in tasks],
-    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
+    ids=told,
 )
 def test_options_of_lightgbm(project: Of, name: str, own: dict[str, Any], task: str) -> None:
     weighted = "early_stopping_round" in own
@@ -199,6 +205,7 @@ def estimated(run: Run, family: str, params: dict[str, Any], by_class: Any = Non
 
 
 FORESTS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    (PLAIN, TASKS),
     ({}, TASKS),
     ({"criterion": "entropy", "max_features": "log2", "max_depth": 6}, CLASSES),
     ({"criterion": "log_loss", "max_leaf_nodes": 20, "min_impurity_decrease": 0.001}, CLASSES),
@@ -208,21 +215,17 @@ FORESTS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize("name", SETS)
-@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("family", ["random_forest", "extra_trees"])
 @pytest.mark.parametrize(
-    ("own", "task"),
-    [(own, task) for own, tasks in FORESTS for task in tasks],
-    ids=lambda value: value if isinstance(value, str) else next(iter(value), "default"),
+    ("own", "task"), [(own, task) for own, tasks in FORESTS for task in tasks], ids=told
 )
-def test_forests(
-    project: Of, name: str, family: str, own: dict[str, Any], task: str, weighted: bool
-) -> None:
-    run, params = ran(project(name), family, task, own, weighted=weighted)
+def test_forests(project: Of, name: str, family: str, own: dict[str, Any], task: str) -> None:
+    run, params = ran(project(name), family, task, own, weighted=own is not PLAIN)
     compared(run, estimated(run, family, params))
 
 
 HISTOGRAMS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    (PLAIN, TASKS),
     ({}, TASKS),
     ({"max_depth": 4, "l2_regularization": 1.0, "max_bins": 250, "max_features": 0.6}, TASKS),
     ({"early_stopping": True, "max_iter": 60, "n_iter_no_change": 2, "learning_rate": 0.5}, TASKS),
@@ -234,24 +237,18 @@ HISTOGRAMS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize("name", SETS)
-@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize(
-    ("own", "task"),
-    [(own, task) for own, tasks in HISTOGRAMS for task in tasks],
-    ids=lambda value: (
-        value if isinstance(value, str) else str(value.get("loss") or next(iter(value), "default"))
-    ),
+    ("own", "task"), [(own, task) for own, tasks in HISTOGRAMS for task in tasks], ids=told
 )
-def test_histogram_boosting(
-    project: Of, name: str, own: dict[str, Any], task: str, weighted: bool
-) -> None:
-    run, params = ran(project(name), "hist_gradient_boosting", task, own, weighted=weighted)
+def test_histogram_boosting(project: Of, name: str, own: dict[str, Any], task: str) -> None:
+    family, weighted = "hist_gradient_boosting", own is not PLAIN
+    run, params = ran(project(name), family, task, own, weighted=weighted)
     by_exp = task == "multiclass" or own.get("loss") in ("poisson", "gamma")
-    compared(run, estimated(run, "hist_gradient_boosting", params), 1e-15 if by_exp else 0.0)
+    compared(run, estimated(run, family, params), 1e-15 if by_exp else 0.0)
 
 
-# Linear models: the coefficients to the last bit; answers are sums from left to right, where numpy's
-# are BLAS's, and exponentials of the C library, where numpy has its own.
+# Linear models: answers are sums from left to right, where numpy's are BLAS's, and exponentials of
+# the C library, where numpy has its own.
 
 
 def fitted(run: Run, family: str, params: dict[str, Any], by_class: Any = None) -> Any:
@@ -285,6 +282,9 @@ def compared_linear(run: Run, model: Any) -> None:
 
 
 LINEAR: list[tuple[str, str, dict[str, Any]]] = [
+    ("ridge", "regression", PLAIN),
+    ("elastic_net", "regression", PLAIN),
+    ("logistic_regression", "binary", PLAIN),
     ("ridge", "regression", {}),
     ("ridge", "regression", {"alpha": 50.0, "fit_intercept": False}),
     ("ridge", "regression", {"positive": True, "solver": "lbfgs"}),
@@ -302,16 +302,9 @@ LINEAR: list[tuple[str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("name", SETS)
-@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
-@pytest.mark.parametrize(
-    ("family", "task", "own"),
-    LINEAR,
-    ids=[f"{f}-{t}-{own.get('solver', next(iter(own), ''))}" for f, t, own in LINEAR],
-)
-def test_linear_models(
-    project: Of, name: str, family: str, task: str, own: dict[str, Any], weighted: bool
-) -> None:
-    run, params = ran(project(name), family, task, own, weighted=weighted)
+@pytest.mark.parametrize(("family", "task", "own"), LINEAR, ids=told)
+def test_linear_models(project: Of, name: str, family: str, task: str, own: dict[str, Any]) -> None:
+    run, params = ran(project(name), family, task, own, weighted=own is not PLAIN)
     compared_linear(run, fitted(run, family, params))
 
 
@@ -320,19 +313,22 @@ def test_linear_models(
 
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("task", CLASSES)
-@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
 @pytest.mark.parametrize("stated", ["balanced", "one"])
 @pytest.mark.parametrize(
     "family",
     ["lightgbm", "hist_gradient_boosting", "random_forest", "extra_trees", "logistic_regression"],
 )
-def test_class_weights(
-    project: Of, name: str, task: str, family: str, stated: str, weighted: bool
-) -> None:
+def test_class_weights(project: Of, name: str, task: str, family: str, stated: str) -> None:
+    """One that is balanced is multiplied with the weights of rows."""
     level = sorted({value for value in project(name).frame[SETS[name].targets[task]] if value})[-1]
     word = "balanced" if stated == "balanced" else f"{{'{level}': 2.5}}"
     run, params = ran(
-        project(name), family, task, {}, f"+model.class_weight={word}", weighted=weighted
+        project(name),
+        family,
+        task,
+        {},
+        f"+model.class_weight={word}",
+        weighted=stated == "balanced",
     )
     given: Any = "balanced"
     if stated != "balanced":
@@ -350,12 +346,13 @@ def test_class_weights(
 
 
 @pytest.mark.parametrize("name", SETS)
-@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
-    "chain", ["[category]", "[{category: {min_count: 20}}]", "[ordinal]", "[one_hot]", "[frequency]"]
+    "chain",
+    ["[category]", "[{category: {min_count: 20}}]", "[ordinal]", "[one_hot]", "[frequency]"],
 )
 @pytest.mark.parametrize("family", ["lightgbm", "hist_gradient_boosting"])
-def test_categories(project: Of, name: str, task: str, chain: str, family: str) -> None:
+def test_categories(project: Of, name: str, chain: str, family: str) -> None:
+    task = next(iter(SETS[name].targets))
     run, params = ran(project(name), family, task, {}, f"prepare.categorical={chain}")
     assert bool(run.codes) == ("category" in chain)
     if family == "lightgbm":
