@@ -11,17 +11,19 @@ import numpy as np
 import pytest
 import sklearn.metrics
 from sklearn.isotonic import IsotonicRegression
+from sklearn.utils.class_weight import compute_class_weight
 
 import mlops_compile as mc
 from mlops_compile.ir.problem import CompileError, StepError
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.calibrations import calibrated, read_calibration
 from mlops_compile.steps.families import FAMILIES, plugins
+from mlops_compile.steps.families.kind import Part
 from mlops_compile.steps.metrics import METRICS
 from mlops_compile.steps.prepare import read_matrix
 from mlops_compile.steps.tables import read_table
 from mlops_compile.steps.train import read_target
-from mlops_compile.steps.weights import class_weights, directions
+from mlops_compile.steps.weights import by_class, class_weights, directions
 from mlops_compile.store.store import Store
 from tests.project import apart, good, make, mlops
 
@@ -139,15 +141,24 @@ def test_weights_that_are_none(tmp_path: Path, old: str, new: str, message: str)
 
 
 def test_class_weights_are_those_of_the_library() -> None:
-    from sklearn.utils.class_weight import compute_sample_weight
-
-    from mlops_compile.steps.weights import _factors
-
     truth = np.array([0, 0, 0, 1, 2, 2])
-    assert np.allclose(_factors(truth, "balanced"), compute_sample_weight("balanced", truth))
-    stated = class_weights(Map({"b": 3, "c": 0.5}), ("a", "b", "c"))
-    assert stated is not None
-    assert _factors(truth, stated).tolist() == [1.0, 1.0, 1.0, 3.0, 0.5, 0.5]
+    for weights in (None, np.array([1.0, 0.5, 0.0, 2.0, 3.0, 0.25])):
+        part = Part(features=np.zeros((6, 1)), target=truth, weights=weights)
+        rows = np.ones(6) if weights is None else weights
+        balanced = compute_class_weight(
+            "balanced", classes=np.arange(3), y=truth, sample_weight=weights
+        )
+        assert np.array_equal(by_class(part, "balanced").weights, rows * balanced[truth])
+        stated = class_weights(Map({"b": 3, "c": 0.5}), ("a", "b", "c"))
+        factors = [1.0, 1.0, 1.0, 3.0, 0.5, 0.5]
+        assert np.array_equal(by_class(part, stated).weights, rows * factors)
+        assert by_class(part, None) is part
+
+
+def test_a_class_that_weighs_nothing_is_not_balanced_by_infinity() -> None:
+    weights = np.array([1.0, 1.0, 0.0])
+    part = Part(features=np.zeros((3, 1)), target=np.array([0, 0, 1]), weights=weights)
+    assert np.array_equal(by_class(part, "balanced").weights, [0.5, 0.5, 0.0])
 
 
 def test_directions_name_features() -> None:

@@ -67,8 +67,16 @@ def pieces(spec: Spec) -> tuple[Piece, ...]:
                     split="facts",
                 ),
                 **_applied(model),
+                **_judged(spec),
             },
         ),
+    )
+
+
+def _judged(spec: Spec) -> dict[str, Ref]:
+    """What gates of folds are held to, where there are such gates."""
+    return (
+        {"folds": Ref(step="summarise", output="metrics")} if "folds" in spec.evaluate.gates else {}
     )
 
 

@@ -53,9 +53,13 @@ def run(work: Work) -> None:
         if len(rows[name])
     }
     test = parts["test"]
-    parts["baseline"] = test.instead(
-        _baseline(target[rows["train"]], weights["train"], len(classes), len(test.truth))
-    )
+    constants = {
+        name: own.instead(
+            _baseline(target[rows["train"]], weights["train"], len(classes), len(own.truth))
+        )
+        for name, own in parts.items()
+    }
+    parts["baseline"] = constants.pop("test")
     facts = {name: _part(name, answers, asked) for name, answers in parts.items()}
     metrics = Map({name: part["metrics"] for name, part in facts.items()})
     work.outputs["metrics"].write_text(pretty(metrics), "utf-8")
@@ -72,6 +76,7 @@ def run(work: Work) -> None:
     found |= told(asked.include, test)
     found |= _importance(work, asked, rows["test"], test)
     found["parts"] = Map(facts)
+    found["baselines"] = Map({name: _part(name, own, asked) for name, own in constants.items()})
     found["rows"] = Map(
         {name: Map(summary(target[own], classes, weights[name])) for name, own in rows.items()}
     )

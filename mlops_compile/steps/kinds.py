@@ -200,7 +200,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="train",
-        version=1,
+        version=2,
         run="mlops_compile.steps.train:run",
         inputs=("features", "preparation", "target", "train", "validation"),
         optional_inputs=("table",),
@@ -282,7 +282,7 @@ KINDS: Mapping[str, StepKind] = table(
         version=2,
         run="mlops_compile.emit.package:run",
         inputs=("model", "evaluation", "predictions", "table", "profile", "facts"),
-        optional_inputs=("calibration", "decision"),
+        optional_inputs=("calibration", "decision", "folds"),
         outputs=("bundle",),
         trees=("bundle",),
         reads=(

@@ -35,7 +35,7 @@ def by_class(part: Part, weights: Mapping[int, float] | str | None) -> Part:
     """The part with its rows' weights times those of their classes."""
     if weights is None:
         return part
-    factors = _factors(part.target, weights)
+    factors = _factors(part, weights)
     return replace(part, weights=factors if part.weights is None else part.weights * factors)
 
 
@@ -47,13 +47,15 @@ def class_weights(stated: Value, classes: tuple[str, ...]) -> Mapping[int, float
     return BALANCED if stated == BALANCED else None
 
 
-def _factors(target: Array, by_class: Mapping[int, float] | str) -> Array:
-    """A factor a row; balanced: rows / (classes * rows of its class), as scikit-learn has it."""
-    counts = np.bincount(target)
-    if isinstance(by_class, str):
-        found: Array = (len(target) / (len(counts) * counts))[target]
-        return found
-    return np.array([by_class[code] for code in range(len(counts))])[target]
+def _factors(part: Part, by_class: Mapping[int, float] | str) -> Array:
+    """A factor a row; balanced: what all rows weigh / (classes * what those of its class weigh), as
+    scikit-learn's `compute_class_weight` has it. A class that weighs nothing keeps its factor 1."""
+    counts = np.bincount(part.target, part.weights)
+    if not isinstance(by_class, str):
+        return np.array([by_class[code] for code in range(len(counts))])[part.target]
+    shares = len(counts) * counts
+    found: Array = np.divide(counts.sum(), shares, out=np.ones(len(counts)), where=shares > 0)
+    return found[part.target]
 
 
 def _column(path: Path) -> tuple[str, Array] | None:

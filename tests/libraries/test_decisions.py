@@ -108,8 +108,9 @@ RULES: list[tuple[str, Any, Any]] = [
 
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize(("rule", "worth", "keeps"), RULES, ids=[case[0] for case in RULES])
-@pytest.mark.parametrize("method", ["", "isotonic"])
-@WEIGHTED
+@pytest.mark.parametrize(
+    ("method", "weighted"), [("", False), ("", True), ("isotonic", True)], ids=str
+)
 def test_thresholds(
     project: Of, name: str, rule: str, worth: Any, keeps: Any, method: str, weighted: bool
 ) -> None:

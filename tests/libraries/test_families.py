@@ -16,7 +16,7 @@ import pytest
 import sklearn.ensemble
 import sklearn.linear_model
 import threadpoolctl
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 
 from tests.libraries.measures import by_scikit_learn
 from tests.libraries.runs import Array, Project, Run
@@ -85,8 +85,7 @@ def boosted(run: Run, params: dict[str, Any], by_class: Any = None) -> Array:
     train, validation, test = (run.rows(part) for part in ("train", "validation", "test"))
     weights = run.weighing(train)
     if by_class is not None:
-        factors = compute_sample_weight(by_class, run.truth[train])
-        weights = factors if weights is None else weights * factors
+        weights = weighed(run, train, by_class)
     rows = lightgbm.Dataset(
         run.features[train], run.truth[train], weight=weights, categorical_feature=run.codes,
         params=every, free_raw_data=False,
@@ -101,6 +100,15 @@ def boosted(run: Run, params: dict[str, Any], by_class: Any = None) -> Array:
     model = lightgbm.train(every, rows, rounds, valid_sets=valid)
     found = model.predict(run.features[test])
     return np.column_stack([1 - found, found]) if len(run.classes) == 2 else np.asarray(found)
+
+
+def weighed(run: Run, rows: Array, by_class: Any) -> Array:
+    """What rows weigh, times what scikit-learn says that their classes do."""
+    truth, weights = run.truth[rows], run.weighing(rows)
+    factors = compute_class_weight(
+        by_class, classes=np.arange(len(run.classes)), y=truth, sample_weight=weights
+    )[truth]
+    return factors if weights is None else weights * factors
 
 
 def _objective(run: Run) -> str:
@@ -196,7 +204,10 @@ def estimated(run: Run, family: str, params: dict[str, Any], by_class: Any = Non
             fitting |= {"X_val": run.features[validation], "y_val": run.truth[validation]}
             fitting["sample_weight_val"] = run.weighing(validation)
     if by_class is not None:
-        own["class_weight"] = by_class
+        if family == "hist_gradient_boosting":  # whose own `balanced` counts rows
+            fitting["sample_weight"] = weighed(run, train, by_class)
+        else:
+            own["class_weight"] = by_class
     model = getattr(sklearn.ensemble, stem + kind)(**own)
     model.fit(run.features[train], run.truth[train], **fitting)
     rows = run.features[test]
