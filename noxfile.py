@@ -16,6 +16,7 @@ PYTHONS = ("3.11", "3.12", "3.13")
 RUNTIME, TEST, DEV, NOX = (f"requirements/{name}.txt" for name in ("main", "test", "dev", "nox"))
 # The next Hydra, over what TEST installs; its release candidates are asked for by name.
 HYDRA14 = "requirements/hydra14.txt"
+LIBRARIES = "tests/libraries"
 PYTEST = ("python", "-m", "pytest", "-n", "2", "--dist", "worksteal")
 IS_INSTALLED = """
 import mlops_compile, sys
@@ -119,9 +120,17 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The tests marked slow."""
+    """The tests marked slow, but for those that have a session of their own."""
     install_checkout(session)
-    session.run(*PYTEST, "-m", "slow", *session.posargs)
+    session.run(*PYTEST, "-m", "slow", f"--ignore={LIBRARIES}", *session.posargs)
+
+
+@nox.session
+def libraries(session: nox.Session) -> None:
+    """Runs of every preparation, family and metric against plain calls of their libraries: on
+    adult, taxis and penguins where MLOPS_DATA names their folder, else on generated stand-ins."""
+    install_checkout(session)
+    session.run(*PYTEST, "-m", "slow or not slow", LIBRARIES, *session.posargs)
 
 
 @nox.session
