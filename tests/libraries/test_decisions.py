@@ -35,6 +35,9 @@ class Told(ClassifierMixin, BaseEstimator):
         self.classes_ = np.unique(y)
         return self
 
+    def predict(self, X: Any) -> Any:
+        return X.argmax(axis=1)
+
     def predict_proba(self, X: Any) -> Any:
         return X
 
