@@ -279,7 +279,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="package",
-        version=2,
+        version=3,
         run="mlops_compile.emit.package:run",
         inputs=("model", "evaluation", "predictions", "table", "profile", "facts"),
         optional_inputs=("calibration", "decision", "folds"),
