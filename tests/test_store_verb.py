@@ -20,6 +20,9 @@ from tests.project import SMALL, good, make, mlops, stored
 
 CELL = b"1234.5678"  # of the data, and of nothing else
 OTHER = (*SMALL, "model.params.num_leaves=5")
+STEPS = 8  # of one plan
+AGAIN = 3  # of them made again for OTHER: train, evaluate, package
+ALL = STEPS + AGAIN
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def test_du_tells_where_the_bytes_are(project: Path) -> None:
     assert sum(found["parts"].values()) == found["size"]
     for view in ("by_kind", "by_data", "by_last_use"):
         assert sum(share["size"] for share in found[view]) == total
-        assert sum(share["action_count"] for share in found[view]) == found["action_count"] == 10
+        assert sum(share["action_count"] for share in found[view]) == found["action_count"] == ALL
     assert [share["name"] for share in found["by_data"]] == ["rows.csv"]
     assert [share["name"] for share in found["by_last_use"]] == ["today"]
     free = found["gc"]
@@ -93,7 +96,7 @@ def test_there_may_be_no_store(tmp_path: Path) -> None:
 
 def test_another_store_is_looked_at(project: Path, tmp_path: Path) -> None:
     found = store(tmp_path, "du", f"store.uri={project / '.mlops'}")
-    assert found["action_count"] == 10
+    assert found["action_count"] == ALL
     lock = project / "plan.lock.json"
     for words in (
         ("pin", "x", str(lock), "--json", "store.uri=here"),
@@ -115,14 +118,16 @@ def test_gc_keeps_what_the_lock_needs(project: Path) -> None:
     assert {**did, "dry_run": True} == would
     after = stored(project)
     assert sum(map(len, before.values())) - sum(map(len, after.values())) == did["freed"]["size"]
-    assert did["kept"] == {"action_count": 7, "size": sum(map(len, after.values()))}
+    assert did["kept"] == {"action_count": STEPS, "size": sum(map(len, after.values()))}
     assert did["roots"] == ["plan.lock.json"] and "no git repository" in did["notes"][0]
     assert set(effects(project, *SMALL)) == {"hit"}
-    assert effects(project, *OTHER).count("hit") == 4
+    assert effects(project, *OTHER).count("hit") == STEPS - AGAIN
     assert store(project, "gc")["freed"] == {"actions": {}, "blob_count": 0, "size": 0}
     good(project, "store", "fsck")
     answer = good(project, "store", "gc")
-    assert answer.out.startswith("kept for: plan.lock.json\nfreed nothing\nstays: 7 results, ")
+    assert answer.out.startswith(
+        f"kept for: plan.lock.json\nfreed nothing\nstays: {STEPS} results, "
+    )
     assert answer.err == "note: there is no git repository here, so no commit's lock is a root\n"
 
 
@@ -158,7 +163,7 @@ def test_gc_keeps_what_is_pinned_and_what_runs_recorded(project: Path) -> None:
     shutil.copy(runs[0] / "plan.lock.json", project / "first.json")
     assert store(project, "pin", "best", "first.json")["before"] is None
     found = store(project, "gc", "--dry-run")
-    assert found["roots"] == ["the pin best"] and sum(found["freed"]["actions"].values()) == 3
+    assert found["roots"] == ["the pin best"] and sum(found["freed"]["actions"].values()) == AGAIN
     assert store(project, "gc", "--dry-run", "--keep-runs")["freed"]["size"] == 0
     latest = str(runs[-1].relative_to(project))
     assert store(project, "gc", "--dry-run", "--run", latest)["freed"]["size"] == 0
@@ -174,7 +179,7 @@ def test_gc_keeps_what_is_pinned_and_what_runs_recorded(project: Path) -> None:
     assert gone.code == 2 and "there is no pin 'best'" in gone.err
     before = stored(project)
     unmeant = mlops(project, "store", "gc")
-    assert unmeant.code == 3 and "all 10 results would go" in unmeant.err
+    assert unmeant.code == 3 and f"all {ALL} results would go" in unmeant.err
     assert stored(project) == before
     everything = good(project, "store", "gc", "--budget", "0")
     assert "kept for: nothing (there is no lock, pin or run)" in everything.out
@@ -191,7 +196,7 @@ def test_gc_keeps_roots_that_are_given(project: Path) -> None:
         found = collect_garbage(state, project, Kept(roots=roots), dry_run=True)
         return found.collected.kept_actions
 
-    assert would() == 0 and would(lock) == 7
+    assert would() == 0 and would(lock) == STEPS
     assert would(trained(project)) == 5  # the model, and all that it was made of
 
 
@@ -219,7 +224,9 @@ def flip(place: Path) -> None:
 def test_fsck_names_and_mends(project: Path) -> None:
     before = stored(project)
     clean = good(project, "store", "fsck").out
-    assert clean.startswith(".mlops/store: 10 results, ") and clean.endswith("nothing is wrong\n")
+    assert clean.startswith(f".mlops/store: {ALL} results, ") and clean.endswith(
+        "nothing is wrong\n"
+    )
     model = trained(project).sha256
     place = project / ".mlops" / "store" / "blobs" / model[:2] / model
     flip(place)
@@ -289,7 +296,7 @@ def test_forget_leaves_nothing_of_a_source(project: Path, by: str) -> None:
     did = store(project, "forget", what, "--reason", "they asked")
     assert {**did, "dry_run": True} == would
     assert did["sources"] == [digest] and did["locations"] == ["rows.csv"]
-    assert did["action_count"] == 10 and did["pins"] == ["it"] and len(did["runs"]) == 3
+    assert did["action_count"] == ALL and did["pins"] == ["it"] and len(did["runs"]) == 3
     assert stored(project) == {} and not holders(project, CELL)
     assert holders(project, digest.encode()) == {".mlops/store/forgotten.jsonl"}
     line = json.loads((project / ".mlops" / "store" / "forgotten.jsonl").read_text())

@@ -7,6 +7,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from mlops_compile.store.files import make_directory, share
 
 _LOCK = ".lock"
 _PLAN = "plan.lock.json"
+_SOON = 0.5  # seconds that an interrupted process still has for removing what it wrote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +40,13 @@ class Scratch:
     @contextmanager
     def room(self, lock_text: str = "") -> Iterator[Path]:
         """A directory of this process, removed at the end. `lock_text` is the lock that it is for:
-        nothing of that plan is collected meanwhile. OSError where there can be none."""
+        nothing of that plan is collected meanwhile. OSError where there can be none.
+
+        Where an interrupt ends it, what takes longer than a moment is left to the next `sweep`.
+        """
         make_directory(self._root, self._store)
         directory, lock = self._root / f"room-{secrets.token_hex(8)}", None
+        remove = _remove
         try:  # from before it is made: an interrupt may come at any time
             lock = _made_and_locked(directory)
             share(directory, self._store)
@@ -49,9 +55,14 @@ class Scratch:
                 new.write_text(lock_text, "utf-8")
                 new.rename(directory / _PLAN)
             yield directory
+        except Exception:
+            raise
+        except BaseException:
+            remove = _remove_some
+            raise
         finally:
             try:
-                _remove(directory)
+                remove(directory)
             finally:
                 if lock is not None:
                     os.close(lock)
@@ -107,6 +118,19 @@ def _remove(directory: Path) -> None:
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
+
+
+def _remove_some(directory: Path) -> None:
+    """Remove a directory, or as much of it as a moment allows: its lock's file goes last."""
+    until = time.monotonic() + _SOON
+    for place, _, names in os.walk(directory, topdown=False):
+        for name in sorted(names, reverse=True):
+            if time.monotonic() > until:
+                return
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(place, name))
+        with contextlib.suppress(OSError):
+            os.rmdir(place)
 
 
 def _remove_dead(place: Path) -> None:
