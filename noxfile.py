@@ -18,6 +18,7 @@ RUNTIME, TEST, DEV, NOX = (f"requirements/{name}.txt" for name in ("main", "test
 HYDRA14 = "requirements/hydra14.txt"
 # moto holds python-dateutil at an older version than TEST has, so this is resolved by itself.
 SERVERS = "requirements/servers.txt"
+LIBRARIES = "tests/libraries"
 PYTEST = ("python", "-m", "pytest", "-n", "2", "--dist", "worksteal")
 IS_INSTALLED = """
 import mlops_compile, sys
@@ -121,9 +122,17 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The tests marked slow."""
+    """The tests marked slow, but for those that have a session of their own."""
     install_checkout(session)
-    session.run(*PYTEST, "-m", "slow", *session.posargs)
+    session.run(*PYTEST, "-m", "slow", f"--ignore={LIBRARIES}", *session.posargs)
+
+
+@nox.session
+def libraries(session: nox.Session) -> None:
+    """Runs of every preparation, family and metric against plain calls of their libraries: on
+    adult, taxis and penguins where MLOPS_DATA names their folder, else on generated stand-ins."""
+    install_checkout(session)
+    session.run(*PYTEST, "-m", "slow or not slow", LIBRARIES, *session.posargs)
 
 
 @nox.session

@@ -294,7 +294,7 @@ CODES: Mapping[str, Code] = _table(
     _code(
         120,
         "weight",
-        "A weight is missing or negative, or all weights of the training part are 0.",
+        "A weight is missing or negative, or all weights of a part are 0 that is learned from.",
     ),
     _code(
         121,

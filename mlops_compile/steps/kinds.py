@@ -177,7 +177,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="inspect",
-        version=1,
+        version=2,
         run="mlops_compile.steps.leaks:run",
         inputs=("table", "target", "train", "test"),
         outputs=("findings",),
@@ -200,7 +200,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="train",
-        version=1,
+        version=2,
         run="mlops_compile.steps.train:run",
         inputs=("features", "preparation", "target", "train", "validation"),
         optional_inputs=("table",),
@@ -217,6 +217,7 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.steps.calibrate:run",
         inputs=("model", "features", "target", "validation"),
+        optional_inputs=("table",),
         outputs=("calibration",),
         reads=(("model", "family"), ("model", "calibration")),
         needs=_evaluate_needs,
@@ -228,7 +229,7 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.steps.threshold:run",
         inputs=("model", "features", "target", "validation"),
-        optional_inputs=("calibration",),
+        optional_inputs=("calibration", "table"),
         outputs=("decision",),
         reads=(("model", "family"), ("model", "threshold")),
         needs=_train_needs,
@@ -237,7 +238,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="evaluate",
-        version=2,
+        version=3,
         run="mlops_compile.steps.evaluate:run",
         inputs=("model", "features", "target", "train", "validation", "test"),
         outputs=("metrics",),
@@ -278,10 +279,10 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="package",
-        version=2,
+        version=3,
         run="mlops_compile.emit.package:run",
         inputs=("model", "evaluation", "predictions", "table", "profile", "facts"),
-        optional_inputs=("calibration", "decision"),
+        optional_inputs=("calibration", "decision", "folds"),
         outputs=("bundle",),
         trees=("bundle",),
         reads=(

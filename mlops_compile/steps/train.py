@@ -15,7 +15,7 @@ from mlops_compile.steps.families.kind import Part, Training
 from mlops_compile.steps.kinds import family_of
 from mlops_compile.steps.prepare import read_matrix, read_preparation
 from mlops_compile.steps.tables import read_table
-from mlops_compile.steps.weights import class_weights, directions, weighted
+from mlops_compile.steps.weights import by_class, class_weights, directions, row_weights
 
 if TYPE_CHECKING:
     from mlops_compile.steps.kind import Work
@@ -33,18 +33,16 @@ def run(work: Work) -> None:
     assert isinstance(model, Map)
     params = model.get("params", Map())
     assert isinstance(params, Map)
-    parts = weighted(
-        {name: load_part(work, target, name) for name in ("train", "validation")},
-        work,
-        class_weights(model.get("class_weight"), classes),
-    )
-    _check_classes(parts["train"].target, classes)
+    stated = class_weights(model.get("class_weight"), classes)
+    train = by_class(load_part(work, target, "train"), stated)
+    validation = load_part(work, target, "validation")
+    _check_classes(train.target, classes)
     names = tuple(name for name, _ in _features(preparation))
     files = family.fit(
         Training(
             params=params,
-            train=parts["train"],
-            validation=parts["validation"] if len(parts["validation"].target) else None,
+            train=train,
+            validation=validation if len(validation.target) else None,
             codes=tuple(n for n, (_, sort) in enumerate(_features(preparation)) if sort == "code"),
             classes=len(classes),
             seed=work.seed_for("train") if work.seed is not None else 0,
@@ -77,9 +75,14 @@ def read_meta(directory: Path) -> Map:
 
 
 def load_part(work: Work, target: np.ndarray[Any, Any], name: str) -> Part:
-    """The rows of a part, from a step's inputs `features` and the part's own."""
+    """The rows of a part, from a step's inputs `features` and the part's own, and their weights
+    where it has a `table` with such."""
     rows = np.load(work.inputs[name], allow_pickle=False)
-    return Part(features=read_matrix(work.inputs["features"], rows), target=target[rows])
+    return Part(
+        features=read_matrix(work.inputs["features"], rows),
+        target=target[rows],
+        weights=row_weights(work, name, rows),
+    )
 
 
 def _features(preparation: Map) -> tuple[tuple[str, str], ...]:
