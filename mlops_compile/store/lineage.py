@@ -1,0 +1,127 @@
+"""What derives from what: results from contents of sources, and results from results.
+
+A record tells which bytes a step took, not who made them, and several may have made the same. So a
+result is of a source unless other data gives it, too: unless everything that it was made of is made
+by others who are not of that source, and so on down to other sources. Its bytes are theirs then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cached_property
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlops_compile.store.census import Entry
+
+Keys = tuple[str, ...]
+
+
+class Lineage:
+    """The actions of a census, by key, and what each was made of."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self._entries = entries
+
+    @cached_property
+    def takers(self) -> Mapping[str, Keys]:
+        """The keys of the actions that take a digest as input."""
+        return _by(self._entries.values(), lambda entry: entry.inputs)
+
+    @cached_property
+    def makers(self) -> Mapping[str, Keys]:
+        """The keys of the actions that make a digest as output."""
+        return _by(self._entries.values(), lambda entry: entry.outputs)
+
+    @cached_property
+    def unknown(self) -> frozenset[str]:
+        """The keys of actions that were made of something, at any distance, of which no record
+        tells who made it: they may derive from any source."""
+        return self._entries.keys() - frozenset(self._given(self._entries, set()))
+
+    def may_derive(self, contents: Iterable[str]) -> frozenset[str]:
+        """The keys of all actions that read one of these contents of sources or were made, at any
+        distance, of bytes that such an action made."""
+        wanted = frozenset(contents)
+        left = [e.key for e in self._entries.values() if wanted & {e.source, *e.parts}]
+        found = set(left)
+        while left:
+            for digest in self._entries[left.pop()].outputs:
+                behind = [key for key in self.takers.get(digest, ()) if key not in found]
+                found.update(behind)
+                left += behind
+        return frozenset(found)
+
+    def derived(self, contents: Collection[str]) -> frozenset[str]:
+        """Those of them that other data did not give, too."""
+        reached = self.may_derive(contents)
+        others = self._entries.keys() - reached - self.unknown
+        given = {
+            digest
+            for key in reached
+            for digest in self._entries[key].inputs
+            if not others.isdisjoint(self.makers.get(digest, ()))
+        }
+        wanted = frozenset(contents)
+        free = [k for k in reached if not wanted & {self._entries[k].source, *self._entries[k].parts}]
+        return reached - frozenset(self._given(free, given))
+
+    @cached_property
+    def origins(self) -> Mapping[str, frozenset[str]]:
+        """The contents of sources that each action derives from, by its key; of one that each of
+        several gave alike, all of these."""
+        derived: dict[str, set[str]] = {key: set() for key in self._entries}
+        reached: dict[str, set[str]] = {key: set() for key in self._entries}
+        for source in sorted({entry.source for entry in self._entries.values()} - {""}):
+            for key in self.may_derive([source]):
+                reached[key].add(source)
+            for key in self.derived([source]):
+                derived[key].add(source)
+        return {key: frozenset(derived[key] or reached[key]) for key in self._entries}
+
+    def support(self, first: Collection[str]) -> Mapping[str, Keys]:
+        """For each action, one maker of each thing that it takes, so that all of them together go
+        back to sources; of those that could be named one of `first`, then the latest used. Of
+        something whose origin is unknown all makers are named."""
+        makers: dict[str, str] = {}
+        for among in (self._entries.keys() & {*first}, self._entries):
+            for key in self._given(among, {*makers}):
+                for digest in self._entries[key].outputs:
+                    makers.setdefault(digest, key)
+        return {
+            key: tuple(
+                maker
+                for digest in entry.inputs
+                for maker in ([makers[digest]] if digest in makers else self.makers.get(digest, ()))
+            )
+            for key, entry in self._entries.items()
+        }
+
+    def _given(self, among: Collection[str], given: set[str]) -> Iterator[str]:
+        """Those actions that are made of nothing but what is given and what others of these make,
+        in an order in which they could be made, the latest used first. `given` is added to."""
+        entries = {key: self._entries[key] for key in among}
+        waits = {key: len({*entry.inputs} - given) for key, entry in entries.items()}
+        ready = [(-entries[key].used, key) for key, count in waits.items() if not count]
+        heapify(ready)
+        while ready:
+            _, key = heappop(ready)
+            yield key
+            for digest in entries[key].outputs:
+                if digest in given:
+                    continue
+                given.add(digest)
+                for taker in self.takers.get(digest, ()):
+                    if taker in waits:
+                        waits[taker] -= 1
+                        if not waits[taker]:
+                            heappush(ready, (-entries[taker].used, taker))
+
+
+def _by(entries: Iterable[Entry], names: Callable[[Entry], Keys]) -> Mapping[str, Keys]:
+    found: dict[str, list[str]] = {}
+    for entry in entries:
+        for name in names(entry):
+            found.setdefault(name, []).append(entry.key)
+    return {name: tuple(keys) for name, keys in found.items()}
