@@ -1,4 +1,4 @@
-"""What is known to have been at a place of a project: contents of sources, by its files and locks."""
+"""What was at a place of a project: contents of sources, as its files and locks tell."""
 
 from __future__ import annotations
 

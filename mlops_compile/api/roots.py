@@ -100,12 +100,14 @@ def run_directories(project: Path) -> Iterator[Path]:
 
 def lock_texts(project: Path) -> Iterator[tuple[str, str]]:
     """The texts of all locks of a project, by what they are called: its own, those of commits and
-    those of run directories. What git cannot tell is left out."""
+    those of run directories. What cannot be read is left out."""
     yield from _own(project)
     with contextlib.suppress(CompileError):
         yield from _committed(project, Kept(), [])
     for directory in run_directories(project):
-        yield str(directory), (directory / LOCK_FILE).read_bytes().decode("utf-8", "replace")
+        with contextlib.suppress(OSError):
+            text = (directory / LOCK_FILE).read_bytes()
+            yield str(directory), text.decode("utf-8", "replace")
 
 
 def _apart(runs: Iterable[Path]) -> tuple[list[Path], list[Path]]:

@@ -12,12 +12,9 @@ from typing import NamedTuple
 
 from mlops_compile.ir.digest import Digest, is_sha256
 from mlops_compile.ir.problem import StoreError
-from mlops_compile.ir.value import Map
-from mlops_compile.store.actions import Action
+from mlops_compile.store.entry import Entry, entry_of, held
 from mlops_compile.store.lineage import Lineage
-from mlops_compile.store.reach import shape_of
 from mlops_compile.store.store import Store
-
 
 _LISTING = b"{"  # begins the text that lists a folder's files
 _LONGEST = 1 << 26  # bytes of such a text
@@ -29,27 +26,6 @@ class Blob(NamedTuple):
     size: int
     inode: int
     changed: int
-
-
-class Entry(NamedTuple):
-    """An action, by digests: what it was made of and what it made.
-
-    `source` is the content that it read (empty for most), `parts` its files where it is a folder.
-    `size` is that of its record in bytes, `used` the Unix time of its last use.
-    """
-
-    key: str
-    kind: str
-    step: str
-    plan: str
-    shape: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    blobs: tuple[str, ...]
-    source: str
-    size: int
-    used: float
-    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,35 +89,6 @@ def take_census(store: Store, *, settled: bool = False) -> Census:
     return Census(blobs=blobs, entries=entries, locations=told, unread=tuple(unread))
 
 
-def entry_of(key: str, action: Action, size: int = 0, used: float = 0.0) -> Entry:
-    """What a census holds of an action."""
-    inputs = action.preimage.get("inputs")
-    taken = inputs.values() if isinstance(inputs, Map) else ()
-    parts = action.about.get("parts")
-    return Entry(
-        key=key,
-        kind=action.kind,
-        step=action.step,
-        plan=action.plan,
-        shape=shape_of(action.preimage),
-        inputs=tuple(sorted({str(digest) for digest in taken})),
-        outputs=tuple(sorted({digest.sha256 for _, digest in action.outputs})),
-        blobs=tuple(sorted({digest.sha256 for digest in action.blobs})),
-        source=_source(action),
-        size=size,
-        used=used,
-        parts=tuple(sorted(map(str, parts))) if isinstance(parts, tuple) else (),
-    )
-
-
-def held(entry: Entry) -> Iterator[str]:
-    """The blobs that an action keeps, its source's snapshot among them."""
-    yield from entry.blobs
-    if entry.source and entry.source not in entry.blobs:
-        yield entry.source
-    yield from (part for part in entry.parts if part not in entry.blobs)
-
-
 def with_files(store: Store, sha: str) -> frozenset[str]:
     """A source's content and, where it is a folder that is whole in the store, its files."""
     parts: list[str] = []
@@ -168,11 +115,6 @@ def _blobs(root: Path) -> Iterator[tuple[str, Blob]]:
             for item in items:
                 if is_sha256(item.name) and (blob := look_at(Path(item.path))) is not None:
                     yield item.name, blob
-
-
-def _source(action: Action) -> str:
-    source = action.preimage.get("source")
-    return str(source.get("digest", "")) if isinstance(source, Map) else ""
 
 
 def _size(place: Path) -> int:

@@ -10,14 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mlops_compile.store.census import (
-    Census,
-    Entry,
-    entry_of,
-    held,
-    look_at,
-    take_census,
-)
+from mlops_compile.store.census import Census, look_at, take_census
+from mlops_compile.store.entry import Entry, entry_of, held
 from mlops_compile.store.files import sync_directory
 from mlops_compile.store.garbage import Garbage, Limits, garbage, reached, release
 from mlops_compile.store.reach import Marks

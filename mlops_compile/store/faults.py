@@ -14,7 +14,8 @@ from mlops_compile.ir.key import key_of
 from mlops_compile.ir.value import Map
 from mlops_compile.store.begun import FILE as BEGUN
 from mlops_compile.store.begun import read_begun
-from mlops_compile.store.census import Blob, Census, held, look_at
+from mlops_compile.store.census import Blob, Census, look_at
+from mlops_compile.store.entry import held
 from mlops_compile.store.files import digest_file, make_directory, share
 from mlops_compile.store.index import FILE
 from mlops_compile.store.store import Store

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Collection, Iterable
@@ -13,7 +12,8 @@ from mlops_compile.ir.key import key_of
 from mlops_compile.ir.problem import StoreError, problem
 from mlops_compile.ir.value import Map, canonical, parse
 from mlops_compile.store.begun import Begun, end_begun, read_begun, write_begun
-from mlops_compile.store.census import Census, held, take_census, with_files
+from mlops_compile.store.census import Census, take_census, with_files
+from mlops_compile.store.entry import held
 from mlops_compile.store.files import sync_directory, write_atomic
 from mlops_compile.store.index import FILE as INDEX
 from mlops_compile.store.known import known_sources
@@ -146,7 +146,9 @@ class _Forgetting:
         locks = [text for name, text in pins.items() if name not in self._pins]
         locks += [*beside.locks, *(run.lock for run in store.rooms.live())]
         copies = {copy for text in locks for copy in self._copies(text)}
-        self._plan(begun, {sha for copy in copies if copy.isdisjoint(self._sources) for sha in copy})
+        self._plan(
+            begun, {sha for copy in copies if copy.isdisjoint(self._sources) for sha in copy}
+        )
 
     def _plan(self, begun: Begun, spared: set[str]) -> None:
         """Tell what goes with the actions, but for these copies of other sources."""

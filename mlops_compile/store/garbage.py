@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mlops_compile.store.census import Census, Entry, held
+from mlops_compile.store.census import Census
+from mlops_compile.store.entry import Entry, held
 from mlops_compile.store.reach import Marks
 
 Support = Mapping[str, tuple[str, ...]]

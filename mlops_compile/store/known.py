@@ -1,4 +1,4 @@
-"""What a text names of the sources that a store knows: contents by where they were, or by digits."""
+"""What a text names of the sources that a store knows: by location or by digits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def known_sources(
         for source, names in census.locations.items()
         if place in map(os.path.normpath, names)
     }
-    there = contents & {*known, *census.blobs}
+    there = {*contents} & {*known, *census.blobs}
     if place in map(os.path.normpath, begun.locations):
         there |= {*begun.sources}
     if named - there:

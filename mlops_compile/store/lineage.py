@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from mlops_compile.store.census import Entry
+from mlops_compile.store.entry import Entry
 
 Keys = tuple[str, ...]
 
@@ -38,7 +36,7 @@ class Lineage:
     def unknown(self) -> frozenset[str]:
         """The keys of actions that were made of something, at any distance, of which no record
         tells who made it: they may derive from any source."""
-        return self._entries.keys() - frozenset(self._given(self._entries, set()))
+        return frozenset(self._entries.keys() - set(self._given(self._entries, set())))
 
     def may_derive(self, contents: Iterable[str]) -> frozenset[str]:
         """The keys of all actions that read one of these contents of sources or were made, at any
@@ -64,7 +62,8 @@ class Lineage:
             if not others.isdisjoint(self.makers.get(digest, ()))
         }
         wanted = frozenset(contents)
-        free = [k for k in reached if not wanted & {self._entries[k].source, *self._entries[k].parts}]
+        read = {e.key: {e.source, *e.parts} for e in map(self._entries.__getitem__, reached)}
+        free = [key for key in reached if wanted.isdisjoint(read[key])]
         return reached - frozenset(self._given(free, given))
 
     @cached_property
