@@ -207,6 +207,38 @@ if claim is not None:
     claim.release()
 
 
+@root_only
+def test_a_run_of_another_user_is_seen_with_its_lock(open_directory: Path, start: Start) -> None:
+    """Whatever its umask: what it uses stays, and is not forgotten."""
+    root, group = open_directory / "store", 7777
+    root.mkdir()
+    os.chown(root, -1, group)
+    root.chmod(0o2775)
+    fill(Store(root), range(2))
+    mode = """
+with Store(root).scratch("a lock"):
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+    runs = start(AS_ANOTHER + mode, root, NOBODY, group)
+    assert runs.stdout is not None and runs.stdout.readline() == "ready\n"
+    look = """
+(run,) = Store(root).rooms.live()
+print(run.lock)
+"""
+    assert told(start(AS_ANOTHER + look, root, 4321, group)) == "a lock"
+    (plan,) = root.glob("scratch/*/plan.lock.json")
+    plan.chmod(0o600)  # as an earlier version left it
+    refused = """
+try:
+    Store(root).rooms.live()
+except StoreError as error:
+    print("cannot be read" in str(error))
+"""
+    assert told(start(AS_ANOTHER + refused, root, 4321, group)) == "True"
+    runs.communicate("\n", timeout=60)
+
+
 def test_a_store_of_one_user_stays_private(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlops_compile.api.locations import contents_at
+from mlops_compile.api.locations import contents_at, sources_of
 from mlops_compile.api.roots import Kept, find_roots, lock_texts, reached_by, run_directories
 from mlops_compile.api.running import LOGS
 from mlops_compile.api.state import State
@@ -91,7 +91,18 @@ def collect_garbage(
             raise CompileError([_nothing_to_keep(sum(count for _, count in would.actions))])
     with _written(state):
         collected = collect(store, mark, marks, limits, dry_run=dry_run)
-    return Collection(collected=collected, roots=names, notes=roots.notes)
+    ours = {source.digest.sha256 for source in sources_of(project)}
+    theirs = sorted({name for sha, name in collected.sources if sha not in ours})
+    notes = (*roots.notes, *([_not_ours(theirs)] if theirs else []))
+    return Collection(collected=collected, roots=names, notes=notes)
+
+
+def _not_ours(names: Sequence[str]) -> str:
+    """A store does not know the projects that use it."""
+    return (
+        f"among what goes are results from data that no lock of this project names"
+        f" ({', '.join(names)}); another project that shares the store pins what it needs"
+    )
 
 
 def _nothing_to_keep(actions: int) -> Problem:

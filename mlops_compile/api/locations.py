@@ -22,14 +22,14 @@ def contents_at(project: Path, what: str, store: Store) -> Iterator[str]:
     for place in (Path(what), project / what):
         if place.is_file():
             yield file_digest(place).sha256
-    for source in _sources(project):
-        if os.path.normpath(source.location) == os.path.normpath(what):
+    for source in sources_of(project):
+        if _place(project, source.location) == _place(project, what):
             yield source.digest.sha256
         elif source.files is not None:
-            yield from _file_in(source, what, store)
+            yield from _file_in(source, project, what, store)
 
 
-def _sources(project: Path) -> Iterator[Source]:
+def sources_of(project: Path) -> Iterator[Source]:
     """The sources of all locks of a project, as far as these can be read."""
     for name, text in lock_texts(project):
         try:
@@ -39,12 +39,19 @@ def _sources(project: Path) -> Iterator[Source]:
         yield from (source for _, source in lock.sources)
 
 
-def _file_in(source: Source, what: str, store: Store) -> Iterator[str]:
-    folder = fixed_part(source.location) if is_pattern(source.location) else source.location
-    name = os.path.relpath(what, folder or ".")
+def _file_in(source: Source, project: Path, what: str, store: Store) -> Iterator[str]:
+    location = source.location
+    folder = fixed_part(location) if is_pattern(location) else location
+    name = os.path.relpath(_place(project, what), _place(project, folder))
     try:
         files = dict(store.blobs.tree(source.digest))
     except StoreError:
         return
     if name in files:
         yield files[name].sha256
+
+
+def _place(project: Path, location: str) -> str:
+    """Where a location is, whichever way it is written; a URI stands for itself."""
+    path = location.removeprefix("file://")
+    return path if "://" in path else os.path.abspath(project / path)

@@ -27,7 +27,8 @@ Marking = Callable[[str], Marks]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What went, or would go: actions by kind, blobs, and bytes on disk; and what stays."""
+    """What went, or would go: actions by kind, blobs, and bytes on disk; and what stays. `sources`
+    are those whose readings went, by digest and location."""
 
     actions: tuple[tuple[str, int], ...]
     blobs: int
@@ -35,6 +36,7 @@ class Collected:
     kept_actions: int
     kept_size: int
     live: int
+    sources: tuple[tuple[str, str], ...]
 
 
 def collect(
@@ -167,6 +169,7 @@ def _told(census: Census, gone: Sequence[str], blobs: Sequence[str], live: _Live
     kinds = Counter(census.entries[key].kind for key in gone)
     records = sum(census.entries[key].size for key in gone)
     size = records + sum(census.blobs[sha].size for sha in blobs)
+    read = {census.entries[key].source for key in gone} - {""}
     total = sum(blob.size for blob in census.blobs.values())
     total += sum(entry.size for entry in census.entries.values())
     return Collected(
@@ -176,6 +179,7 @@ def _told(census: Census, gone: Sequence[str], blobs: Sequence[str], live: _Live
         kept_actions=len(census.entries) - len(gone),
         kept_size=total - size,
         live=live.runs,
+        sources=tuple((sha, census.named([sha])) for sha in sorted(read)),
     )
 
 
