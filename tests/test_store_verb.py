@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import csv, parquet
 
 from mlops_compile.api.keeping import collect_garbage
 from mlops_compile.api.locks import read_lock
@@ -352,6 +353,26 @@ def test_forget_leaves_nothing_of_a_source(project: Path, by: str) -> None:
     data.unlink()
     again = mlops(project, "store", "forget", what, "--reason", "once more")
     assert again.code == 3 and "[MC0095]" in again.err
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_forget_of_a_file_forgets_its_folder(tmp_path: Path, gone: bool) -> None:
+    project = make(tmp_path / "project")
+    (project / "pq").mkdir()
+    table = csv.read_csv(project / "rows.csv")
+    for name, rows in (("a", table[:120]), ("b", table[120:])):
+        parquet.write_table(rows, project / "pq" / f"{name}.parquet")
+    folder = ("data.source.kind=parquet", "data.source.path=pq")
+    good(project, "compile", *SMALL, *folder)
+    good(project, "run", *SMALL, *folder)
+    digest = read_lock(project / "plan.lock.json").source("data").digest.sha256
+    if gone:  # the list of the folder's files, which is in the store, tells what it was
+        (project / "pq" / "a.parquet").unlink()
+    no = mlops(project, "store", "forget", "pq/c.parquet", "--reason", "x")
+    assert no.code == 3 and "nothing of a source 'pq/c.parquet'" in no.err
+    did = store(project, "forget", "pq/a.parquet", "--reason", "they asked")
+    assert digest in did["sources"] and len(did["sources"]) == 2 and did["locations"] == ["pq"]
+    assert did["action_count"] == STEPS and stored(project) == {}
 
 
 def test_forget_keeps_what_other_data_gave(project: Path) -> None:
