@@ -52,7 +52,7 @@ class Census:
 
     def data(self, key: str) -> str:
         """The data set that an action derives from, for people."""
-        return self.named(self.lineage.origins.get(key, frozenset()))
+        return self.named(self.lineage.origins(key))
 
     def named(self, sources: Iterable[str]) -> str:
         """Contents of sources, for people: where they were found, or their digests."""

@@ -68,7 +68,7 @@ def reached(entry: Entry, marks: Marks, census: Census) -> bool:
     contents = {content for shape, content in marks.shapes if shape == entry.shape}
     return bool(contents) and (
         entry.key in census.lineage.unknown
-        or not contents.isdisjoint(census.lineage.origins[entry.key])
+        or not contents.isdisjoint(census.lineage.origins(entry.key))
     )
 
 

@@ -7,6 +7,7 @@ by others who are not of that source, and so on down to other sources. Its bytes
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from heapq import heapify, heappop, heappush
@@ -21,6 +22,7 @@ class Lineage:
 
     def __init__(self, entries: Mapping[str, Entry]) -> None:
         self._entries = entries
+        self._reached: dict[Keys, frozenset[str]] = {}
 
     @cached_property
     def takers(self) -> Mapping[str, Keys]:
@@ -36,7 +38,7 @@ class Lineage:
     def unknown(self) -> frozenset[str]:
         """The keys of actions that were made of something, at any distance, of which no record
         tells who made it: they may derive from any source."""
-        return frozenset(self._entries.keys() - set(self._given(self._entries, set())))
+        return frozenset(self._entries.keys() - self._needed.keys())
 
     def may_derive(self, contents: Iterable[str]) -> frozenset[str]:
         """The keys of all actions that read one of these contents of sources or were made, at any
@@ -66,18 +68,64 @@ class Lineage:
         free = [key for key in reached if wanted.isdisjoint(read[key])]
         return reached - frozenset(self._given(free, given))
 
+    def origins(self, key: str) -> frozenset[str]:
+        """The contents of sources that an action derives from; of one that each of several gave
+        alike, all of these."""
+        needed = self._needed.get(key, 0)
+        if not needed:
+            inputs = self._entries[key].inputs
+            if inputs not in self._reached:
+                self._reached[inputs] = self._behind(inputs)
+            return self._reached[inputs]
+        return frozenset(name for bit, name in enumerate(self._sources) if needed >> bit & 1)
+
     @cached_property
-    def origins(self) -> Mapping[str, frozenset[str]]:
-        """The contents of sources that each action derives from, by its key; of one that each of
-        several gave alike, all of these."""
-        derived: dict[str, set[str]] = {key: set() for key in self._entries}
-        reached: dict[str, set[str]] = {key: set() for key in self._entries}
-        for source in sorted({entry.source for entry in self._entries.values()} - {""}):
-            for key in self.may_derive([source]):
-                reached[key].add(source)
-            for key in self.derived([source]):
-                derived[key].add(source)
-        return {key: frozenset(derived[key] or reached[key]) for key in self._entries}
+    def _sources(self) -> Keys:
+        return tuple(sorted({entry.source for entry in self._entries.values()} - {""}))
+
+    @cached_property
+    def _needed(self) -> Mapping[str, int]:
+        """For each action that is not of unknown origin, the sources without which it could not be
+        made, as bits. What several make needs what all of them need, so that a need may be taken
+        back while the actions are gone through."""
+        bits = {name: 1 << bit for bit, name in enumerate(self._sources)}
+        waits = {key: len(entry.inputs) for key, entry in self._entries.items()}
+        left = deque(key for key, count in waits.items() if not count)
+        needed: dict[str, int] = {}
+        of_digest: dict[str, int] = {}
+        while left:
+            entry = self._entries[left.popleft()]
+            need = bits.get(entry.source, 0)
+            for digest in entry.inputs:
+                need |= of_digest[digest]
+            if needed.get(entry.key) == need:
+                continue
+            needed[entry.key] = need
+            for digest in entry.outputs:
+                before = of_digest.get(digest)
+                now = need if before is None else before & need
+                if now == before:
+                    continue
+                of_digest[digest] = now
+                for taker in self.takers.get(digest, ()):
+                    waits[taker] -= before is None
+                    if not waits[taker]:
+                        left.append(taker)
+        return needed
+
+    def _behind(self, inputs: Keys) -> frozenset[str]:
+        """The contents of sources that these digests may derive from."""
+        found: set[str] = set()
+        left = [*inputs]
+        seen = set(left)
+        while left:
+            for maker in self.makers.get(left.pop(), ()):
+                entry = self._entries[maker]
+                found.add(entry.source)
+                more = [digest for digest in entry.inputs if digest not in seen]
+                seen.update(more)
+                left += more
+        return frozenset(found - {""})
 
     def support(self, first: Collection[str]) -> Mapping[str, Keys]:
         """For each action, one maker of each thing that it takes, so that all of them together go
