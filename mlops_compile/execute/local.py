@@ -39,31 +39,50 @@ def execute(
     locked nor in the store. On an interrupt the workers at work are killed, and what is made stays.
     """
     needs = needs_of(lock)
+    record = None
     with Interrupts() as interrupts:
         for _ in range(2):
             run = Run(
                 *(lock, needs, store, project, observer, workers),
                 *(interrupts, resources, logs, clock),
             )
-            record = run.record()
-            try:
-                metrics, evaluation = (_made(record, store, p) for p in ("metrics", "evaluation"))
+            record = _also(record, run.record())
+            # What is damaged is set aside by reading, so that a second round makes it anew.
+            metrics, evaluation = (
+                _made(record, store, "metrics"),
+                _made(record, store, "evaluation"),
+            )
+            if metrics is not None and evaluation is not None:
                 kept = {name: evaluation[name] for name in SUMMARY if name in evaluation}
                 return replace(record, metrics=metrics, evaluation=Map(kept))
-            except MissingBlob:  # it is set aside now, so that a second round makes it anew
-                continue
     raise StoreError([problem("blob", "the metrics are damaged as soon as they are written")])
 
 
-def _made(record: RunRecord, store: Store, port: str) -> Map:
-    """An output of the evaluate step, if it has one; with the metrics, those of the folds. Steps of
-    a fold, `fold/1/evaluate`, are beside the plan's own."""
+def _also(first: RunRecord | None, record: RunRecord) -> RunRecord:
+    """A record of a second round: what ran in the first one is no hit."""
+    if first is None:
+        return record
+    results = tuple(
+        before if before.status == "ran" and now.status == "hit" else now
+        for before, now in zip(first.results, record.results, strict=True)
+    )
+    return replace(record, results=results)
+
+
+def _made(record: RunRecord, store: Store, port: str) -> Map | None:
+    """An output of the evaluate step, if it has one; with the metrics, those of the folds. None
+    where one is damaged. Steps of a fold, `fold/1/evaluate`, are beside the plan's own."""
     found: dict[str, Value] = {}
+    is_whole = True
     for result in record.results:
         if "/" in result.step or port not in dict(result.outputs):
             continue
         if result.kind in ("evaluate", "summarise"):
-            value = parse(store.blobs.read(result.output(port)).read_bytes())
+            try:
+                value = parse(store.blobs.read(result.output(port)).read_bytes())
+            except MissingBlob:
+                is_whole = False
+                continue
             assert isinstance(value, Map)
             found |= value if result.kind == "evaluate" else {"folds": value}
-    return Map(found)
+    return Map(found) if is_whole else None

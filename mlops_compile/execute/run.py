@@ -58,7 +58,8 @@ class Run:
         self._resources = resources
         self._wishes = Wishes(lock, needs)
         self._jobs = Jobs(lock, needs, store, project, resources.memory is not None)
-        self._account = Account(lock.plan, observer, store.durations(), resources.workers)
+        durations = store.durations({(step.kind, step.name) for step in lock.plan.steps})
+        self._account = Account(lock.plan, observer, durations, resources.workers)
         self._schedule = self._account.schedule
         self._making = Making(
             *(lock, store, workers, interrupts),
@@ -75,8 +76,10 @@ class Run:
 
     def record(self) -> RunRecord:
         """Run to the end; the metrics are read by whoever has the record."""
+        with self._interrupts.at_once():
+            self._store.sweep()
         try:
-            with self._jobs:
+            with self._store.listening(self._interrupts.check), self._jobs:
                 try:
                     self._run()
                 finally:
