@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,16 @@ def test_what_a_query_gives_is_locked(project: Path) -> None:
     assert record.ok
     again = mc.run(overrides(), project=project)
     assert {result.status for result in again.results} == {"hit"}
+
+
+def test_rows_are_asked_into_the_store_alone(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a kill leaves them, they are swept and forgotten: none lie anywhere else."""
+    monkeypatch.setattr(tempfile, "tempdir", str(project / "nowhere"))
+    source(project)
+    assert {place.name for place in (project / ".mlops").iterdir()} == {"cache", "store"}
+    assert not list((project / ".mlops" / "store" / "scratch").iterdir())
 
 
 def test_the_pin_stands_until_it_is_refreshed(project: Path) -> None:

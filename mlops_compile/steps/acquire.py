@@ -42,6 +42,13 @@ def _read(work: Work, source: Source) -> None:
         raise CompileError([problem("source-changed", message, hint=hint)])
 
 
+def is_copied(params: Map) -> bool:
+    """Whether the source of an acquire step is copied into the store before it is read."""
+    keys = pick(params, where_of(params))
+    kind = SOURCES.get(str(keys.get("kind"))) if isinstance(keys, Map) else None
+    return kind is not None and kind.snapshot
+
+
 def source_spec(params: Map, source: Source) -> tuple[SourceKind, Any]:
     """The kind of an acquire step's source, and its keys."""
     keys = pick(params, where_of(params))
