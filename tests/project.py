@@ -25,6 +25,7 @@ defaults:
   - data: {data}
   - prepare: auto
   - model: {model}
+  - search: none
   - evaluate: default
   - deploy: http
   - store: local

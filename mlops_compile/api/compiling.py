@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_compile.api.searching import search_effects, search_step
 from mlops_compile.api.state import LATEST, State, state_of
-from mlops_compile.compiler.check import check_further
+from mlops_compile.compiler.check import check_further, check_variants
 from mlops_compile.compiler.code import pin_code
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.effects import Effect, effects
+from mlops_compile.compiler.explain import Earlier
 from mlops_compile.compiler.fitting import data_problems
 from mlops_compile.compiler.lower import lower, others_of
 from mlops_compile.compiler.pin import pin
 from mlops_compile.compiler.read import whole
+from mlops_compile.compiler.searching import settled_values, stated, unfit_variants
 from mlops_compile.compiler.sources import Looking, pin_sources
-from mlops_compile.compiler.spec import PLACES, Spec
+from mlops_compile.compiler.spec import PLACES, Spec, searches
 from mlops_compile.execute.environment import installed_version
 from mlops_compile.execute.platform import this_platform
 from mlops_compile.ir.code import Code
@@ -73,11 +76,16 @@ def compile_config(
     """
     with located(config.composition):
         spec, problems = check_further(config)
+        variants, more = check_variants(config, problems)
+        problems = tuple(dict.fromkeys((*problems, *more)))
         state, pinned, code = _pinned(spec, problems, config, project, refresh, committed)
-        plan = lower(spec)
+        if found := unfit_variants(spec, variants, pinned):
+            raise CompileError(found)
+        plan = lower(spec, stated(settled_values(config.values)) if searches(spec) else Map())
         if found := violations(plan):
             raise CompileError(found)
-        lock = pin(spec, plan, pinned, needed_version, code)
+        others = [lower(variant.spec) for variant in variants]
+        lock = pin(spec, plan, pinned, needed_version, code, others)
     return Compilation(config=config, spec=spec, plan=plan, lock=lock, state=state)
 
 
@@ -180,8 +188,15 @@ def effects_of(lock: Lock, state: State) -> tuple[Effect, ...]:
     """What running a lock would do with each step, and why."""
     store, latest = state.store, state.cache.get(LATEST)
     before = latest if isinstance(latest, Map) else Map()
-    needs, here = needs_of(lock), this_platform()
+    here = this_platform()
+
+    def judged(lock: Lock, nearest: Callable[[str, str], Sequence[Earlier]]) -> tuple[Effect, ...]:
+        return effects(lock, needs_of(lock), here, store.outputs, nearest, before)
+
     try:
-        return effects(lock, needs, here, store.outputs, store.nearest, before)
+        found = judged(lock, store.nearest)
+        if search_step(lock) is None:
+            return found
+        return search_effects(lock, store, found, lambda other: judged(other, lambda *_: ()))
     finally:
         store.close()

@@ -58,6 +58,8 @@ def run_value(record: RunRecord, directory: Path, bundle: Path | None) -> Map:
         "bundle": Map({"digest": digest, "path": str(bundle)}) if digest else None,
         "registered": None,
     }
+    if record.trials:
+        value |= {"trials": record.trials, "best": record.best}
     return Map(value)
 
 

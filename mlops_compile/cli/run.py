@@ -14,6 +14,7 @@ from mlops_compile.api.state import State, state_of
 from mlops_compile.cli.compile import check_current, committed_lock
 from mlops_compile.cli.documents import points_document, run_value
 from mlops_compile.cli.front import Job, run_hydra
+from mlops_compile.cli.leaderboard import leaderboard
 from mlops_compile.cli.problems import say_problems
 from mlops_compile.cli.show import metrics_table, observer, worst_levels
 from mlops_compile.cli.verb import Call
@@ -92,7 +93,9 @@ def _run(job: Job, options: Namespace, call: Call) -> Done:
         print(f"plan {lock.digest[:12]} -> {_shown(job.directory)}", file=call.err)
     resources = resources_of(execution, options.jobs)
     with progress:
-        record, bundle = run_and_write(lock, state, Path(), job.directory, progress, resources)
+        record, bundle = run_and_write(
+            lock, state, Path(), job.directory, progress, resources, fail_fast=options.fail_fast
+        )
     if not record.ok:
         problems = failure(record).problems
         config = job.config if options.plan is None else None
@@ -120,6 +123,7 @@ def _summary(record: RunRecord, directory: Path, bundle: Path | None) -> str:
     hits = sum(result.status == "hit" for result in record.results)
     lines = [metrics_table(record.metrics, record.evaluation)] if record.metrics else []
     lines += worst_levels(record.evaluation, _primary(record))
+    lines += leaderboard(record)
     if not record.ok:
         failed = [result for result in record.results if result.status == "failed"]
         lines.append(f"failed: {', '.join(r.step for r in failed)}; see {_shown(directory)}")

@@ -77,6 +77,9 @@ def _run(parser: ArgumentParser) -> None:
         metavar="N",
         help="steps side by side (execution.workers; else one a core)",
     )
+    parser.add_argument(
+        "--fail-fast", action="store_true", help="a search ends once one of its trials has failed"
+    )
 
 
 def _bundle(parser: ArgumentParser) -> None:

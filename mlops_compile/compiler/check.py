@@ -16,6 +16,13 @@ from mlops_compile.compiler.evaluation import settle_evaluation
 from mlops_compile.compiler.lower import SOURCE, TEST
 from mlops_compile.compiler.model import settle_model
 from mlops_compile.compiler.read import UNKNOWN, Reader, known, whole
+from mlops_compile.compiler.searching import (
+    Variant,
+    check_search,
+    is_search,
+    settled_values,
+    variants_of,
+)
 from mlops_compile.compiler.spec import (
     PLACES,
     Data,
@@ -45,17 +52,33 @@ def check(config: Config) -> Spec:
     Raises CompileError with every problem, each with its key.
     """
     spec, problems = check_further(config)
-    if problems:
-        raise CompileError(problems)
+    _, more = check_variants(config, problems)
+    if problems or more:
+        raise CompileError(dict.fromkeys((*problems, *more)))
     return spec
 
 
 def check_further(config: Config) -> tuple[Spec, tuple[Problem, ...]]:
-    """The same, of a config with problems too: what is faulty is UNKNOWN in the spec."""
+    """The same, of a config with problems too: what is faulty is UNKNOWN in the spec. Of a search,
+    the values that its trials take are judged by `check_variants`."""
+    return _checked(settled_values(config.values))
+
+
+def check_variants(
+    config: Config, problems: tuple[Problem, ...]
+) -> tuple[tuple[Variant, ...], tuple[Problem, ...]]:
+    """The trials that show every end and choice of what a search varies, and what is wrong with
+    those beside the config's own `problems`; nothing without a search."""
+    if not is_search(config.values):
+        return (), ()
+    return variants_of(settled_values(config.values), problems, _checked)
+
+
+def _checked(values: Map) -> tuple[Spec, tuple[Problem, ...]]:
     reader = Reader()
-    spec = reader.group(Spec, config.values, ())
+    spec = reader.group(Spec, values, ())
     if known(spec):
-        spec = _settle(reader, spec)
+        spec = _settle(reader, spec, values)
     return spec, tuple(dict.fromkeys(reader.problems))
 
 
@@ -71,7 +94,7 @@ def check_places(config: Config) -> tuple[Store, Execution]:
     return store, execution
 
 
-def _settle(reader: Reader, spec: Spec) -> Spec:
+def _settle(reader: Reader, spec: Spec, values: Map) -> Spec:
     data, task = spec.data, spec.data.task
     family: Family = FAMILIES[spec.model.family] if known(spec.model.family) else UNKNOWN
     if known(family, task) and task not in family.tasks:
@@ -85,7 +108,7 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
     _check_joins(reader, data)
     _check_store(reader, spec.store)
     name = spec.deploy.name
-    return replace(
+    settled = replace(
         spec,
         data=_settle_positive(reader, data),
         model=settle_model(reader, spec.model, family, data),
@@ -93,6 +116,7 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
         evaluate=settle_evaluation(reader, spec.evaluate, task, data),
         deploy=replace(spec.deploy, name=name or data.name) if known(spec.deploy) else UNKNOWN,
     )
+    return replace(settled, search=check_search(reader, settled, values))
 
 
 def _check_columns(reader: Reader, data: Data) -> None:

@@ -182,7 +182,8 @@ def _split(spec: Spec, facts: Mapping[str, ColumnFact], rows: int | None) -> Ite
     if exact and rows is not None and whole(data.split):
         yield from _parts(data.split, rows)
     folds = spec.evaluate.cross_validation if known(spec.evaluate) else None
-    for where, by in ((SPLIT, data.split), (FOLDS, folds)):
+    cv = spec.search.cv if known(spec.search) else None
+    for where, by in ((SPLIT, data.split), (FOLDS, folds), (("search", "cv"), cv)):
         if by is None or not known(by, data.target, data.columns):
             continue
         for place, name, use in used_columns(by, where):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from mlops_compile.compiler.spec import Data, Spec, supervised
+from mlops_compile.compiler.spec import Data, Spec, searches, supervised
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order
 from mlops_compile.ir.schema import to_value
 from mlops_compile.ir.value import KeyPath, Map, Value
@@ -15,6 +16,7 @@ from mlops_compile.steps.kinds import KINDS, slice_of
 from mlops_compile.steps.splits import OWN_PARTS, asked_parts
 
 SOURCE, TEST = "data", "test"
+SEARCH_FOLDS = "search/folds"
 # What of the config an evaluate step reads that makes metrics and nothing else.
 COUNTED_READS: tuple[KeyPath, ...] = (
     ("model", "family"),
@@ -25,7 +27,7 @@ COUNTED_READS: tuple[KeyPath, ...] = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """A step to come: where each of its input ports comes from, the optional ports it makes, and
-    what of the config it reads (else what its kind does)."""
+    what of the config it reads (else what its kind does), or of another config, its `params`."""
 
     name: str
     kind: str
@@ -33,42 +35,51 @@ class Piece:
     makes: tuple[str, ...] = ()
     source: str | None = None
     reads: tuple[KeyPath, ...] | None = None
+    params: Map | None = None
 
 
-def pieces(spec: Spec) -> tuple[Piece, ...]:
-    """The steps that a spec asks for, and what they take from each other."""
+def pieces(spec: Spec, stated: Map) -> tuple[Piece, ...]:
+    """The steps that a spec asks for, and what they take from each other; `stated` is for a
+    search."""
     acquired = acquisition(spec.data)
-    parts = _from(split="train validation test")
+    refitted, parts = _refitted(spec)
     model = modelling(spec, parts, makes=("predictions", "evaluation"))
     return (
         *acquired,
-        Piece(name="validate", kind="validate", takes=_from(**{acquired[-1].name: "table"})),
+        Piece(name="validate", kind="validate", takes=taken(**{acquired[-1].name: "table"})),
         Piece(
             name="split",
             kind="split",
-            takes=_from(validate="table target"),
+            takes=taken(validate="table target"),
             makes=(*_own_parts(spec), "facts"),
         ),
         Piece(
             name="inspect",
             kind="inspect",
-            takes=_from(validate="table target", split="train test"),
+            takes=taken(validate="table target", split="train test"),
         ),
-        *model,
-        *_fold_pieces(spec),
-        Piece(
-            name="package",
-            kind="package",
-            takes={
-                **_from(
-                    train="model",
-                    evaluate="evaluation predictions",
-                    validate="table profile",
-                    split="facts",
+        *_search_pieces(spec, stated),
+        *refitted,
+        *_chosen(
+            spec,
+            (
+                *model,
+                *_fold_pieces(spec),
+                Piece(
+                    name="package",
+                    kind="package",
+                    takes={
+                        **taken(
+                            train="model",
+                            evaluate="evaluation predictions",
+                            validate="table profile",
+                            split="facts",
+                        ),
+                        **_applied(model),
+                        **_judged(spec),
+                    },
                 ),
-                **_applied(model),
-                **_judged(spec),
-            },
+            ),
         ),
     )
 
@@ -80,6 +91,84 @@ def _judged(spec: Spec) -> dict[str, Ref]:
     )
 
 
+def _refitted(spec: Spec) -> tuple[tuple[Piece, ...], dict[str, Ref]]:
+    """The parts that the model is made on; where it is trained on two of them, the step that makes
+    one of these."""
+    parts = taken(split="train validation test")
+    if spec.search.refit == "train":
+        return (), parts
+    takes = {name: parts[name] for name in ("train", "validation")}
+    piece = Piece(name="refit", kind="refit", takes=takes)
+    return (piece,), {**parts, **taken(refit="train validation")}
+
+
+def _chosen(spec: Spec, found: Iterable[Piece]) -> Iterator[Piece]:
+    """The steps whose values a search chooses, where there is one."""
+    chosen = taken(search="best")["best"]
+    for piece in found:
+        reads = searches(spec) and "chosen" in KINDS[piece.kind].optional_inputs
+        yield replace(piece, takes={**piece.takes, "chosen": chosen}) if reads else piece
+
+
+def _search_pieces(spec: Spec, stated: Map) -> Iterator[Piece]:
+    """The search, and the folds that its trials are trained on. Its params are as they are stated:
+    what follows from them follows in each trial anew."""
+    if not searches(spec):
+        return
+    folds = folding_piece(spec, spec.search.cv, SEARCH_FOLDS) if spec.search.cv else None
+    takes = taken(validate="table target")
+    if folds is not None:
+        yield folds
+        ports = (*KINDS["folds"].outputs, *folds.makes)
+        takes |= {port: Ref(step=SEARCH_FOLDS, output=port) for port in ports}
+    else:
+        takes |= taken(split="train validation")
+    if "early_stopping" in _own_parts(spec):
+        takes |= taken(split="early_stopping")
+    yield Piece(
+        name="search", kind="search", takes=takes, params=slice_of(stated, KINDS["search"].reads)
+    )
+
+
+def fold_parts(step: str, number: int) -> dict[str, Ref]:
+    names = ("train", "validation", "test")
+    return {part: Ref(step=step, output=f"{part}_{number}") for part in names}
+
+
+def folding_piece(spec: Spec, folding: Any, name: str) -> Piece:
+    """The step that makes folds of the rows of the train and validation parts."""
+    value = to_value(folding, defaults=False)
+    return Piece(
+        name=name,
+        kind="folds",
+        takes=taken(validate="table target", split="train validation"),
+        makes=fold_ports(folding.folds)[len(fold_ports(1)) :],
+        params=Map({"evaluate": Map({"cross_validation": value})}),
+    )
+
+
+def prepared(spec: Spec, parts: Mapping[str, Ref], under: str) -> tuple[Piece, dict[str, Ref]]:
+    """The step that prepares rows, and what training on them takes."""
+    train = parts["train"]
+    if spec.prepare.rows:
+        train = Ref(step=f"{under}prepare", output="rows")
+    prepare = Piece(
+        name=f"{under}prepare",
+        kind="prepare",
+        takes={
+            **taken(validate="table target" if supervised(spec.prepare) else "table"),
+            "train": parts["train"],
+        },
+        makes=("rows",) if spec.prepare.rows else (),
+    )
+    return prepare, {
+        **taken(**{f"{under}prepare": "features preparation"}),
+        **taken(validate="target table" if has_weights(spec) else "target"),
+        "train": train,
+        "validation": _rows_for(spec, "early_stopping", parts["validation"]),
+    }
+
+
 def modelling(
     spec: Spec, parts: Mapping[str, Ref], under: str = "", makes: tuple[str, ...] = ()
 ) -> tuple[Piece, ...]:
@@ -89,33 +178,17 @@ def modelling(
     Their keys follow from the rows, the params and the plan's seed: a fold of a search and the same
     fold alone are one.
     """
-    prepared = _from(**{f"{under}prepare": "features preparation"})
-    target = _from(validate="target")
-    train = parts["train"]
-    if spec.prepare.rows:
-        train = Ref(step=f"{under}prepare", output="rows")
-    answers = {**_from(**{f"{under}train": "model"}), "features": prepared["features"], **target}
+    prepare, takes = prepared(spec, parts, under)
+    train = takes["train"]
+    answers = {
+        **taken(**{f"{under}train": "model"}),
+        "features": takes["features"],
+        **taken(validate="target"),
+    }
     ends = _endings(spec, answers, parts["validation"], under)
     return (
-        Piece(
-            name=f"{under}prepare",
-            kind="prepare",
-            takes={
-                **_from(validate="table target" if supervised(spec.prepare) else "table"),
-                "train": parts["train"],
-            },
-            makes=("rows",) if spec.prepare.rows else (),
-        ),
-        Piece(
-            name=f"{under}train",
-            kind="train",
-            takes={
-                **prepared,
-                **_from(validate="target table" if has_weights(spec) else "target"),
-                "train": train,
-                "validation": _rows_for(spec, "early_stopping", parts["validation"]),
-            },
-        ),
+        prepare,
+        Piece(name=f"{under}train", kind="train", takes=takes),
         *ends,
         Piece(
             name=f"{under}evaluate",
@@ -123,7 +196,7 @@ def modelling(
             takes={
                 **answers,
                 **_applied(ends),
-                **(_from(validate="table") if looks_at_rows(spec, makes) else {}),
+                **(taken(validate="table") if looks_at_rows(spec, makes) else {}),
                 **parts,
                 "train": train,
             },
@@ -140,7 +213,7 @@ def _endings(
     and service apply."""
     found = []
     if has_weights(spec):
-        answers = {**answers, **_from(validate="table")}
+        answers = {**answers, **taken(validate="table")}
     if spec.model.calibration is not None:
         rows = _rows_for(spec, "calibration", validation)
         takes = {**answers, "validation": rows}
@@ -177,17 +250,9 @@ def _fold_pieces(spec: Spec) -> Iterator[Piece]:
     if spec.evaluate.cross_validation is None:
         return
     numbers = range(1, spec.evaluate.cross_validation.folds + 1)
-    yield Piece(
-        name="folds",
-        kind="folds",
-        takes=_from(validate="table target", split="train validation"),
-        makes=fold_ports(len(numbers))[len(fold_ports(1)) :],
-    )
+    yield folding_piece(spec, spec.evaluate.cross_validation, "folds")
     for number in numbers:
-        parts = {
-            part: Ref(step="folds", output=f"{part}_{number}")
-            for part in ("train", "validation", "test")
-        }
+        parts = fold_parts("folds", number)
         yield from modelling(spec, parts, f"fold/{number}/")
     metrics = {
         f"metrics_{number}": Ref(step=f"fold/{number}/evaluate", output="metrics")
@@ -222,7 +287,7 @@ def acquisition(data: Data) -> tuple[Piece, ...]:
             name="combine",
             kind="combine",
             takes={
-                **_from(acquire="table"),
+                **taken(acquire="table"),
                 **{name: Ref(step=f"acquire/{name}", output="table") for name in others},
             },
         ),
@@ -244,7 +309,7 @@ def looks_at_rows(spec: Spec, makes: tuple[str, ...]) -> bool:
     return bool(spec.evaluate.segments) or "segment" in roles
 
 
-def _from(**outputs: str) -> dict[str, Ref]:
+def taken(**outputs: str) -> dict[str, Ref]:
     """Ports that have the names of the outputs that they take, by the step that makes them."""
     return {
         output: Ref(step=step, output=output)
@@ -253,11 +318,18 @@ def _from(**outputs: str) -> dict[str, Ref]:
     }
 
 
-def lower(spec: Spec) -> Plan:
-    """The plan of a spec. Defaults and places are left out of every slice."""
+def lower(spec: Spec, stated: Map = Map()) -> Plan:  # noqa: B008
+    """The plan of a spec. Defaults and places are left out of every slice. Of a search, `stated` is
+    the config as `searching.stated` gives it."""
     config = causes(spec)
-    steps = tuple(_step(piece, spec, config) for piece in pieces(spec))
+    steps = tuple(step_of(piece, spec, config) for piece in pieces(spec, stated))
     return Plan(steps=in_order(steps))
+
+
+def causes_in(spec: Spec, groups: tuple[str, ...]) -> Map:
+    """The causes that lie in some groups; a group of nothing but defaults has none."""
+    values = {name: to_value(getattr(spec, name), defaults=False, places=False) for name in groups}
+    return Map({name: value for name, value in values.items() if len(_as_map(value))})
 
 
 def causes(spec: Spec) -> Map:
@@ -273,9 +345,11 @@ def causes(spec: Spec) -> Map:
     return Map({**value, "data": Map({**rest, "columns": stated} if len(stated) else rest)})
 
 
-def _step(piece: Piece, spec: Spec, config: Map) -> Step:
+def step_of(piece: Piece, spec: Spec, config: Map) -> Step:
     kind = KINDS[piece.kind]
-    params = slice_of(config, kind.reads if piece.reads is None else piece.reads)
+    params = piece.params
+    if params is None:
+        params = slice_of(config, kind.reads if piece.reads is None else piece.reads)
     return Step(
         name=piece.name,
         kind=kind.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from mlops_compile.compiler.derive import unasked
 from mlops_compile.compiler.lower import SOURCE
@@ -22,11 +22,14 @@ def pin(
     pinned: Pinned,
     version: Callable[[str], str],
     code: Code | None = None,
+    others: Iterable[Plan] = (),
 ) -> Lock:
     """The lock of a plan over a source; `version` gives a distribution's installed version, `code`
-    are the user's functions that the plan calls."""
+    are the user's functions that the plan calls. `others` are plans that a search may come to,
+    whose distributions are pinned too."""
     code = code or Code()
-    needs = [KINDS[step.kind].needs(step.params) for step in plan.steps]
+    steps = {step for each in (plan, *others) for step in each.steps}
+    needs = [KINDS[step.kind].needs(step.params) for step in steps]
     names = {name for need in needs for name in need.distributions}
     names |= {name for need in needs for name in code.distributions(need.functions)}
     return Lock(

@@ -16,6 +16,7 @@ from mlops_compile.steps.evaluation import Evaluate
 from mlops_compile.steps.families import FAMILIES, OTHERS
 from mlops_compile.steps.joins import Join
 from mlops_compile.steps.preparations.used import learns_from_target
+from mlops_compile.steps.searching import Search
 from mlops_compile.steps.thresholds import Threshold
 
 
@@ -137,6 +138,7 @@ class Spec:
     data: Data = key("where the rows come from, and what is to be predicted")
     prepare: Prepare = group("how columns become features", Prepare)
     model: Model = key("the model")
+    search: Search = group("trials of other values, of which the best makes the model", Search)
     code: CodeRoots = group("where functions of yours are", CodeRoots)
     evaluate: Evaluate = group("what is measured, and what must be reached", Evaluate)
     deploy: Deploy = group("the service that is generated", Deploy)
@@ -145,6 +147,11 @@ class Spec:
 
 
 PLACES = ("store", "execution")
+
+
+def searches(spec: Spec) -> bool:
+    """Whether trials choose the values that make the model."""
+    return spec.search.kind != "none"
 
 
 def supervised(prepare: Prepare) -> bool:

@@ -6,10 +6,13 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import composing, data, engine, store
+from tests.benchmarks import composing, data, engine, searching, store
 from tests.benchmarks.pairs import Missing, Pair, Row
 
-ROWS = {row.name: row for row in (*composing.ROWS, *data.ROWS, *engine.ROWS, *store.ROWS)}
+ROWS = {
+    row.name: row
+    for row in (*composing.ROWS, *data.ROWS, *engine.ROWS, *searching.ROWS, *store.ROWS)
+}
 
 
 def main() -> None:
