@@ -191,6 +191,10 @@ def test_compile_tells_what_of_a_search_is_made(tmp_path: Path) -> None:
     ran(tmp_path, *words)
     told = good(tmp_path, "compile", "--json", *words).document["steps"]
     assert {step["effect"] for step in told} == {"hit"}
+    folds = "evaluate.cross_validation={kind: random, folds: 2}"
+    ran(tmp_path, *words, folds)
+    told = good(tmp_path, "compile", "--json", *words, folds).document["steps"]
+    assert {step["effect"] for step in told} == {"hit"}
     made_ = good(tmp_path, "compile", *words, "search=tpe", "search.trials=30").out
     assert "5 of the first 10 trials are made" in made_
 

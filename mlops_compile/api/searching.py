@@ -167,7 +167,8 @@ def _best_of(store: Store, key: str) -> Map | None:
 
 def _instead(effect: Effect, winner: Mapping[str, Effect]) -> Effect:
     """The effect of the step that a search's choice makes of one that waits for it."""
-    if effect.effect != "maybe" or effect.step.name not in winner:
+    waits = effect.effect == "maybe" or CHOSEN in dict(effect.step.inputs)
+    if not waits or effect.step.name not in winner:
         return effect
     return replace(winner[effect.step.name], step=effect.step)
 
