@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +31,13 @@ from mlops_compile.ir.config import Config
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Plan, violations
-from mlops_compile.ir.problem import CompileError, Problem, problem
+from mlops_compile.ir.problem import CompileError, Problem, StoreError, problem
 from mlops_compile.ir.source import Pinned
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.kinds import needs_of
 from mlops_compile.steps.sources.kind import SOURCE_KEYS
-from mlops_compile.store.blobs import BlobStore, MissingBlob
+from mlops_compile.store.blobs import MissingBlob
+from mlops_compile.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,11 +117,12 @@ def _pinned(
         raise CompileError(problems)
     try:
         state.made()
-        keeping = Kept(state.store.blobs, state.root)
+        store = state.store
         looking = Looking(
             cache=state.cache,
             project=project,
-            keeping=keeping,
+            keeping=Kept(store),
+            room=lambda: _room(store),
             committed=committed,
             refresh=refresh,
         )
@@ -142,21 +145,33 @@ def _pinned(
 class Kept:
     """Files that a source gives once, kept in the store: a run finds them there."""
 
-    def __init__(self, blobs: BlobStore, root: Path) -> None:
-        self._blobs = blobs
-        self._root = root
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def keep(self, file: Path, digest: Digest) -> None:
         """Copy a file into the store; one that cannot be written keeps nothing."""
-        with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=self._root) as room:
-            self._blobs.import_file(file, Path(room) / "copy", digest)
+        with contextlib.suppress(OSError, StoreError), self._store.scratch() as room:
+            self._store.blobs.import_file(file, room / "copy", digest)
 
     def kept(self, digest: Digest) -> Path | None:
         """The verified copy, if there is one."""
         try:
-            return self._blobs.read(digest)
+            return self._store.blobs.read(digest)
         except MissingBlob:
             return None
+
+
+@contextmanager
+def _room(store: Store) -> Iterator[Path]:
+    """Where files of sources are brought to: the store's scratch space, which is swept where a kill
+    leaves them; the system's where the store cannot be written."""
+    with ExitStack() as stack:
+        try:
+            room = stack.enter_context(store.scratch())
+        except StoreError:
+            made = tempfile.TemporaryDirectory(prefix="mlops-")
+            room = Path(stack.enter_context(made))
+        yield room
 
 
 def needed_version(name: str) -> str:

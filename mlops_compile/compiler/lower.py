@@ -76,10 +76,18 @@ def pieces(spec: Spec, stated: Map) -> tuple[Piece, ...]:
                             split="facts",
                         ),
                         **_applied(model),
+                        **_judged(spec),
                     },
                 ),
             ),
         ),
+    )
+
+
+def _judged(spec: Spec) -> dict[str, Ref]:
+    """What gates of folds are held to, where there are such gates."""
+    return (
+        {"folds": Ref(step="summarise", output="metrics")} if "folds" in spec.evaluate.gates else {}
     )
 
 
@@ -204,6 +212,8 @@ def _endings(
     """The steps that follow training where the config asks for them: what they make, evaluation
     and service apply."""
     found = []
+    if has_weights(spec):
+        answers = {**answers, **taken(validate="table")}
     if spec.model.calibration is not None:
         rows = _rows_for(spec, "calibration", validation)
         takes = {**answers, "validation": rows}

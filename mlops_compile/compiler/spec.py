@@ -97,9 +97,6 @@ class Model:
         "from which probability on the answer is the positive class; else the more probable one",
         default=None,
     )
-    cross_validation: Any = key(
-        "folds to train and to evaluate on besides; null: none", default=None, variants="folds"
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

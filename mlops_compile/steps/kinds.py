@@ -225,7 +225,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="inspect",
-        version=1,
+        version=2,
         run="mlops_compile.steps.leaks:run",
         inputs=("table", "target", "train", "test"),
         outputs=("findings",),
@@ -248,7 +248,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="train",
-        version=1,
+        version=2,
         run="mlops_compile.steps.train:run",
         inputs=("features", "preparation", "target", "train", "validation"),
         optional_inputs=("table", CHOSEN),
@@ -315,7 +315,7 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.steps.calibrate:run",
         inputs=("model", "features", "target", "validation"),
-        optional_inputs=(CHOSEN,),
+        optional_inputs=("table", CHOSEN),
         outputs=("calibration",),
         reads=(("model", "family"), ("model", "calibration")),
         needs=_evaluate_needs,
@@ -327,7 +327,7 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.steps.threshold:run",
         inputs=("model", "features", "target", "validation"),
-        optional_inputs=("calibration", CHOSEN),
+        optional_inputs=("calibration", "table", CHOSEN),
         outputs=("decision",),
         reads=(("model", "family"), ("model", "threshold")),
         needs=_train_needs,
@@ -336,7 +336,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="evaluate",
-        version=2,
+        version=3,
         run="mlops_compile.steps.evaluate:run",
         inputs=("model", "features", "target", "train", "validation", "test"),
         outputs=("metrics",),
@@ -377,10 +377,10 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="package",
-        version=2,
+        version=3,
         run="mlops_compile.emit.package:run",
         inputs=("model", "evaluation", "predictions", "table", "profile", "facts"),
-        optional_inputs=("calibration", "decision", CHOSEN),
+        optional_inputs=("calibration", "decision", "folds", CHOSEN),
         outputs=("bundle",),
         trees=("bundle",),
         reads=(

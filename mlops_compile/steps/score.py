@@ -26,7 +26,6 @@ def run(work: Work) -> None:
     evaluate = work.params.get("evaluate", Map())
     options = from_value(MetricOptions, evaluate.get("options", Map()))  # type: ignore[union-attr]
     target, classes = read_target(work.inputs["target"])
-    weights = row_weights(work)
     each = []
     for number in range(1, 1 + sum(port.startswith("test_") for port in work.inputs)):
         rows = np.load(work.inputs[f"test_{number}"], allow_pickle=False)
@@ -34,7 +33,7 @@ def run(work: Work) -> None:
             truth=target[rows],
             predicted=np.load(work.inputs[f"predictions_{number}"], allow_pickle=False),
             classes=classes,
-            weight=None if weights is None else weights[rows],
+            weight=row_weights(work, "test", rows),
         )
         found, missing = measure((metric,), answers, options)
         if missing:

@@ -17,7 +17,7 @@ from mlops_compile.steps.families.kind import Part, Training
 from mlops_compile.steps.kinds import family_of
 from mlops_compile.steps.prepare import read_matrix, read_preparation
 from mlops_compile.steps.tables import read_table
-from mlops_compile.steps.weights import by_class, class_weights, directions, weighted
+from mlops_compile.steps.weights import by_class, class_weights, directions, row_weights
 
 if TYPE_CHECKING:
     from mlops_compile.steps.kind import Work
@@ -82,9 +82,7 @@ def fitting(work: Work) -> Fitting:
     """What a step's inputs hold to fit to."""
     target, classes = read_target(work.inputs["target"])
     preparation = read_preparation(work.inputs["preparation"])
-    parts = weighted(
-        {name: load_part(work, target, name) for name in ("train", "validation")}, work
-    )
+    parts = {name: load_part(work, target, name) for name in ("train", "validation")}
     _check_classes(parts["train"].target, classes)
     return Fitting(parts=parts, classes=classes, features=_features(preparation), kept={})
 
@@ -105,9 +103,14 @@ def read_meta(directory: Path) -> Map:
 
 
 def load_part(work: Work, target: np.ndarray[Any, Any], name: str) -> Part:
-    """The rows of a part, from a step's inputs `features` and the part's own."""
+    """The rows of a part, from a step's inputs `features` and the part's own, and their weights
+    where it has a `table` with such."""
     rows = np.load(work.inputs[name], allow_pickle=False)
-    return Part(features=read_matrix(work.inputs["features"], rows), target=target[rows])
+    return Part(
+        features=read_matrix(work.inputs["features"], rows),
+        target=target[rows],
+        weights=row_weights(work, name, rows),
+    )
 
 
 def _features(preparation: Map) -> tuple[tuple[str, str], ...]:

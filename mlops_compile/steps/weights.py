@@ -1,10 +1,10 @@
-"""How much each row counts in training, and the direction that each feature may push in."""
+"""How much each row counts, and the direction that each feature may push in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,25 +23,19 @@ if TYPE_CHECKING:
 BALANCED = "balanced"
 
 
-def weighted(parts: Mapping[str, Part], work: Work) -> dict[str, Part]:
-    """Parts with the weights of their rows: those of the column with the role weight. None where
-    all rows count alike."""
+def row_weights(work: Work, name: str, rows: Array) -> Array | None:
+    """The weights of the rows of a part, from the column with the role weight of a step's input
+    `table`; None where all rows count alike. StepError for a weight that is none, and where all
+    rows to learn from weigh nothing."""
     column = _column(work.inputs["table"]) if "table" in work.inputs else None
-    found = {}
-    for name, part in parts.items():
-        weights = None
-        if column is not None:
-            rows = np.load(work.inputs[name], allow_pickle=False)
-            weights = _checked(*column, rows, name)
-        found[name] = replace(part, weights=weights)
-    return found
+    return None if column is None else _checked(*column, rows, name)
 
 
 def by_class(part: Part, weights: Mapping[int, float] | str | None) -> Part:
-    """A part to train on, whose rows count times what their classes weigh."""
+    """The part with its rows' weights times those of their classes."""
     if weights is None:
         return part
-    factors = _factors(part.target, weights)
+    factors = _factors(part, weights)
     return replace(part, weights=factors if part.weights is None else part.weights * factors)
 
 
@@ -53,13 +47,15 @@ def class_weights(stated: Value, classes: tuple[str, ...]) -> Mapping[int, float
     return BALANCED if stated == BALANCED else None
 
 
-def _factors(target: Array, by_class: Mapping[int, float] | str) -> Array:
-    """A factor a row; balanced: rows / (classes * rows of its class), as scikit-learn has it."""
-    counts = np.bincount(target)
-    if isinstance(by_class, str):
-        found: Array = (len(target) / (len(counts) * counts))[target]
-        return found
-    return np.array([by_class[code] for code in range(len(counts))])[target]
+def _factors(part: Part, by_class: Mapping[int, float] | str) -> Array:
+    """A factor a row; balanced: what all rows weigh / (classes * what those of its class weigh), as
+    scikit-learn's `compute_class_weight` has it. A class that weighs nothing keeps its factor 1."""
+    counts = np.bincount(part.target, part.weights)
+    if not isinstance(by_class, str):
+        return np.array([by_class[code] for code in range(len(counts))])[part.target]
+    shares = len(counts) * counts
+    found: Array = np.divide(counts.sum(), shares, out=np.ones(len(counts)), where=shares > 0)
+    return found[part.target]
 
 
 def _column(path: Path) -> tuple[str, Array] | None:
@@ -88,22 +84,6 @@ def _checked(name: str, values: Array, rows: Array, part: str) -> Array:
         message = "all weights of the train part are 0, which leaves nothing to learn from"
         raise StepError([problem("weight", message, where, hint)])
     return weights
-
-
-def row_weights(work: Work) -> Array | None:
-    """The column of the role weight, if there is one: of all rows of the table."""
-    if "table" not in work.inputs:
-        return None
-    table = read_table(work.inputs["table"])
-    for field in table.schema:
-        if field.metadata[b"role"] == b"weight":
-            weights = table.column(field.name).to_numpy().astype("float64")
-            if not np.all(np.isfinite(weights) & (weights >= 0)):
-                message = "a weight is a number from 0 on, and a row has none, or one below 0"
-                where = ("data", "columns", field.name, "role")
-                raise StepError([problem("metric", message, where, "mend or drop these rows")])
-            return cast("Array", weights)
-    return None
 
 
 def directions(stated: Value, features: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
