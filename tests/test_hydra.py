@@ -623,7 +623,7 @@ def test_no_order_by_chance(
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("-m", "seed=1,2", "hydra/launcher=joblib"), 3, ["no option 'joblib'", "not installed"]),
+        (("-m", "seed=1,2", "hydra/launcher=ray"), 3, ["no option 'ray'", "not installed"]),
         (("-m", "seed=1,2", "hydra/sweeper=optuna"), 3, ["no option 'optuna'", "not installed"]),
         (("--cfg", "job", "-m", "seed=1,2"), 2, ["--cfg shows one config"]),
         (("--info", "--cfg", "job"), 2, ["exclude each other"]),
