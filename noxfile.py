@@ -143,7 +143,7 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def explore(session: nox.Session) -> None:
-    """The properties of executor, store and sweeps over many more, and other, examples than each time."""
+    """The properties of executor, store and sweeps over many more examples than each time."""
     install_checkout(session)
     many = {"ENGINE_EXAMPLES": "300", "STORE_EXAMPLES": "2000", "POINTS_EXAMPLES": "300"}
     env = {name: os.environ.get(name, count) for name, count in many.items()}

@@ -286,7 +286,7 @@ def _job(config: DictConfig, written: Mapping[str, str]) -> Job:
     given = OmegaConf.to_container(own.overrides.task, resolve=False)
     assert isinstance(given, list)
     overrides = tuple(written.get(text, text) for text in given)
-    composition = composition_of(HydraConfig.instance().cfg, overrides)
+    composition = composition_of(own, overrides)
     with located(composition), refusals(composition):
         composed = to_config(config, composition)
     say_problems(composed.notes, sys.stderr, "note")

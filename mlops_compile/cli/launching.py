@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_store import ConfigStore
@@ -88,9 +88,9 @@ class Sweeping(Sweeper):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         self._context = hydra_context
-        self._task: Any = task_function
+        self._task = cast(Any, task_function)
         self._launches: Launcher = Together()
-        self.config = config
+        self._config = config
         place = str(config.hydra.sweep.dir)
         if not self._task.inspects:
             loader = Elsewhere(hydra_context.config_loader.get_search_path(), place)
@@ -115,8 +115,8 @@ class Sweeping(Sweeper):
             size = len(points)
         else:
             for point in points:
-                loader.load_sweep_config(self.config, list(point))  # refuses before any job runs
-        returns = []
+                loader.load_sweep_config(self._config, list(point))  # refuses before any job runs
+        returns: list[JobReturn] = []
         for begin in range(0, len(points), size):
             returns += self._launches.launch(points[begin : begin + size], initial_job_idx=begin)
         self._task.returned([item.return_value for item in returns])
@@ -209,7 +209,7 @@ def _texts(key: str, override: Override) -> list[str]:
 def _axis(override: Override) -> str:
     """The tag by which a sweep goes side by side with others; empty without one."""
     value: Any = override.value()
-    tags = getattr(value, "tags", set()) if isinstance(value, Sweep) else set()
+    tags: set[str] = value.tags if isinstance(value, Sweep) else set()
     return min((tag for tag in tags if tag.startswith(_ZIP)), default="")
 
 

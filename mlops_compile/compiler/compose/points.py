@@ -98,11 +98,11 @@ class Points:
     def full(self, overrides: Sequence[str]) -> Point:
         """The same, composed by Hydra from the start."""
         # Whatever it says of the point's own overrides, they are those of the point.
-        composition = composition_of(self._master, self._as_written(overrides))
+        composition = composition_of(self._master.hydra, self._as_written(overrides))
         with located(composition), refusals(composition):
             composed = self._loader.load_sweep_config(self._master, list(overrides))
             HydraConfig.instance().set_config(composed)
-            composition = composition_of(composed, self._as_written(overrides))
+            composition = composition_of(composed.hydra, self._as_written(overrides))
             task = copy.deepcopy(composed)
             with open_dict(task):
                 del task["hydra"]
@@ -125,9 +125,8 @@ class Points:
         return tuple(self._written.get(text, text) for text in overrides)
 
 
-def composition_of(composed: DictConfig, overrides: tuple[str, ...]) -> Composition:
-    """What a config of Hydra was composed from."""
-    own = composed.hydra
+def composition_of(own: Any, overrides: tuple[str, ...]) -> Composition:
+    """What a config was composed from, as its key `hydra` says."""
     places = tuple(
         f"{source.schema}://{source.path}" if source.schema != "file" else str(source.path)
         for source in own.runtime.config_sources
@@ -144,7 +143,7 @@ def setting_of(text: str) -> Setting | None:
     if override is None or override.is_delete() or override.package is not None:
         return None
     key, value = override.key_or_group, override.value()
-    if not isinstance(key, str) or not _PATH.match(key) or key.split(".")[0] in _WHOLE:
+    if not _PATH.match(key) or key.split(".")[0] in _WHOLE:
         return None
     # A key without dots may be a group, and a text the name of its option.
     kinds: tuple[type, ...] = (bool, int, float)
