@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlops_compile.api.locks import read_lock
+from mlops_compile.api.locks import lock_of, read_any
 from mlops_compile.api.roots import Kept, find_roots, reached_by, run_directories
 from mlops_compile.api.running import LOGS
 from mlops_compile.api.state import State
@@ -148,7 +148,7 @@ def _contents(project: Path, what: str) -> Iterator[str]:
         if place.is_file():
             yield file_digest(place).sha256
     if (project / LOCK_FILE).is_file():
-        for _, source in read_lock(project / LOCK_FILE).sources:
+        for _, source in read_any(project / LOCK_FILE).sources:
             if source.location == what:
                 yield source.digest.sha256
 
@@ -162,7 +162,7 @@ def _tells(run: Path, names: frozenset[str]) -> bool:
 
 def _is_lock(text: str) -> bool:
     try:
-        decode(text)
+        lock_of(text, "the pin")
     except CompileError:
         return False
     return True

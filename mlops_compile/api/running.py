@@ -19,6 +19,7 @@ from mlops_compile.execute.pool import Workers
 from mlops_compile.execute.resources import Resources, cores_here
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import Lock, encode
+from mlops_compile.ir.plan import own_name
 from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, StoreError, problem
 from mlops_compile.ir.record import RunRecord, decode_record, encode_record
 from mlops_compile.ir.value import Map, pretty
@@ -92,6 +93,7 @@ def execute_lock(
     *,
     logs: Path,
     workers: Workers | None = None,
+    fail_fast: bool = False,
 ) -> RunRecord:
     """Execute exactly a lock. CompileError where what is installed is not what it names."""
     _check_environment(lock)
@@ -99,7 +101,10 @@ def execute_lock(
     pool = workers or Workers(resources.workers)
     store = state.store
     try:
-        record = execute(lock, store, project, observer, pool, resources, logs, time.time)
+        record = execute(
+            *(lock, store, project, observer, pool, resources, logs, time.time),
+            fail_fast=fail_fast,
+        )
     finally:
         store.close()
         if workers is None:
@@ -111,7 +116,8 @@ def execute_lock(
 def _remember(record: RunRecord, state: State) -> None:
     """Keep which action each step had, for `compile` to tell what is as it was."""
     before = state.cache.get(LATEST)
-    keys = {r.step: r.action for r in record.results if r.status in ("ran", "hit")}
+    done = [result for result in record.results if result.status in ("ran", "hit")]
+    keys = {r.step: r.action for r in done if own_name(r.step) == r.step}
     now = Map({**(before if isinstance(before, Map) else {}), **keys})
     if now != before:
         state.cache.put(LATEST, now)
@@ -166,15 +172,23 @@ def run_and_write(
     directory: Path,
     observer: Observer,
     resources: Resources,
+    *,
+    fail_fast: bool = False,
 ) -> tuple[RunRecord, Path | None]:
     """Execute a lock into a run directory; a damaged result is made anew once."""
-    logs = directory / LOGS
-    record = execute_lock(lock, state, project, observer, resources, logs=logs)
+
+    def once() -> tuple[RunRecord, Path | None]:
+        record = execute_lock(
+            *(lock, state, project, observer, resources),
+            logs=directory / LOGS,
+            fail_fast=fail_fast,
+        )
+        return record, write_run(record, state, directory)
+
     try:
-        return record, write_run(record, state, directory)
+        return once()
     except MissingBlob:
-        record = execute_lock(lock, state, project, observer, resources, logs=logs)
-        return record, write_run(record, state, directory)
+        return once()
 
 
 def read_run(directory: Path) -> RunRecord:

@@ -73,10 +73,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Multirun:
-    """The jobs of a multirun, and the directory around theirs."""
+    """The jobs of a multirun, and the directory around theirs; `make` makes that of a job, under a
+    number that may be another than its own."""
 
     jobs: tuple[Job, ...]
     directory: Path
+    make: Callable[[int, int], Path]
 
 
 def run_hydra(
@@ -159,21 +161,19 @@ class _Task(Generic[T]):
         points = _composed(Points(context.config_loader, config, self._written), overrides)
         say_problems([note for point in points for note in point.config.notes], sys.stderr, "note")
         directory = Path(str(config.hydra.sweep.dir)).absolute()
-        directories = [directory] * len(points)
         if not self.inspects:
-            directories = [make_directory(point, n) for n, point in enumerate(points)]
             log_into(directory, config, context)
             _quiet_console()
-        jobs = tuple(
-            Job(config=point.config, directory=place, point=True)
-            for point, place in zip(points, directories, strict=True)
-        )
-        del points
+        jobs = tuple(Job(config=point.config, directory=directory, point=True) for point in points)
         try:
             with contextlib.chdir(self._project):
                 if self._together is None:
                     return [Given(result=self._task(job)) for job in jobs]
-                multirun = Multirun(jobs=jobs, directory=directory)
+                multirun = Multirun(
+                    jobs=jobs,
+                    directory=directory,
+                    make=lambda job, number: make_directory(points[job], number),
+                )
                 return [Given(result=result) for result in self._together(multirun)]
         except Exception as error:
             return [Given(error=error)]

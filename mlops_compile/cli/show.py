@@ -134,6 +134,13 @@ class Lines:
     def expected(self, steps: int, seconds: float | None) -> None:
         """Plain lines say what has happened."""
 
+    def aside(self, text: str) -> None:
+        """As above."""
+
+    def said(self, text: str) -> None:
+        """A line of its own."""
+        self._say(text)
+
     def _say(self, text: str) -> None:
         if not self._quiet:
             print(f"  {text}", file=self._err, flush=True)
@@ -152,6 +159,7 @@ class Live:
         self._progress = Progress(*columns, console=self._console, transient=True)
         self._tasks: dict[str, TaskID] = {}
         self._left = ""
+        self._aside = ""
 
     def __enter__(self) -> Live:
         self._progress.start()
@@ -163,7 +171,7 @@ class Live:
     def started(self, step: Step, seconds: float | None) -> None:
         self._end(step.name)
         about = f"  about {duration(seconds)}" if seconds is not None else ""
-        text = f"{step.name}{about}{self._left}"
+        text = f"{step.name}{about}{self._left}{self._aside}"
         self._tasks[step.name] = self._progress.add_task(text, total=None)
 
     def waiting(self, step: Step) -> None:
@@ -185,6 +193,14 @@ class Live:
     def expected(self, steps: int, seconds: float | None) -> None:
         about = "" if seconds is None else f", about {duration(seconds)}"
         self._left = f"  ({steps} {'step' if steps == 1 else 'steps'} left{about})" if steps else ""
+
+    def aside(self, text: str) -> None:
+        """What stands behind each moving line from now on."""
+        self._aside = f"  ({text})" if text else ""
+
+    def said(self, text: str) -> None:
+        """A line of its own."""
+        self._console.print(f"  {text}", markup=False)
 
     def _end(self, name: str) -> None:
         if name in self._tasks:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from mlops_compile.compiler.spec import Data, Spec, supervised
+from mlops_compile.compiler.spec import Data, Model, Spec, supervised
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order
 from mlops_compile.ir.schema import declared, key_value
@@ -17,6 +17,7 @@ from mlops_compile.steps.kinds import KINDS, slice_of
 from mlops_compile.steps.splits import OWN_PARTS, asked_parts
 
 SOURCE, TEST = "data", "test"
+_VALUES = ("seed", "model")
 # What of the config an evaluate step reads that makes metrics and nothing else.
 COUNTED_READS: tuple[KeyPath, ...] = (
     ("model", "family"),
@@ -250,7 +251,11 @@ def lower(spec: Spec, memo: Memo | None = None) -> Plan:
     the steps that are alike in all."""
     shared = memo or Memo()
     config = causes(spec, shared)
-    steps = tuple(_step(piece, spec, config, shared) for piece in pieces(spec))
+    # Which steps there are follows from all but the seed and the model's parameters.
+    groups = [getattr(spec, item.name) for item in declared(Spec) if item.name not in _VALUES]
+    groups += [getattr(spec.model, item.name) for item in declared(Model) if item.name != "params"]
+    found = shared.of("pieces", tuple(groups), lambda: pieces(spec))
+    steps = tuple(_step(piece, spec, config, shared) for piece in found)
     return Plan(steps=in_order(steps))
 
 

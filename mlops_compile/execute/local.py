@@ -30,13 +30,16 @@ def execute(
     logs: Path,
     clock: Callable[[], float],
     roots: tuple[Path, ...] = (),
+    *,
+    fail_fast: bool = False,
 ) -> RunRecord:
     """Run what is not in the store yet; the record says what each step made.
 
     Sources are found from `project`; `logs` is where the logs of steps are kept, one a step
     that printed something or failed; `clock` is the time of day that records name. Steps behind a
-    failed one are skipped. Raises CompileError before anything runs where a source is neither as
-    locked nor in the store. On an interrupt the workers at work are killed, and what is made stays.
+    failed one are skipped; with `fail_fast` so are all others that have not begun. Raises
+    CompileError before anything runs where a source is neither as locked nor in the store. On an
+    interrupt the workers at work are killed, and what is made stays.
     """
     needs = needs_of(lock)
     with Interrupts() as interrupts:
@@ -44,15 +47,21 @@ def execute(
             run = Run(
                 *(lock, needs, store, project, observer, workers),
                 *(interrupts, resources, logs, clock),
+                fail_fast=fail_fast,
             )
             record = run.record()
             try:
-                metrics, evaluation = (_made(record, store, p) for p in ("metrics", "evaluation"))
-                kept = {name: evaluation[name] for name in SUMMARY if name in evaluation}
-                return replace(record, metrics=metrics, evaluation=Map(kept))
+                return with_metrics(record, store)
             except MissingBlob:  # it is set aside now, so that a second round makes it anew
                 continue
     raise StoreError([problem("blob", "the metrics are damaged as soon as they are written")])
+
+
+def with_metrics(record: RunRecord, store: Store) -> RunRecord:
+    """The record with the metrics that its steps made. MissingBlob where they are damaged."""
+    metrics, evaluation = (_made(record, store, port) for port in ("metrics", "evaluation"))
+    kept = {name: evaluation[name] for name in SUMMARY if name in evaluation}
+    return replace(record, metrics=metrics, evaluation=Map(kept))
 
 
 def _made(record: RunRecord, store: Store, port: str) -> Map:

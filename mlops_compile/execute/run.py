@@ -49,8 +49,11 @@ class Run:
         resources: Resources,
         logs: Path,
         clock: Callable[[], float],
+        *,
+        fail_fast: bool = False,
     ) -> None:
         self._lock = lock
+        self._fail_fast = fail_fast
         self._store = store
         self._project = project
         self._workers = workers
@@ -281,6 +284,10 @@ class Run:
     ) -> None:
         result = failed(wanted.step, wanted.key, error, seconds, log)
         self._forget(self._account.fail(result))
+        if self._fail_fast:
+            for step in self._lock.plan.steps:
+                if self._schedule.is_left(step.name) and step.name not in self._making.steps:
+                    self._forget(self._account.leave(step, f"{result.step} has failed"))
 
     def _forget(self, names: Iterable[str]) -> None:
         """Steps that are not wanted any more."""

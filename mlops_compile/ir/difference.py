@@ -30,9 +30,18 @@ def difference(old: Map, new: Map) -> Difference:
             inner = difference(was, item)
             found |= {key: inner.set} if len(inner.set) else {}
             gone += [(key, *path) for path in inner.without]
-        elif was is _ABSENT or not same(was, item):  # type: ignore[arg-type]
+        elif was is _ABSENT or not _equal(was, item):
             found[key] = item
     return Difference(set=Map(found), without=tuple(gone))
+
+
+def _equal(left: object, right: Value) -> bool:
+    """As `same`, with a short way for scalars."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(right, str | int | None):
+        return left == right
+    return same(left, right)
 
 
 def applied(old: Map, change: Difference) -> Map:

@@ -13,7 +13,7 @@ from functools import cached_property
 from mlops_compile.ir.difference import Difference, applied, difference
 from mlops_compile.ir.lock import Lock, Reading, lock_value, read_value
 from mlops_compile.ir.memo import Memo
-from mlops_compile.ir.problem import CompileError, problem
+from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.value import KeyPath, Map, Value, pretty
 
 _KEYS = {"overrides", "like", "set", "without"}
@@ -123,11 +123,3 @@ def _point_value(reading: Reading, row: Map, where: KeyPath, earlier: list[Map])
     differs = Difference(set=change, without=without)
     made = reading.make(where, lambda: applied(earlier[like], differs))
     return earlier[0] if made is None else made
-
-
-def no_sweep(value: Value, name: str) -> None:
-    """CompileError where one lock is wanted, and the document is a sweep's."""
-    if is_sweep(value):
-        message = f"{name} is the lock of a sweep, and one plan is wanted here"
-        hint = "each run directory of a sweep holds the lock of its point"
-        raise CompileError([problem("lock", message, ("points",), hint)])
