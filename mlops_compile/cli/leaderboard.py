@@ -75,15 +75,14 @@ def better(metric: str, value: float, other: float | None) -> bool:
 def leaderboard(entries: Sequence[Entry]) -> str:
     """The best lines as a table: the overrides that all points share are left out."""
     found = lines(entries)
-    shared = _shared(entries)
+    shared = _shared([entry.overrides for entry in entries])
     rows = []
     for place, line in enumerate(found[:_MOST], start=1):
         value = number(line.value)
         if line.deviation is not None:
             value += f" ± {number(line.deviation)}  of {len(line.points)} seeds"
-        own = [text for text in line.overrides if text not in shared]
-        points = _numbers(line.points)
-        rows.append([f"{place}.", f"{line.metric} {value}", f"point {points}", " ".join(own)])
+        own = " ".join(text for text in line.overrides if text not in shared)
+        rows.append([f"{place}.", f"{line.metric} {value}", f"point {_numbers(line.points)}", own])
     more = [f"  and {len(found) - _MOST} more"] if len(found) > _MOST else []
     return "\n".join([table(rows), *more])
 
@@ -125,9 +124,19 @@ def _key(text: str) -> str:
     return text.partition("=")[0].lstrip("+")
 
 
-def _shared(entries: Sequence[Entry]) -> frozenset[str]:
-    counts = Counter(text for entry in entries for text in set(entry.overrides))
-    return frozenset(text for text, count in counts.items() if 1 < count == len(entries))
+def told_apart(overrides: Mapping[int, tuple[str, ...]]) -> dict[int, str]:
+    """The overrides of each point, without those that all have."""
+    shared = _shared(list(overrides.values()))
+    return {
+        point: " ".join(text for text in texts if text not in shared)
+        for point, texts in overrides.items()
+    }
+
+
+def _shared(overrides: Sequence[tuple[str, ...]]) -> frozenset[str]:
+    """The overrides that several points all have."""
+    counts = Counter(text for texts in overrides for text in set(texts))
+    return frozenset(text for text, count in counts.items() if 1 < count == len(overrides))
 
 
 def _worse(line: Line) -> float:

@@ -18,8 +18,14 @@ from mlops_compile.api.sweeping import (
 from mlops_compile.cli.current import check_current
 from mlops_compile.cli.documents import multirun_document, run_value, sweep_document
 from mlops_compile.cli.front import Multirun
-from mlops_compile.cli.leaderboard import Entry, leaderboard, leaderboard_csv, objective_of
-from mlops_compile.cli.patterns import effect_rows
+from mlops_compile.cli.leaderboard import (
+    Entry,
+    leaderboard,
+    leaderboard_csv,
+    objective_of,
+    told_apart,
+)
+from mlops_compile.cli.patterns import sweep_rows
 from mlops_compile.cli.point_progress import PointProgress
 from mlops_compile.cli.problems import say_problems
 from mlops_compile.cli.show import counted, duration, observer, table
@@ -65,7 +71,7 @@ def compile_multirun(call: Call, multirun: Multirun) -> int:
     if options.json:
         print(sweep_document(sweep, options.file, found, expected), end="", file=call.out)
         return 0
-    lines = [_head(sweep, found, expected), table(effect_rows(found))]
+    lines = [_head(sweep, found, expected), table(sweep_rows(found))]
     if (same := len(multirun.jobs) - len(sweep.points)) > 0:
         lines.append(f"{counted(same, 'point')} of the sweep came to the plan of another")
     lines.append(f"{options.file} {'written' if changed else 'unchanged'}")
@@ -164,7 +170,7 @@ def _run(
     told = PointProgress(
         observer(call.err, options.quiet, steps),
         names,
-        {n: " ".join(swept.points[n].overrides) for n in good},
+        told_apart({n: swept.points[n].overrides for n in good}),
         objective,
     )
     resources = resources_of(execution, options.jobs)
