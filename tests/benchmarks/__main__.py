@@ -6,10 +6,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import composing, data, engine, store
+from tests.benchmarks import composing, data, engine, store, sweeps
 from tests.benchmarks.pairs import Missing, Pair, Row
 
-ROWS = {row.name: row for row in (*composing.ROWS, *data.ROWS, *engine.ROWS, *store.ROWS)}
+_ALL = (*composing.ROWS, *data.ROWS, *engine.ROWS, *store.ROWS, *sweeps.ROWS)
+ROWS = {row.name: row for row in _ALL}
 
 
 def main() -> None:
