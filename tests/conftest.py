@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import mlops_compile
+from mlops_compile.api import running
+from tests.warm import Warm
 
 # Two workers on two cores: threads that spin while they wait take the time of those that work.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -25,6 +28,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("always")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_workers() -> Iterator[None]:
+    """Runs in this process find their workers' libraries imported, as in a notebook that keeps
+    them; those that are commands of their own start workers as ever."""
+    with mock.patch.object(running, "Workers", Warm.of):
+        yield
+    Warm.end()
 
 
 @pytest.fixture

@@ -68,7 +68,13 @@ REFUSED = {
         _with("x", lambda n: "about 3" if n == 9 else str(n)),
         ("data.columns={x: {type: numeric}}",),
         3,
-        "holds texts, which cannot be numeric",
+        "data.columns.x.type: rows.csv, line 10: 'about 3' is not a number",
+    ),
+    "mixed types": (
+        _with("x", lambda n: "about 3" if n == 9 else str(n)),
+        (),
+        3,
+        "line 10: 'about 3' is not a number, and nearly all of the column look like numbers",
     ),
     "one class": (_targets(lambda n, old: "yes"), (), 3, "one class only, 'yes'"),
     "a class of one row": (
@@ -126,7 +132,10 @@ WORKS = {
     "all missing": (_with("x", lambda n: ""), ()),
     "constant": (_with("x", lambda n: "7"), ()),
     "constant, scaled": (_with("x", lambda n: "7"), LINEAR),
-    "mixed types": (_with("x", lambda n: "about 3" if n == 9 else str(n)), ()),
+    "mixed types, said to be texts": (
+        _with("x", lambda n: "about 3" if n == 9 else str(n % 20)),
+        ("data.columns={x: {type: categorical}}",),
+    ),
     "infinite, set missing": (
         _with("x", lambda n: "inf" if n == 7 else f"{n % 13}.5"),
         ("data.columns={x: {violation: missing}}",),

@@ -225,6 +225,16 @@ def test_a_gate_is_held_to_its_figure(gates: Any, says: str) -> None:
     assert [says in item.message for item in found] == ([True] if says else [])
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.8999999999, "0.8999999999"), (0.871234567, "0.871235")]
+)
+def test_a_gate_never_shows_a_number_that_reaches_it(value: float, shown: str) -> None:
+    measured = {"parts": {"test": {"metrics": {"f1": value}, "not_computed": {}}}}
+    more = {"allow_worse_than_baseline": True}
+    (found,) = _refused({"f1": ">= 0.9"}, measured=measured, **more)
+    assert f"f1 is {shown}, not >= 0.9" in found.message
+
+
 def test_all_gates_that_are_not_met_are_told() -> None:
     gates = {"roc_auc": {"value": "> 0.9", "low": "> 0.9"}, "segments": {"sex": {"roc_auc": "> 1"}}}
     assert [item.where[2:] for item in _refused(gates)] == [

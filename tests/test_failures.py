@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from mlops_compile.execute.committer import Commit, Committer
 from mlops_compile.execute.pool import Workers
+from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.key import key_of
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import ProblemsError, StepError
@@ -87,7 +89,7 @@ def test_storing_that_takes_long_is_given_up_when_a_run_ends(tmp_path: Path) -> 
         go_on.wait(20)
         try:
             commit(batch)
-        except OSError as error:
+        except Exception as error:
             told.append(error)
             raise
 
@@ -96,7 +98,7 @@ def test_storing_that_takes_long_is_given_up_when_a_run_ends(tmp_path: Path) -> 
     with store.scratch() as scratch:
         room = scratch / "1"
         room.mkdir()
-        digest = store.blobs.put(b"it")
+        digest = digest_of(b"it")
         (room / "it").write_bytes(b"it")
         action = Action(
             step="a", kind="probe", preimage=causes, outputs=(), blobs=(digest,), seconds=0.0
@@ -290,3 +292,33 @@ def test_other_steps_start_while_inputs_are_verified(tmp_path: Path, workers: Wo
     helper.join()
     assert in_time == [True]
     assert statuses(record) == {"a": "ran", "b": "ran", "c": "ran"}
+
+
+def test_a_step_that_would_end_its_process_fails_alone(probes: Probes) -> None:
+    record = probes.run(probe("p", SOURCE, leave=3), probe("q", SOURCE))
+    assert record["q"].status == "ran" and record["p"].status == "failed"
+    assert "SystemExit" in record["p"].error and "sys.exit" in Path(record["p"].log).read_text()
+
+
+def test_workers_outlive_the_thread_that_started_them(tmp_path: Path) -> None:
+    """As those of a caller whose threads come and go."""
+    pids = []
+    with Workers(2) as own:
+        for number in range(3):
+            step = probe("p", SOURCE, text=str(number))
+            thread = threading.Thread(target=lambda step=step: Probes(tmp_path, own).run(step))
+            thread.start()
+            thread.join()
+            time.sleep(0.2)  # the system ends what it ends with a thread
+            pids.append({worker.pid for worker in own})
+            assert not any(worker.has_ended for worker in own)
+    assert pids[0] and pids[0] <= pids[1] <= pids[2]
+
+
+def test_the_log_of_a_step_that_is_tried_again_holds_every_try(
+    tmp_path: Path, probes: Probes
+) -> None:
+    counted = str(tmp_path / "tries")
+    step = probe("p", SOURCE, kind="probe_flaky", fails=[counted, 3], print="a try begins")
+    log = Path(probes.run(step)["p"].log).read_text()
+    assert log.count("a try begins") == 3 and log.count("Traceback") == 3

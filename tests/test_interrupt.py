@@ -20,6 +20,7 @@ from mlops_compile.execute.pool import Workers
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.problem import CompileError
 from mlops_compile.store.fsck import check
+from mlops_compile.store.guard import Guard
 from mlops_compile.store.store import Store
 from tests.probe import SOURCE, Probes, eventually, probe
 from tests.project import good, make, package_environment
@@ -162,11 +163,11 @@ def program(text: str, *words: str) -> subprocess.Popen[str]:
     )
 
 
-def ends_by_interrupt(process: subprocess.Popen[str], root: Path) -> None:
+def ends_by_interrupt(process: subprocess.Popen[str], root: Path, told: str = "") -> None:
     """The process ends, says that it was interrupted, and leaves nothing held; what it has stored
-    is whole."""
+    is whole. `told` is what it said, if that was read already."""
     try:
-        told, _ = process.communicate(timeout=60)
+        told = told or process.communicate(timeout=60)[0]
     finally:
         process.kill()
     assert "KeyboardInterrupt" in told and process.returncode == -signal.SIGINT, told
@@ -235,6 +236,29 @@ def test_an_interrupt_while_results_are_stored_leaves_them_whole_or_not_at_all(
     with Workers(2) as workers:
         record = Probes(tmp_path, workers).run(many)
         assert record.ok and Probes(tmp_path, workers).run(many)["many"].status == "hit"
+
+
+WAIT = """
+import sys
+from pathlib import Path
+from mlops_compile.execute.pool import Workers
+from tests.probe import Probes, SOURCE, probe
+print("begins", flush=True)
+Probes(Path(sys.argv[1]), Workers(2)).run(probe("p", SOURCE))
+"""
+
+
+def test_an_interrupt_ends_the_wait_for_those_who_remove(tmp_path: Path) -> None:
+    """As while `store gc` or `store forget` takes long, or was stopped in the middle."""
+    with Workers(2) as workers:
+        Probes(tmp_path, workers).run(probe("p", SOURCE))
+    with Guard(tmp_path / ".mlops" / "store").alone():
+        process = program(WAIT, str(tmp_path))
+        assert process.stdout is not None and process.stdout.readline() == "begins\n"
+        time.sleep(2)  # it waits by now, or is about to
+        process.send_signal(signal.SIGINT)
+        told, _ = process.communicate(timeout=60)
+    ends_by_interrupt(process, tmp_path, told)
 
 
 RANDOM = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import warnings
 from pathlib import Path
@@ -97,6 +98,28 @@ def test_a_column_that_gives_the_class_away(inspected: Any, column: Any) -> None
 def test_a_column_that_gives_the_number_away(inspected: Any, column: Any) -> None:
     values = pa.array(column, from_pandas=True)
     assert inspected({"noise": NOISE, "leak": values}, NUMBERS) == [("determines", ["leak"])]
+
+
+@pytest.mark.parametrize(
+    ("column", "is_told"),
+    [
+        (pa.nulls(ROWS, pa.float64()), True),
+        (pa.nulls(ROWS, pa.string()), True),
+        ([np.nan] * ROWS, True),
+        (["x"] * ROWS, True),
+        ([3] * ROWS, True),
+        ([False] * ROWS, True),
+        ([datetime.datetime(2024, 1, 31)] * ROWS, True),
+        (["x"] * (ROWS - 1) + [None], False),
+        ([3.0] * (ROWS - 1) + [np.nan], False),
+        ([3] * (ROWS - 1) + [4], False),
+    ],
+    ids=range(10),
+)
+def test_a_feature_that_tells_nothing(inspected: Any, column: Any, is_told: bool) -> None:
+    found = inspected({"noise": NOISE, "x": column})
+    assert found == ([("nothing", ["x"])] if is_told else [])
+    assert inspected({"noise": NOISE, "x": column}, x={"role": "ignore"}) == []
 
 
 def test_columns_that_give_the_number_away_together(inspected: Any) -> None:

@@ -300,3 +300,27 @@ def test_other_kinds_are_seen_as_the_same_table(tmp_path: Path) -> None:
         )
         assert (found.task, found.positive, found.rows) == ("binary", "yes", ROWS)
         assert found.baseline == expected.baseline
+
+
+@pytest.mark.parametrize(("value", "like"), [(7, "numbers"), ("2024-01-31", "dates")])
+def test_a_column_that_is_texts_because_of_a_cell(tmp_path: Path, value: Any, like: str) -> None:
+    """It is stated as what it is read as, so that compiling takes it, with a note."""
+    proposal = seen(tmp_path, mixed=lambda n: f"about {n}" if n == 3 else value)
+    assert column(proposal, "mixed").type == "categorical"
+    (warning,) = proposal.warnings
+    assert warning.startswith(f"mixed is read as texts, and nearly all of it look like {like}")
+
+
+def test_columns_that_no_table_can_hold_are_left_out_by_name(tmp_path: Path) -> None:
+    """Of Parquet and JSON lines, and the config says so; of a csv file, roles do it."""
+    table = [{**row, "tags": ["a"]} for row in rows()]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in table))
+    pq.write_table(pa.Table.from_pylist(table), tmp_path / "t.parquet")
+    for name in ("t.jsonl", "t.parquet"):
+        with pytest.raises(CompileError, match="'tags' holds"):
+            look(tmp_path / name, "answer")
+        found = look(tmp_path / name, "answer", exclude=("tags",))
+        assert found.options == (("exclude", ("tags",)),)
+        assert "tags" not in [column.name for column in found.columns]
+    with pytest.raises(CompileError, match="--exclude is for Parquet and JSON lines"):
+        look(write(tmp_path / "t.csv", rows()), "answer", exclude=("tags",))

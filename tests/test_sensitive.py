@@ -152,6 +152,19 @@ def test_a_file_that_cannot_be_read(project: Path, name: str) -> None:
     assert answer.code == 3 and "rows.csv" in answer.err
 
 
+def test_a_text_among_numbers(project: Path) -> None:
+    """Its line is told, and the column; in a file of test rows too."""
+    text = rows() + f"anna,{CANARY},{DATE},3,no\n"
+    (project / "rows.csv").write_text(text)
+    answer = _quiet(mlops(project, "compile"))
+    assert answer.code == 3
+    assert "data.columns.salary: rows.csv, line 202: ... is not a number" in answer.err
+    (project / "test.csv").write_text(text)
+    (project / "rows.csv").write_text(rows())
+    answer = _quiet(mlops(project, "compile", "data.test={kind: csv, path: test.csv}"))
+    assert answer.code == 3 and "(test.csv, line 202: ... is not a number)" in answer.err
+
+
 def test_a_cell_that_changed_its_type(tmp_path: Path) -> None:
     """A lock that says another type than the file has: the cell is named, not shown."""
     source = pinned(location="rows.csv", name="int64", target="string").source

@@ -83,7 +83,7 @@ class Service:
         writes = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
         self.process = subprocess.Popen(command, cwd=bundle, stderr=subprocess.PIPE, env=writes)
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
-        for _ in range(200):
+        for _ in range(2400):  # two minutes: a machine may be busy
             try:
                 self.client.get("/health/ready")
                 return

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.source import ColumnFact, Source
+from mlops_compile.ir.value import Map, freeze
 from mlops_compile.steps.sources.csv import KIND
 from tests.test_sources_csv import load, refused, scan, spec, table, write
 
@@ -103,6 +104,46 @@ def test_missing_marks_of_single_columns(tmp_path: Path) -> None:
     assert refused(tmp_path, data, missing_in={"c": ("x",)}).code == "no-column"
     with pytest.raises(CompileError, match="must be a list of texts"):
         scan(tmp_path / "t.csv", missing_in={"a": (-1,)})
+
+
+@pytest.mark.parametrize("rows", [3, 60_000])
+def test_the_line_of_an_open_quote_in_a_file_of_any_size(tmp_path: Path, rows: int) -> None:
+    """Where it opens, though cells in front of it hold quotes and line breaks, and though the rest
+    of the file is one cell then."""
+    data = 'a,b\n"x\ny",1\n"""",2\n3,"4\n' + "5,6\n" * rows
+    problem = refused(tmp_path, data)
+    assert problem.message == "t.csv, line 5: a quote opens here and is never closed"
+
+
+@pytest.mark.parametrize("times", [1, 400])
+def test_texts_that_stand_for_others(tmp_path: Path, times: int) -> None:
+    """Once, before missing marks and types are looked for; 400 times, each text is told once."""
+    data = "a,b,c\n" + " one ,yes.,yes.\n2,no.,x\\y\nnone,no,NA\n" * times
+    replace = {
+        "a": {"one": "1", "none": "NA"},
+        "b": {"yes.": "yes", "no.": "no", "no": "yes."},
+        "c": {"x\\y": "\\0 $1", "NA": "known"},
+    }
+    found = table(tmp_path, data, replace=Map({k: Map(v) for k, v in replace.items()}))
+    expected = {"a": [1, 2, None], "b": ["yes", "no", "yes."], "c": ["yes.", "\\0 $1", "known"]}
+    assert found == {name: values * times for name, values in expected.items()}
+
+
+@pytest.mark.parametrize(
+    ("replace", "code", "said"),
+    [
+        ({"aa": {"x": "y"}}, "no-column", "no column 'aa'"),
+        ({"a": ["x"]}, "wrong-type", "must be a map of texts"),
+        ({"a": {"x": 1}}, "wrong-type", "must be a text, and YAML reads 1 as no text"),
+        ({"a": {"x": True}}, "wrong-type", "must be a text, and YAML reads True as no text"),
+        ({"a": {" x": "y"}}, "option", "cells are trimmed"),
+        ({"a": {"x": "y "}}, "option", "cells are trimmed"),
+    ],
+)
+def test_replacements_that_cannot_be(tmp_path: Path, replace: Any, code: str, said: str) -> None:
+    problem = refused(tmp_path, "a,b\n1,x\n", replace=freeze(replace))
+    assert problem.code == code and said in problem.message
+    assert problem.where[:4] == ("data", "source", "options", "replace")
 
 
 @pytest.mark.parametrize("comment", ["#", None])

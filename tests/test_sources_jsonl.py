@@ -13,6 +13,7 @@ import pytest
 from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.problem import CompileError, Problem
 from mlops_compile.ir.source import Source
+from mlops_compile.ir.value import Map
 from mlops_compile.steps.sources import jsonl
 from mlops_compile.steps.sources.jsonl import KIND, JsonlOptions, JsonlSource
 from mlops_compile.steps.sources.kind import Facts
@@ -141,3 +142,22 @@ def test_mixed_values_can_be_read_as_texts(tmp_path: Path) -> None:
 def test_marks_of_no_column_are_refused(tmp_path: Path) -> None:
     problem = refused(tmp_path, json.dumps({"age": 1}), missing_in={"aeg": ("x",)})
     assert problem.code == "no-column" and "age" in problem.hint
+
+
+def test_texts_that_stand_for_others(tmp_path: Path) -> None:
+    """They are of no sort of their own, so that they may stand among others."""
+    text = '{"a": 1, "b": "yes."}\n{"a": " one", "b": "no"}\n{"a": "two", "b": "NA"}\n'
+    replace = Map({"a": Map({"one": "1", "two": "NA"}), "b": Map({"yes.": "yes", "NA": "x"})})
+    assert load(write(tmp_path, text), replace=replace)[1] == {
+        "a": [1, 1, None],
+        "b": ["yes", "no", "x"],
+    }
+
+
+def test_a_key_that_is_left_out_and_not_there_is_refused(tmp_path: Path) -> None:
+    text = json.dumps({"age": 1, "notes": []})
+    problem = refused(tmp_path, text, exclude=("notes", "nots"))
+    assert problem.code == "no-column" and problem.where[-2:] == ("exclude", "1")
+    assert problem.message == "the data has no column 'nots'"
+    assert problem.hint == "did you mean 'notes'?"
+    assert load(write(tmp_path, text), exclude=("notes",))[1] == {"age": [1]}

@@ -16,6 +16,7 @@ from mlops_compile.compiler.look import Look
 from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.problem import CompileError, Problem
 from mlops_compile.ir.source import Source
+from mlops_compile.ir.value import Map
 from mlops_compile.steps.sources import parquet
 from mlops_compile.steps.sources.kind import Facts
 from mlops_compile.steps.sources.parquet import KIND, ParquetOptions, ParquetSource
@@ -211,3 +212,14 @@ def test_row_groups_and_batches_do_not_matter(tmp_path: Path, monkeypatch: Any) 
     monkeypatch.setattr(parquet, "BATCH_ROWS", 333)
     load(tmp_path, "t.parquet")
     assert (tmp_path / "out.arrow").read_bytes() == whole
+
+
+def test_texts_that_stand_for_others(tmp_path: Path) -> None:
+    write(tmp_path, "t.parquet", a=["yes.", "no", "?", None], n=[1, 2, 3, 4])
+    replace = Map({"a": Map({"yes.": "yes", "?": "none"})})
+    found = load(tmp_path, "t.parquet", replace=replace, missing=("none",))[1]
+    assert found.to_pydict()["a"] == ["yes", "no", None, None]
+    (problem,) = refused(tmp_path, "t.parquet", replace=Map({"n": Map({"1": "2"})}))
+    assert problem.message == "the column holds int64, and only texts are replaced"
+    (problem,) = refused(tmp_path, "t.parquet", replace=Map({"m": Map({"1": "2"})}))
+    assert problem.code == "no-column"

@@ -181,3 +181,10 @@ def test_credentials_are_written_nowhere(project: Path, monkeypatch: pytest.Monk
     mc.run(with_them, project=project)
     for file in project.rglob("*"):
         assert not file.is_file() or b"hunter2" not in file.read_bytes()
+
+
+def test_a_server_that_cannot_be_reached(project: Path) -> None:
+    pytest.importorskip("psycopg", reason="mlops_compile[postgres] is not installed")
+    code, where, message = refused(project, uri="postgresql+psycopg://127.0.0.1:1/shop")
+    assert (code, where) == ("source", "data.source.uri")
+    assert message.startswith("no connection: ") and "127.0.0.1" in message

@@ -126,7 +126,7 @@ for number in range(5):
     assert store.blobs.read(action.blobs[0]).read_bytes() == b"%d\\n" % number * 50
 assert store.find(key_at(9), "p9") is None
 assert store.plans(["p3"]) == {"p3": (key_at(3),)}
-assert store.durations() and store.nearest("k", "s1")[0].made == 4.0
+assert store.durations({("k", "s1")}) and store.nearest("k", "s1")[0].made == 4.0
 try:
     with store.scratch():
         raise AssertionError("it could be written")
@@ -238,7 +238,7 @@ def answers(root: Path) -> object:
     store = Store(root)
     told = (
         store.plans([f"p{n}" for n in range(12)]),
-        store.durations(),
+        store.durations({("k", f"s{n}") for n in range(12)}),
         [action.made for action in store.nearest("k", "s1")],
         [action.made for action in store.of_kind("k")],
     )

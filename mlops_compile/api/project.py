@@ -16,13 +16,18 @@ SCHEMAS = ".schema"
 
 
 def init(
-    directory: Path, data: Path, target: str, columns: tuple[str, ...] = ()
+    directory: Path,
+    data: Path,
+    target: str,
+    columns: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
 ) -> tuple[Proposal, tuple[str, ...]]:
-    """Write a new project around a data file: what was assumed, and the files written.
+    """Write a new project around a data file: what was assumed, and the files written. `columns`
+    names those of a file without a header, `exclude` those that are left out.
 
     CompileError where the file cannot serve, or where a file of the project is there already.
     """
-    proposal = look(data, target, columns)
+    proposal = look(data, target, columns, exclude)
     name = _project_name(data)
     location = os.path.relpath(data.resolve(), directory.resolve())
     files = project_files(name, location, proposal)

@@ -13,6 +13,7 @@ from mlops_compile.execute.local import with_metrics
 from mlops_compile.execute.observer import Observer
 from mlops_compile.execute.resources import Resources
 from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.problem import problem
 from mlops_compile.ir.record import RunRecord, StepResult
 from mlops_compile.store.blobs import MissingBlob
 
@@ -67,6 +68,9 @@ def _written(
     try:
         for (number, lock), names in zip(locks, swept.merged.names, strict=True):
             own = with_metrics(_own_record(lock, names, results, record), store)
+            if own is None:
+                message = f"the metrics of point {number} are damaged as soon as they are written"
+                raise MissingBlob([problem("blob", message)])
             bundle = write_run(own, state, directories[number])
             found.append(PointRun(number=number, record=own, bundle=bundle))
     finally:

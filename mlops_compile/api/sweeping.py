@@ -16,7 +16,7 @@ from mlops_compile.ir.key import Needs
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.merging import Merged, Part, merge, plan_keys
-from mlops_compile.ir.plan import Step
+from mlops_compile.ir.plan import Step, own_name
 from mlops_compile.ir.problem import CompileError, Problem
 from mlops_compile.ir.sweep import Sweep, SweepPoint
 from mlops_compile.ir.value import Map, canonical
@@ -149,7 +149,7 @@ def expected_work(found: Sequence[Effect], state: State) -> tuple[float | None, 
     runs needed; None where no earlier run tells of one of them."""
     store = state.store
     try:
-        durations = store.durations()
+        durations = store.durations({(item.step.kind, own_name(item.step.name)) for item in found})
     finally:
         store.close()
     least = work_of((item.step for item in found if item.effect == "run"), durations)

@@ -16,7 +16,9 @@ def run(call: Call) -> int:
     """Look at the file, write the project, say what was found."""
     options = call.options
     columns = tuple(name.strip() for name in options.columns.split(",") if name.strip())
-    proposal, files = new_project(options.directory, options.data, options.target, columns)
+    proposal, files = new_project(
+        options.directory, options.data, options.target, columns, tuple(options.exclude)
+    )
     print(_said(options.directory, proposal, files), file=call.out)
     return 0
 

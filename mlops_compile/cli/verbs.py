@@ -17,13 +17,20 @@ from mlops_compile.ir.config import LOCK_FILE
 
 def _init(parser: ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR", help="the new project")
-    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="a csv file")
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="the data")
     parser.add_argument("--target", required=True, metavar="COLUMN", help="what is to be predicted")
     parser.add_argument(
         "--columns",
         default="",
         metavar="a,b,c",
         help="names of the columns of a file without a header",
+    )
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a column to leave out of Parquet or JSON lines; may be given again",
     )
 
 

@@ -20,10 +20,11 @@ from mlops_compile.compiler.read import known, whole
 from mlops_compile.compiler.spec import Data, Spec
 from mlops_compile.compiler.splitting import FOLDS, SPLIT, used_columns
 from mlops_compile.compiler.suggest import suggest
+from mlops_compile.compiler.targets import IN_PLAIN_WORDS, target_problems
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.problem import Problem, problem
-from mlops_compile.ir.source import ColumnFact, Pinned
-from mlops_compile.ir.value import KeyPath, Map
+from mlops_compile.ir.source import ColumnFact, Misfit, Pinned
+from mlops_compile.ir.value import KeyPath, Map, dotted
 from mlops_compile.steps.columns import (
     ROLES,
     Column,
@@ -41,19 +42,6 @@ from mlops_compile.steps.splits import Split, Use, asked_parts, part_sizes, want
 
 _COLUMNS: KeyPath = ("data", "columns")
 _SORTABLE = ("timestamp", "timestamp_utc", "int64", "float64")
-# Storage types in plain words.
-_STORED = {
-    "bool": "true and false",
-    "int64": "whole numbers",
-    "float64": "numbers",
-    "timestamp": "dates",
-    "timestamp_utc": "dates",
-    "string": "texts",
-}
-_BARE: Mapping[object, tuple[str, ...]] = {
-    "true": ("yes", "on", "y"),
-    "false": ("no", "off", "n"),
-}
 
 
 def data_problems(spec: Spec, pinned: Pinned, memo: Memo | None = None) -> list[Problem]:
@@ -85,7 +73,10 @@ def _fitting(spec: Spec, pinned: Pinned) -> tuple[list[Problem], _Facts | None]:
     if known(spec.data.target) and whole(spec.data.columns):
         of_target = dict(spec.data.columns).get(spec.data.target)
         levels = left_levels(levels, of_target)
-    found = [*_columns(spec.data, facts), *fact_problems(spec.data, facts, pinned.table.rows)]
+    found = [
+        *_columns(spec.data, facts, dict(pinned.misfits)),
+        *fact_problems(spec.data, facts, pinned.table.rows),
+    ]
     if known(spec.prepare, spec.prepare.columns, spec.prepare.derive):
         own = {*dict(spec.prepare.derive)}
         for name in spec.prepare.columns:
@@ -101,7 +92,8 @@ def _fitting(spec: Spec, pinned: Pinned) -> tuple[list[Problem], _Facts | None]:
             is_secret and spec.data.task != "regression"
         )
         if spec.data.target in facts and judged:
-            found += _target(spec.data, facts[spec.data.target], levels)
+            apart = left_levels(pinned.test_levels, of_target)
+            found += target_problems(spec.data, facts[spec.data.target], levels, apart)
     if not known(spec.model.family, spec.prepare) or any(p.code == "column-type" for p in found):
         return found, None
     wrong, features = _features(spec, facts, pinned, levels)
@@ -118,7 +110,9 @@ def _no_column(name: str, facts: Mapping[str, ColumnFact], where: KeyPath) -> li
     return [problem("no-column", message, where, hint, by_key=where[1] == "columns")]
 
 
-def _columns(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
+def _columns(
+    data: Data, facts: Mapping[str, ColumnFact], misfits: Mapping[str, Misfit]
+) -> Iterator[Problem]:
     """Columns that are stated, and what a service could not be asked."""
     if not known(data.columns, data.target):
         return
@@ -126,8 +120,10 @@ def _columns(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
     for name, column in data.columns:
         yield from _no_column(name, facts, (*_COLUMNS, name))
         if name in facts and known(column.type) and not fits(facts[name], column):
-            held = _STORED[facts[name].type]
+            held = IN_PLAIN_WORDS[facts[name].type]
             message = f"the column holds {held}, which cannot be {column.type}"
+            if name in misfits and facts[name].type == "string":
+                message = misfits[name].said(column.sensitive)
             hint = (
                 "state its real type, or list the texts that do not fit in"
                 " data.source.options.missing"
@@ -135,6 +131,7 @@ def _columns(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
             if column.type == "boolean":
                 hint = "boolean are true and false; leave the type out, and it is as the data looks"
             yield problem("column-type", message, (*_COLUMNS, name, "type"), hint)
+    yield from _mixed(stated, facts, misfits)
     yield from _weights(stated, facts)
     features = [name for name in facts if role_of(stated, name) == "feature"]
     for name in features:
@@ -145,6 +142,27 @@ def _columns(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
     if data.target in facts and not {*features} - {data.target}:
         message = "no column is left to learn from"
         yield problem("no-features", message, _COLUMNS, "give at least one column the role feature")
+
+
+def _mixed(
+    stated: Mapping[str, Column], facts: Mapping[str, ColumnFact], misfits: Mapping[str, Misfit]
+) -> Iterator[Problem]:
+    """Columns of texts that nobody states, and that are numbers or times but for a few cells."""
+    for name, misfit in misfits.items():
+        column = stated.get(name, Column())
+        if name not in facts or facts[name].type != "string":
+            continue
+        if not known(column) or not known(column.type, column.role) or column.type is not None:
+            continue
+        if column.role not in ("ignore", "id"):
+            like = {"numeric": "numbers", "datetime": "dates"}[misfit.sort]
+            said = misfit.said(column.sensitive)
+            message = f"{said}, and nearly all of the column look like {like}"
+            hint = (
+                "mend it, list the texts that stand for nothing in data.source.options.missing, or"
+                f" set {dotted((*_COLUMNS, name, 'type'))}=categorical to read all as texts"
+            )
+            yield problem("mixed-types", message, (*_COLUMNS, name), hint)
 
 
 def _segments(spec: Spec, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
@@ -169,7 +187,7 @@ def _weights(stated: Mapping[str, Column], facts: Mapping[str, ColumnFact]) -> I
         message = f"rows have one weight, and {first!r} is it already"
         yield problem("impossible", message, (*_COLUMNS, name, "role"), "leave one out")
     if first and facts[first].type not in ("int64", "float64"):
-        message = f"the column holds {_STORED[facts[first].type]}, and weights are numbers"
+        message = f"the column holds {IN_PLAIN_WORDS[facts[first].type]}, and weights are numbers"
         hint = "take another column, or leave the role weight out"
         yield problem("impossible", message, (*_COLUMNS, first, "role"), hint)
     elif first and facts[first].missing:
@@ -238,7 +256,7 @@ def _split_column(
         message = f"the column {name!r} is ignored (data.columns.{name}.role)"
         yield problem("impossible", message, where, kept)
     elif use == "time" and facts[name].type not in _SORTABLE:
-        held = _STORED[facts[name].type]
+        held = IN_PLAIN_WORDS[facts[name].type]
         message = f"the column {name!r} holds {held}: no dates and no numbers"
         hint = "dates and times are read in the form 2024-01-31 12:00:00 (ISO 8601)"
         yield problem("impossible", message, where, hint)
@@ -276,53 +294,6 @@ def _zone_fault(text: str, fact: ColumnFact) -> tuple[str, str] | None:
     if zoned and fact.type == "timestamp":
         return f"the column holds times without a zone, and {text!r} has one", "leave it out"
     return None
-
-
-def _target(data: Data, fact: ColumnFact, levels: tuple[str, ...]) -> Iterator[Problem]:
-    where: KeyPath = ("data", "target")
-    if fact.missing and data.missing_target == "fail":
-        message = f"{fact.name!r} is missing in some rows"
-        hint = "mend them, or leave them out with data.missing_target=drop"
-        yield problem("target", message, where, hint)
-    elif data.task == "regression":
-        if fact.type not in ("int64", "float64"):
-            message = f"{fact.name!r} holds {_STORED[fact.type]}, and a regression needs numbers"
-            hint = "for classes, data.task is binary or multiclass; else take another target"
-            yield problem("target", message, where, hint)
-    elif not levels:
-        message = f"{fact.name!r} has too many distinct values to be classes"
-        yield problem("target", message, where, "is data.task=regression meant?")
-    elif len(levels) == 1:
-        yield _one_class(fact.name, levels[0])
-    else:
-        yield from _classes(data, fact.name, levels)
-
-
-def _one_class(name: str, level: str) -> Problem:
-    message = f"{name!r} has one class only, {level!r}: there is nothing to tell apart"
-    hint = "look at the data, or take another target"
-    return problem("target", message, ("data", "target"), hint)
-
-
-def _classes(data: Data, name: str, levels: tuple[str, ...]) -> Iterator[Problem]:
-    where = ("data", "task")
-    if data.task == "multiclass":
-        if len(levels) == 2:
-            message = f"{name!r} has two classes ({levels[0]}, {levels[1]}): that is a binary task"
-            yield problem("target", message, where, "take data.task=binary")
-        return
-    if len(levels) != 2:
-        listed = ", ".join(levels[:8]) + (", ..." if len(levels) > 8 else "")
-        message = f"{name!r} has {len(levels)} classes ({listed}), and the task is binary"
-        yield problem("target", message, where, "is data.task=multiclass meant?")
-    positive = data.positive
-    if positive is not None and known(positive) and positive not in levels:
-        message = f"{name!r} has no class {positive!r}"
-        hint = suggest(str(positive), levels, "classes")
-        if words := _BARE.get(positive, ()):
-            if meant := [level for level in levels if level.lower() in words]:
-                hint = f'YAML reads a bare {meant[0]} as {positive}: write "{meant[0]}"'
-        yield problem("target", message, ("data", "positive"), hint)
 
 
 def _features(

@@ -45,8 +45,8 @@ class Keeping(Protocol):
 
 
 class Look:
-    """Looks at files. What had to be fetched is removed at the end of the `with` block, or kept by
-    `keeping`, where a file that is kept stands for what would be fetched."""
+    """Looks at files. What had to be fetched is removed at the end of the `with` block; a file that
+    `keeping` has stands for what would be fetched, and `keep` gives it what was."""
 
     def __init__(
         self, files: Files, cache: Cache, refresh: bool, keeping: Keeping | None = None
@@ -84,9 +84,20 @@ class Look:
         tree = self._own_room() / "tree"
         return (tree if tree.exists() else link_tree(tree, here),)
 
-    def has_changed(self, now: Files) -> bool:
-        """Whether there are other files now, or one of them is another."""
-        return {place.identity: place.stamp() for place in now.places} != self._stamps
+    def keep(self) -> None:
+        """Keep what was fetched, once it is known to be of use."""
+        if self._keeping is None:
+            return
+        for place in self._files.places:
+            if place.identity in self._here:
+                self._keeping.keep(self._here[place.identity], self._digests[place.name])
+
+    def changed(self, now: Files) -> tuple[str, ...]:
+        """The names of the files that came, went or are others by now."""
+        before = {place.name: self._stamps[place.identity] for place in self._files.places}
+        after = {place.name: place.stamp() for place in now.places}
+        names = sorted({*before, *after})
+        return tuple(name for name in names if before.get(name) != after.get(name))
 
     def _own_room(self) -> Path:
         if self._room is None:
@@ -105,7 +116,6 @@ class Look:
             message = f"{place.identity} gives other rows than were pinned"
             hint = "pin what is there now: compile --refresh"
             raise CompileError([problem("source-changed", message, _PATH[:2], hint)])
-        self._keeping.keep(self._fetched(place), digest)
         return None
 
     def _fetched(self, place: Place) -> Path:
@@ -135,8 +145,6 @@ class Look:
             "size": digest.size,
         }
         self._cache.put(key, Map(found))
-        if self._keeping is not None:
-            self._keeping.keep(self._fetched(place), digest)
         return digest
 
 

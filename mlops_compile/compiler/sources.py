@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from mlops_compile.compiler.spec import Data
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.schema import to_value
-from mlops_compile.ir.source import ColumnFact, Pinned, Source, Table
+from mlops_compile.ir.source import ColumnFact, Misfit, Pinned, Source, Table
 from mlops_compile.ir.value import KeyPath, Map, canonical, pick
 from mlops_compile.steps.columns import Column, storage_type
 from mlops_compile.steps.joins import (
@@ -32,24 +32,36 @@ from mlops_compile.steps.sources.kind import (
     moved,
 )
 
-_VERSION = 3
+_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
     """A source to pin: its keys and where they stand, the storage types that are asked of its
-    columns, and the target, whose levels are looked for (or the empty text)."""
+    columns, the sorts that are stated of them, and the target, whose levels are looked for (or the
+    empty text). `prefix` stands before the names of columns that a join takes."""
 
     name: str
     keys: Any
     where: KeyPath
     types: Mapping[str, str]
+    sorts: Mapping[str, str]
     target: str
+    prefix: str = ""
 
     @property
     def kind(self) -> SourceKind:
         found: SourceKind = SOURCES[self.keys.kind]
         return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A pinned source, the levels of the target in it, and why columns of it are texts."""
+
+    source: Source
+    levels: tuple[str, ...]
+    misfits: tuple[tuple[str, Misfit], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,42 +85,79 @@ def pin_sources(data: Data, looking: Looking) -> Pinned:
     """
     target = "" if data.task == "regression" else data.target
     types = _types(data.columns)
-    main = _Wanted(name=SOURCE, keys=data.source, where=SOURCE_KEYS, types=types, target=target)
-    wanted = [main]
+    sorts = {name: column.type for name, column in data.columns if column.type}
+
+    def like_data(name: str, keys: Any, where: KeyPath) -> _Wanted:
+        return _Wanted(name=name, keys=keys, where=where, types=types, sorts=sorts, target=target)
+
+    wanted = [like_data(SOURCE, data.source, SOURCE_KEYS)]
     if data.test is not None:
-        where = ("data", "test")
-        wanted.append(_Wanted(name=TEST, keys=data.test, where=where, types=types, target=target))
+        wanted.append(like_data(TEST, data.test, ("data", "test")))
     for name, join in data.join:
         wanted.append(
             _Wanted(
                 name=name,
                 keys=join.source,
                 where=("data", "join", name, "source"),
-                types={
-                    column.removeprefix(join.prefix): stored
-                    for column, stored in types.items()
-                    if column.startswith(join.prefix)
-                },
+                types=_without(join.prefix, types),
+                sorts=_without(join.prefix, sorts),
                 target="",
+                prefix=join.prefix,
             )
         )
-    pinned: dict[str, tuple[Source, tuple[str, ...]]] = {}
+    pinned: dict[str, _Found] = {}
     problems: list[Problem] = []
     for one in wanted:
+        if one.name == TEST and SOURCE in pinned:
+            one = replace(one, types={**_likes(pinned[SOURCE].source), **types})
         try:
             pinned[one.name] = _pin(one, data, looking)
         except CompileError as error:
             problems += moved(error.problems, one.where)
     if problems:
         raise CompileError(problems)
-    return together(
+    misfits = tuple(item for found in pinned.values() for item in found.misfits)
+    whole = together(
         data,
-        {name: source for name, (source, _) in pinned.items()},
-        tuple(sorted({level for _, levels in pinned.values() for level in levels})),
+        {name: found.source for name, found in pinned.items()},
+        _levels(pinned),
+        dict(misfits),
     )
+    return replace(whole, test_levels=_apart(pinned), misfits=misfits)
 
 
-def together(data: Data, sources: Mapping[str, Source], levels: tuple[str, ...]) -> Pinned:
+def _likes(source: Source) -> dict[str, str]:
+    """The types of the data's columns, by which test rows are read where they fit: a column of
+    theirs may be empty, or look like something narrower. Any numbers fit each other."""
+    facts = ((fact.name, fact.type) for fact in source.columns)
+    return {name: stored for name, stored in facts if stored not in ("int64", "float64")}
+
+
+def _levels(pinned: Mapping[str, _Found]) -> tuple[str, ...]:
+    """The levels of the target in all rows; none where one source has too many."""
+    each = [pinned[name].levels for name in (SOURCE, TEST) if name in pinned]
+    return tuple(sorted({level for levels in each for level in levels})) if all(each) else ()
+
+
+def _without(prefix: str, columns: Mapping[str, str]) -> dict[str, str]:
+    """What is said of the columns that a join brings, by their own names."""
+    named = {name: text for name, text in columns.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): text for name, text in named.items()}
+
+
+def _apart(pinned: Mapping[str, _Found]) -> tuple[str, ...]:
+    """The levels of the target that the test rows alone have."""
+    if TEST not in pinned:
+        return ()
+    return tuple(level for level in pinned[TEST].levels if level not in pinned[SOURCE].levels)
+
+
+def together(
+    data: Data,
+    sources: Mapping[str, Source],
+    levels: tuple[str, ...],
+    misfits: Mapping[str, Misfit] | None = None,
+) -> Pinned:
     """What pinned sources make together. CompileError where they do not fit each other."""
     main = sources[SOURCE]
     others = tuple(sorted((name, source) for name, source in sources.items() if name != SOURCE))
@@ -117,7 +166,7 @@ def together(data: Data, sources: Mapping[str, Source], levels: tuple[str, ...])
     columns, rows = main.columns, main.rows
     problems: list[Problem] = []
     if TEST in sources:
-        problems += test_problems(main, sources[TEST])
+        problems += test_problems(main, sources[TEST], misfits or {})
         columns = below(main.columns, sources[TEST].columns)
         rows += sources[TEST].rows
     problems += join_problems(columns, data.join, sources)
@@ -133,21 +182,26 @@ def _types(columns: tuple[tuple[str, Column], ...]) -> dict[str, str]:
     return {name: stored for name, stored in found.items() if stored is not None}
 
 
-def _pin(wanted: _Wanted, data: Data, looking: Looking) -> tuple[Source, tuple[str, ...]]:
-    """A source, and the levels of the target in it."""
+def _pin(wanted: _Wanted, data: Data, looking: Looking) -> _Found:
+    """A source, and what was found in it."""
     kind, spec = wanted.kind, wanted.keys
     if (found := _committed(wanted, data, looking)) is not None:
         assert looking.committed is not None
-        return found, tuple(sorted(looking.committed.contract.classes))
+        classes = looking.committed.contract.classes
+        return _Found(source=found, levels=tuple(sorted(classes)))
     files = kind.files(spec, looking.project)
     keeping = looking.keeping if kind.once else None
     with Look(files, looking.cache, looking.refresh, keeping) as look:
         digest = look.digest
         facts = _facts(wanted, look, looking.cache)
-        if look.has_changed(kind.files(spec, looking.project)):
+        misfits = _misfits(wanted, facts, look)
+        if changed := look.changed(kind.files(spec, looking.project)):
             message = f"{kind.location(spec)} changes while it is read"
+            if files.tree:
+                message += f": {', '.join(changed[:5])}{', ...' if len(changed) > 5 else ''}"
             hint = "compile again once it is whole"
             raise CompileError([problem("source", message, SOURCE_KEYS, hint)])
+        look.keep()
     columns, levels, rows = facts["columns"], facts["levels"], facts["rows"]
     assert isinstance(columns, Map) and isinstance(levels, tuple) and isinstance(rows, int)
     source = Source(
@@ -158,7 +212,23 @@ def _pin(wanted: _Wanted, data: Data, looking: Looking) -> tuple[Source, tuple[s
         columns=tuple(ColumnFact.parse(name, str(text)) for name, text in columns.items()),
         files=len(files.places) if files.tree else None,
     )
-    return source, tuple(map(str, levels))
+    return _Found(source=source, levels=tuple(map(str, levels)), misfits=misfits)
+
+
+def _misfits(wanted: _Wanted, facts: Map, look: Look) -> tuple[tuple[str, Misfit], ...]:
+    """Why columns are texts: those that are stated to be something else, and those that nearly
+    are."""
+    columns, almost = facts["columns"], facts["nearly"]
+    assert isinstance(columns, Map) and isinstance(almost, Map)
+    texts = [name for name, text in columns.items() if str(text).startswith("string")]
+    sorts = {**{name: str(sort) for name, sort in almost.items()}, **wanted.sorts}
+    found = []
+    for name in texts:
+        if (sort := sorts.get(name, "categorical")) != "categorical":
+            misfit = wanted.kind.misfit(look.paths(), wanted.keys, name, sort)
+            if misfit is not None:
+                found.append((f"{wanted.prefix}{name}", misfit))
+    return tuple(found)
 
 
 def _committed(wanted: _Wanted, data: Data, looking: Looking) -> Source | None:
@@ -186,7 +256,7 @@ def _facts(wanted: _Wanted, look: Look, cache: Cache) -> Map:
     )
     key = "facts-" + hashlib.sha256(canonical(asked)).hexdigest()
     cached = cache.get(key)
-    if isinstance(cached, Map) and set(cached) == {"digest", "rows", "columns", "levels"}:
+    if isinstance(cached, Map) and set(cached) == {"digest", "rows", "columns", "levels", "nearly"}:
         return cached
     found = wanted.kind.scan(look.paths(), wanted.keys, wanted.types, wanted.target)
     facts = Map(
@@ -195,6 +265,7 @@ def _facts(wanted: _Wanted, look: Look, cache: Cache) -> Map:
             "rows": found.rows,
             "columns": Map({column.name: column.text for column in found.columns}),
             "levels": found.levels,
+            "nearly": Map(dict(found.nearly)),
         }
     )
     cache.put(key, facts)

@@ -58,8 +58,9 @@ class Interrupts:
         return self._read
 
     def check(self) -> None:
-        """Handle now what has come meanwhile, as it would have been handled then."""
-        if self._came is None:
+        """Handle now what has come meanwhile, as it would have been handled then: in the main
+        thread, as ever."""
+        if self._came is None or threading.current_thread() is not threading.main_thread():
             return
         number, self._came = self._came, None
         with contextlib.suppress(BlockingIOError):

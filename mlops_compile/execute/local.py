@@ -42,6 +42,7 @@ def execute(
     interrupt the workers at work are killed, and what is made stays.
     """
     needs = needs_of(lock)
+    record = None
     with Interrupts() as interrupts:
         for _ in range(2):
             run = Run(
@@ -49,30 +50,47 @@ def execute(
                 *(interrupts, resources, logs, clock),
                 fail_fast=fail_fast,
             )
-            record = run.record()
-            try:
-                return with_metrics(record, store)
-            except MissingBlob:  # it is set aside now, so that a second round makes it anew
-                continue
+            record = _also(record, run.record())
+            # What is damaged is set aside by reading, so that a second round makes it anew.
+            if (whole := with_metrics(record, store)) is not None:
+                return whole
     raise StoreError([problem("blob", "the metrics are damaged as soon as they are written")])
 
 
-def with_metrics(record: RunRecord, store: Store) -> RunRecord:
-    """The record with the metrics that its steps made. MissingBlob where they are damaged."""
+def with_metrics(record: RunRecord, store: Store) -> RunRecord | None:
+    """The record with the metrics that its steps made; None where they are damaged."""
     metrics, evaluation = (_made(record, store, port) for port in ("metrics", "evaluation"))
+    if metrics is None or evaluation is None:
+        return None
     kept = {name: evaluation[name] for name in SUMMARY if name in evaluation}
     return replace(record, metrics=metrics, evaluation=Map(kept))
 
 
-def _made(record: RunRecord, store: Store, port: str) -> Map:
-    """An output of the evaluate step, if it has one; with the metrics, those of the folds. Steps of
-    a fold, `fold/1/evaluate`, are beside the plan's own."""
+def _also(first: RunRecord | None, record: RunRecord) -> RunRecord:
+    """A record of a second round: what ran in the first one is no hit."""
+    if first is None:
+        return record
+    results = tuple(
+        before if before.status == "ran" and now.status == "hit" else now
+        for before, now in zip(first.results, record.results, strict=True)
+    )
+    return replace(record, results=results)
+
+
+def _made(record: RunRecord, store: Store, port: str) -> Map | None:
+    """An output of the evaluate step, if it has one; with the metrics, those of the folds. None
+    where one is damaged. Steps of a fold, `fold/1/evaluate`, are beside the plan's own."""
     found: dict[str, Value] = {}
+    is_whole = True
     for result in record.results:
         if "/" in result.step or port not in dict(result.outputs):
             continue
         if result.kind in ("evaluate", "summarise"):
-            value = parse(store.blobs.read(result.output(port)).read_bytes())
+            try:
+                value = parse(store.blobs.read(result.output(port)).read_bytes())
+            except MissingBlob:
+                is_whole = False
+                continue
             assert isinstance(value, Map)
             found |= value if result.kind == "evaluate" else {"folds": value}
-    return Map(found)
+    return Map(found) if is_whole else None

@@ -84,6 +84,7 @@ class Making:
         self._storing: dict[str, _Storing] = {}
         self._keys: dict[str, str] = {}
         self._sound: set[str] = set()
+        self._logged: set[str] = set()
 
     @property
     def steps(self) -> Set[str]:
@@ -228,8 +229,8 @@ class Making:
         return Ended(wanted=running.wanted, outcome=outcome, log=log)
 
     def _kept_log(self, running: _Running, said: str = "") -> str:
-        """Move what a step printed, and what its worker said outside of it, beside the run; where
-        to, or nothing if there is nothing."""
+        """Keep what a step printed, and what its worker said outside of it, beside the run; where,
+        or nothing if there is nothing."""
         log = running.job.log
         printed = log.is_file() and log.stat().st_size > 0
         if not printed and not said:
@@ -237,11 +238,13 @@ class Making:
         place = self._logs / f"{running.wanted.step.name}.log"
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            if printed:
-                shutil.move(log, place)
-            if said:
-                with place.open("a" if printed else "w", encoding="utf-8") as file:
-                    file.write(said)
+            tried = running.wanted.step.name in self._logged  # what an earlier try said stays
+            with place.open("ab" if tried else "wb") as file:
+                if printed:
+                    with log.open("rb") as text:
+                        shutil.copyfileobj(text, file)
+                file.write(said.encode("utf-8", "replace"))
+            self._logged.add(running.wanted.step.name)
         except OSError:  # a full disk costs the log, and is told for what matters more
             return ""
         return str(place)

@@ -9,9 +9,12 @@ import selectors
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import cache, partial
 from types import TracebackType
 from typing import BinaryIO
 
@@ -133,6 +136,20 @@ class Worker:
                 view = view[os.write(self._write, view) :]
 
 
+def _lasting(start: Callable[[], Worker]) -> Worker:
+    """A worker that lives as long as this process: Linux ends one with the thread that started it,
+    so that one which ends earlier, as those of a caller may, has it started by one that does not.
+    """
+    if threading.current_thread() is threading.main_thread():
+        return start()
+    return _starter().submit(start).result()
+
+
+@cache
+def _starter() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
+
+
 def _pipe(opened: ExitStack) -> tuple[int, int]:
     ends = os.pipe()
     for end in ends:
@@ -200,7 +217,7 @@ class Workers:
         if not self._has_room:
             return None
         try:
-            worker = Worker(dict(os.environ))
+            worker = _lasting(partial(Worker, dict(os.environ)))
         except OSError:
             if not self._all:
                 raise

@@ -22,7 +22,7 @@ from mlops_compile.execute.sources import source_problems
 from mlops_compile.execute.wanted import Wanted, Wishes
 from mlops_compile.ir.key import Needs
 from mlops_compile.ir.lock import Lock
-from mlops_compile.ir.plan import Step
+from mlops_compile.ir.plan import Step, own_name
 from mlops_compile.ir.problem import CompileError, ProblemsError, StoreError
 from mlops_compile.ir.record import RunRecord
 from mlops_compile.steps.kinds import kind_of
@@ -61,7 +61,8 @@ class Run:
         self._resources = resources
         self._wishes = Wishes(lock, needs)
         self._jobs = Jobs(lock, needs, store, project, resources.memory is not None)
-        self._account = Account(lock.plan, observer, store.durations(), resources.workers)
+        durations = store.durations({(step.kind, own_name(step.name)) for step in lock.plan.steps})
+        self._account = Account(lock.plan, observer, durations, resources.workers)
         self._schedule = self._account.schedule
         self._making = Making(
             *(lock, store, workers, interrupts),
@@ -78,8 +79,10 @@ class Run:
 
     def record(self) -> RunRecord:
         """Run to the end; the metrics are read by whoever has the record."""
+        with self._interrupts.at_once():
+            self._store.sweep()
         try:
-            with self._jobs:
+            with self._store.listening(self._interrupts.check), self._jobs:
                 try:
                     self._run()
                 finally:

@@ -47,7 +47,13 @@ def source_problems(step: Step, source: Source, blobs: BlobStore, project: Path)
         message = f"{source.location} cannot be read: {error.strerror or error}"
         return [problem("source", message, where)]
     message = f"{source.location} is not what was locked, and the store has no snapshot of that"
+    if source.files is not None and len(files.places) != source.files:
+        message += f": it has {_counted(len(files.places))}, and {source.files} were locked"
     return [problem("source-changed", message, where, _HINT)]
+
+
+def _counted(files: int) -> str:
+    return "1 file" if files == 1 else f"{files} files"
 
 
 def snapshot(

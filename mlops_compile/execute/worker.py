@@ -133,7 +133,7 @@ def perform(job: Job, begin: Callable[[], None] = lambda: None) -> Outcome:
         except MemoryError:
             _print_traceback()
             problems, code = (no_memory(job.step),), StepError.exit_code
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # nothing that a step calls may end the worker
             _print_traceback()
             problems, code = (_bug(job, error),), StepError.exit_code
     return Outcome(
@@ -198,7 +198,7 @@ def _exit_code(error: ProblemsError) -> int:
     return StepError.exit_code if isinstance(error, CompileError) else error.exit_code
 
 
-def _bug(job: Job, error: Exception) -> Problem:
+def _bug(job: Job, error: BaseException) -> Problem:
     message = f"{job.step} failed: {type(error).__name__}: {error}"
     hint = "the traceback is in the step's log; this is a bug of mlops_compile"
     return problem("bug", message, hint=hint)

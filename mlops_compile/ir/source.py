@@ -114,14 +114,40 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Misfit:
+    """The first cell that keeps a column from being numbers, times or booleans: where it stands,
+    the text it holds, what it would have to be in words, and the sort of the column."""
+
+    place: str
+    text: str
+    wanted: str
+    sort: str
+
+    @property
+    def shown(self) -> str:
+        """The text as sentences quote it."""
+        return repr(self.text[:40])
+
+    def said(self, secret: bool = False) -> str:
+        """It as a sentence; without its text where that is sensitive."""
+        return f"{self.place}: {'...' if secret else self.shown} is not {self.wanted}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pinned:
     """What pinning found: the source of the data and the others by name, the table that they make
-    together, and the levels of the target in it (for classification)."""
+    together, the levels of the target in it (for classification) and in the test rows alone.
+
+    `misfits` tell why columns are texts: of those that are stated to be something else, and of
+    those of which nearly all cells are numbers or times.
+    """
 
     source: Source
     levels: tuple[str, ...] = ()
     others: tuple[tuple[str, Source], ...] = ()
     together: Table | None = None
+    test_levels: tuple[str, ...] = ()
+    misfits: tuple[tuple[str, Misfit], ...] = ()
 
     @property
     def table(self) -> Table:

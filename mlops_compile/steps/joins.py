@@ -9,7 +9,7 @@ from typing import Any
 
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.schema import key
-from mlops_compile.ir.source import ColumnFact, Source
+from mlops_compile.ir.source import ColumnFact, Misfit, Source
 from mlops_compile.ir.value import KeyPath, Map
 from mlops_compile.steps.columns import MARK
 
@@ -176,8 +176,9 @@ def below(columns: tuple[ColumnFact, ...], test: tuple[ColumnFact, ...]) -> tupl
     return (*found, ColumnFact(name=MARK, type="bool"))
 
 
-def test_problems(data: Source, test: Source) -> Iterator[Problem]:
-    """Columns that a test source lacks, or holds as something else."""
+def test_problems(data: Source, test: Source, misfits: Mapping[str, Misfit]) -> Iterator[Problem]:
+    """Columns that a test source lacks, or holds as something else; by which cell, if that is
+    known."""
     there = {fact.name: fact for fact in test.columns}
     where: KeyPath = ("data", "test")
     for fact in data.columns:
@@ -192,7 +193,13 @@ def test_problems(data: Source, test: Source) -> Iterator[Problem]:
                 f" and {fact.type} in {data.location}"
             )
             hint = f"state data.columns.{fact.name}.type, or mend one of the files"
-            yield problem("column-type", message, where, hint)
+            quotes: tuple[str, ...] = ()
+            if fact.name in misfits:
+                message = f"{message} ({misfits[fact.name].said()})"
+                hint = "mend it, list it in the options.missing of its source, or set"
+                hint += f" data.columns.{fact.name}.type=categorical"
+                quotes = (misfits[fact.name].shown,)
+            yield problem("column-type", message, where, hint, quotes=quotes)
 
 
 def keeps_rows(joins: Sequence[tuple[str, Join]]) -> bool:

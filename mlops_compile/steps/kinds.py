@@ -177,7 +177,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="inspect",
-        version=1,
+        version=2,
         run="mlops_compile.steps.leaks:run",
         inputs=("table", "target", "train", "test"),
         outputs=("findings",),

@@ -1,4 +1,5 @@
-"""Inspect: leaks that can be seen in a validated table and its parts are told as notes.
+"""Inspect: leaks that can be seen in a validated table and its parts, and features that tell
+nothing, are told as notes.
 
 Nothing waits for this step: a leak is a person's to judge. A first look at some rows spares the
 others where they already show that there is none.
@@ -75,10 +76,15 @@ def _features(path: Path) -> dict[str, str]:
 
 
 def _by_column(path: Path, target: str, answers: pa.Array) -> Iterator[Finding]:
-    """Features that give the target away by themselves, and ids among the features."""
+    """Features that give the target away by themselves, ids among the features, and those that
+    tell nothing."""
     classes = answers.indices.to_numpy() if pa.types.is_dictionary(answers.type) else None
     for name, sort in _features(path).items():
         column = read_columns(path, [name]).column(0)
+        if nothing := _teaches_nothing(column, sort):
+            message = f"{name!r} {nothing}, so that nothing is learned from it: role ignore"
+            yield Finding(sort="nothing", columns=(name,), message=message)
+            continue
         if why := _is_id(column, sort):  # told without the column's values
             message = f"{name!r} {why}: as a feature it is learned by heart; role id keeps it out"
             yield Finding(sort="id", columns=(name,), message=message)
@@ -91,6 +97,21 @@ def _by_column(path: Path, target: str, answers: pa.Array) -> Iterator[Finding]:
             if how := _tells_number(_numbers(column), answers.to_numpy()):
                 message = f"{name!r} gives {target!r} away: {how}; {_LATER}"
                 yield Finding(sort="determines", columns=(name,), message=message)
+
+
+def _teaches_nothing(column: pa.ChunkedArray, sort: str) -> str:
+    """Why a column tells no row from another; empty if it does."""
+    known = pc.is_valid(column)
+    if sort == "numeric":
+        known = pc.and_(known, pc.invert(pc.is_nan(column)))
+    if not pc.any(known, min_count=0).as_py():
+        return "is missing in every row"
+    if not pc.all(known).as_py():
+        return ""
+    if sort == "categorical":
+        return "is the same in every row" if len(column.chunk(0).dictionary) == 1 else ""
+    ends = pc.min_max(column)
+    return "is the same in every row" if ends["min"] == ends["max"] else ""
 
 
 def _numbers(column: pa.ChunkedArray) -> Array:

@@ -40,10 +40,16 @@ _YES = ("yes", "y", "true", "1", "positive", "pos")
 _FEW_CLASSES, _MOST_CLASSES = 20, 100
 
 
-def look(file: Path, target: str, columns: Sequence[str] = ()) -> Proposal:
+def look(
+    file: Path, target: str, columns: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> Proposal:
     """What a file holds, and a data config for it. CompileError for a file that cannot serve."""
     if (other := _other_kind(file)) is not None:
-        return replace(_look_typed(file, target, columns, other), kind=other)
+        return replace(_look_typed(file, target, columns, exclude, other), kind=other)
+    if exclude:
+        message = f"--exclude is for Parquet and JSON lines, and {file} is neither"
+        hint = "of delimited text, a column is left out by its role: ignore, in the new project"
+        raise CompileError([problem("columns", message, hint=hint)])
     options = _options(file, columns)
     try:
         frame = _frame(file, options)
@@ -76,12 +82,16 @@ def _other_kind(file: Path) -> str | None:
     return "jsonl" if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else None
 
 
-def _look_typed(file: Path, target: str, columns: Sequence[str], kind: str) -> Proposal:
+def _look_typed(
+    file: Path, target: str, columns: Sequence[str], exclude: Sequence[str], kind: str
+) -> Proposal:
     """The same of a file whose columns have names and types."""
     if columns:
         raise CompileError([problem("columns", f"{file} names its columns itself: no --columns")])
     source = SOURCES[kind]
-    spec = from_value(source.spec, Map({"kind": kind, "path": str(file)}))
+    options: dict[str, Value] = {"exclude": tuple(exclude)} if exclude else {}
+    keys = Map({"kind": kind, "path": str(file), "options": Map(options)})
+    spec = from_value(source.spec, keys)
     files = source.files(spec, Path())
     with tempfile.TemporaryDirectory(prefix="mlops-") as made:
         room = Path(made)
@@ -95,7 +105,7 @@ def _look_typed(file: Path, target: str, columns: Sequence[str], kind: str) -> P
         frame = _texts(read_table(room / "table").slice(0, _LOOK_ROWS))
     if target not in frame.columns:
         raise CompileError([_no_target(target, list(frame.columns), True)])
-    return _proposal(frame, facts, target, {}, ())
+    return _proposal(frame, facts, target, options, ())
 
 
 def _texts(table: pa.Table) -> pd.DataFrame:
@@ -120,9 +130,8 @@ def _proposal(
     if not any(column.role == "feature" for column in proposals):
         raise CompileError([_no_feature(target, proposals)])
     split, split_note = _split(truth, task, proposals)
-    unusual = {
-        name: value for name, value in options.items() if value != getattr(CsvOptions(), name)
-    }
+    usual = CsvOptions()
+    unusual = {name: value for name, value in options.items() if value != getattr(usual, name, ())}
     return Proposal(
         rows=facts.rows,
         target=target,
@@ -135,7 +144,7 @@ def _proposal(
         split=split,
         split_note=split_note,
         baseline=_baseline(truth, task),
-        warnings=tuple(_warnings(frame, target, task, proposals)),
+        warnings=(*_warnings(frame, target, task, proposals), *_mixed(facts, target)),
     )
 
 
@@ -395,6 +404,17 @@ def _warnings(
             "that do not exist yet when you predict"
         )
     return found
+
+
+def _mixed(facts: Facts, target: str) -> list[str]:
+    """Columns that are texts because of a few cells."""
+    like = {"numeric": "numbers", "datetime": "dates"}
+    return [
+        f"{name} is read as texts, and nearly all of it look like {like[sort]}: mend the others, or"
+        " list them in source.options.missing, and leave its type out"
+        for name, sort in facts.nearly
+        if name != target
+    ]
 
 
 def _sum_of(

@@ -6,21 +6,28 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mlops_compile.store.files import share
 
+_LOOK = 0.02  # seconds between two looks whether those who remove are done
+
 
 class Guard:
-    """The lock `gc.lock` of a store. It is held for moments only, never while a step runs."""
+    """The lock `gc.lock` of a store. It is held for moments only, never while a step runs.
+
+    `heard` is called while one waits for those who remove, and may raise what ends the wait.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._place = root / "gc.lock"
         self._mutex = threading.Lock()
         self._inside = 0
+        self.heard: Callable[[], None] = lambda: None
         self._handle: int | None = None
 
     @contextmanager
@@ -30,7 +37,7 @@ class Guard:
             if self._inside == 0:
                 self._handle = self._open()
                 if self._handle is not None:
-                    fcntl.flock(self._handle, fcntl.LOCK_SH)
+                    self._wait_for(self._handle)
             self._inside += 1
         try:
             yield
@@ -54,6 +61,21 @@ class Guard:
             yield
         finally:
             os.close(handle)
+
+    def _wait_for(self, handle: int) -> None:
+        """Take part in the lock, once nobody removes; `heard` may end the wait."""
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                try:
+                    self.heard()
+                except BaseException:
+                    os.close(handle)
+                    self._handle = None
+                    raise
+                time.sleep(_LOOK)
 
     def _open(self) -> int | None:
         """The open lock; None where there is no store yet, or none from which anybody who may not

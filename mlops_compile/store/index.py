@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,9 +89,10 @@ class Index:
         """Keys of a kind, the latest first."""
         return self._ask(lambda rows: rows.of_kind(kind))
 
-    def durations(self) -> Mapping[tuple[str, str], float]:
-        """The median seconds of the latest few actions of each kind and step."""
-        return self._ask(lambda rows: rows.durations())
+    def durations(self, steps: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
+        """The median seconds of the latest few actions of each of these pairs of a kind and a step
+        name, as far as there are any; those of whatever step of a kind under an empty name."""
+        return self._ask(lambda rows: rows.durations(steps))
 
     def uses(self) -> Mapping[str, float]:
         """When each action was used last, by key."""

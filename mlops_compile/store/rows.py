@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -24,21 +24,7 @@ CREATE TABLE plans (plan TEXT, key TEXT, sum BLOB, PRIMARY KEY (plan, key)) WITH
 CREATE INDEX by_key ON plans (key);
 CREATE TABLE uses (key TEXT PRIMARY KEY, used REAL, sum BLOB) WITHOUT ROWID;
 """
-# Of each pair of a kind and a step the next one is looked up, so that the time is that of the
-# pairs, not of the actions.
-_DURATIONS = """
-WITH RECURSIVE pairs(kind, step) AS (
-  SELECT * FROM (SELECT kind, step FROM actions ORDER BY kind, step LIMIT 1)
-  UNION ALL
-  SELECT (SELECT kind FROM actions WHERE (kind, step) > (pairs.kind, pairs.step)
-          ORDER BY kind, step LIMIT 1),
-         (SELECT step FROM actions WHERE (kind, step) > (pairs.kind, pairs.step)
-          ORDER BY kind, step LIMIT 1)
-  FROM pairs WHERE pairs.kind IS NOT NULL)
-SELECT a.* FROM pairs, actions AS a WHERE a.key IN (
-  SELECT key FROM actions WHERE kind = pairs.kind AND step = pairs.step
-  ORDER BY made DESC LIMIT 5)
-"""
+_LATEST = 5  # actions that say how long a step takes
 _MANY = 500  # names in a question, below SQLite's limit for parameters
 
 
@@ -111,12 +97,20 @@ class Rows:
         asked = "SELECT * FROM actions WHERE kind = ? ORDER BY made DESC"
         return tuple(row[0] for row in self._sound(asked, (kind,)))
 
-    def durations(self) -> Mapping[tuple[str, str], float]:
-        """The median seconds of the latest five actions of each kind and step."""
-        found: dict[tuple[str, str], list[float]] = {}
-        for _, kind, step, _, _, seconds in self._sound(_DURATIONS, ()):
-            found.setdefault((kind, step), []).append(seconds)
-        return {pair: median(times) for pair, times in found.items()}
+    def durations(self, steps: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
+        """The median seconds of the latest few actions of each of these pairs of a kind and a step
+        name, as far as there are any; those of whatever step of a kind under an empty name."""
+        latest = f"ORDER BY made DESC LIMIT {_LATEST}"
+        of_step = f"SELECT * FROM actions WHERE kind = ? AND step = ? {latest}"
+        of_kind = f"SELECT * FROM actions WHERE kind = ? {latest}"
+        asked: dict[tuple[str, str], tuple[str, tuple[str, ...]]]
+        asked = {pair: (of_step, pair) for pair in steps}
+        asked |= {(kind, ""): (of_kind, (kind,)) for kind, _ in steps}
+        found = {
+            pair: [seconds for *_, seconds in self._sound(question, values)]
+            for pair, (question, values) in asked.items()
+        }
+        return {pair: median(times) for pair, times in found.items() if times}
 
     def uses(self) -> Mapping[str, float]:
         """When each action was used last, by key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -75,9 +75,10 @@ class Store:
         """Every action of a kind, the latest made first."""
         return self._read(self.index.of_kind(kind))
 
-    def durations(self) -> Mapping[tuple[str, str], float]:
-        """By kind and step, the median seconds of the latest few actions."""
-        return self.index.durations()
+    def durations(self, steps: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
+        """The median seconds of the latest few actions of each of these pairs of a kind and a step
+        name, as far as there are any; those of whatever step of a kind under an empty name."""
+        return self.index.durations(steps)
 
     def _read(self, keys: Sequence[str]) -> tuple[Action, ...]:
         found = (self.records.read(key) for key in keys)
@@ -144,16 +145,28 @@ class Store:
         """Wait, at most so long, until the claim of a key may be free; whether it may be."""
         return self.claims.wait(key, seconds)
 
+    def sweep(self) -> None:
+        """Remove what dead processes left in scratch space: a run does so before it begins."""
+        self.rooms.sweep()
+
+    @contextmanager
+    def listening(self, heard: Callable[[], None]) -> Iterator[None]:
+        """Within this, `heard` is called again and again while those who remove are waited for: it
+        may raise what ends the wait."""
+        before, self.guard.heard = self.guard.heard, heard
+        try:
+            yield
+        finally:
+            self.guard.heard = before
+
     @contextmanager
     def scratch(self, lock_text: str = "") -> Iterator[Path]:
-        """A directory of this process on the store's file system, removed at the end; those that
-        dead processes left behind are removed too.
+        """A directory of this process on the store's file system, removed at the end.
 
         `lock_text` is the lock that a run executes: while the directory is there, nothing of its
         plan is collected, so a run enters before it looks up. StoreError, on entering, where the
         store cannot be written: a run may then go on for as long as everything is there.
         """
-        self.rooms.sweep()
         with ExitStack() as stack:
             try:
                 directory = stack.enter_context(self.rooms.room(lock_text))

@@ -92,8 +92,9 @@ def _write(place: Path, data: bytes) -> None:
 
 
 def operations(root: Path, size: int) -> Sequence[float]:
-    """Milliseconds, by the median, of a look-up of what is there and of what is not, of the commit
-    of one result, and of a claim with its release, in a store of so many results."""
+    """Milliseconds, by the median, in a store of so many results: of a look-up of what is there and
+    of what is not, of a claim with its release, of the commit of one result, and of a question how
+    long a step takes."""
     store = Store(root, time.time)
     step = max(1, size // _TIMES)
     there = [result(n, bytes_of(n)) for n in range(0, size, step)][:_TIMES]
@@ -120,7 +121,10 @@ def operations(root: Path, size: int) -> Sequence[float]:
         def added(number: int) -> None:
             store.commit([staged[number]])
 
-        took = [_each(work) for work in (found, missed, claimed, added)]
+        def estimated(number: int) -> None:
+            assert store.durations({("trial", f"trial{number % 100}")})
+
+        took = [_each(work) for work in (found, missed, claimed, added, estimated)]
     store.close()
     return took
 
@@ -152,7 +156,7 @@ def growing(directory: Path, runs: int, *, sizes: Sequence[int] = _SIZES) -> str
     return "<br>".join(found)
 
 
-_GROWING = "find / miss / claim / commit of one, by results in the store"
+_GROWING = "find / miss / claim / commit of one / expected time, by results in the store"
 ROWS = (
     Row("store-10000", "10,000 small outputs made durable", "-", "<= 10 s", small_outputs),
     Row("store-growing", _GROWING, "-", "flat", growing),

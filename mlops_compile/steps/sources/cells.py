@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -24,6 +25,25 @@ WHOLE = "whole"
 _GUESSED = ("bool", "int64", WHOLE, "float64", "timestamp", "timestamp_utc", "string")
 _FEW = 16
 _SOME = 1000
+_NEARLY = 0.9  # the share of a column's cells that make others look out of place
+# What texts look like, as far as a cell shows that was to be one: dates are not checked for sense.
+_LOOKS_LIKE_TIME = (
+    r"\A\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?"
+    r"(?:Z|[+-]\d{2}:?\d{2})?\z"
+)
+# The storage types of which each cell of a stated type has to fit one.
+STORED_AS = {
+    "numeric": ("float64",),
+    "datetime": ("timestamp", "timestamp_utc"),
+    "boolean": ("bool",),
+}
+IN_WORDS = {
+    "bool": "true or false",
+    "int64": "a whole number",
+    "float64": "a number",
+    "timestamp": "a date or time (ISO 8601, as 2024-01-31 or 2024-01-31 12:30:00)",
+    "timestamp_utc": "a time with its zone (ISO 8601, as 2024-01-31 12:30:00+01:00)",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,21 +98,38 @@ def arrow_type(type_name: str) -> pa.DataType:
     }[type_name]
 
 
-def clean(column: pa.Array, missing: tuple[str, ...]) -> pa.Array:
-    """A column's texts in NFC without white space around them, missing marks as nulls."""
+def clean(
+    column: pa.Array, missing: tuple[str, ...], replace: Mapping[str, str] | None = None
+) -> pa.Array:
+    """A column's texts in NFC without white space around them: those to `replace` by what they
+    stand for (once: what comes of it is not looked up again), missing marks then as nulls."""
     if _repeats(column):  # each text once
         coded = column.dictionary_encode()
-        return _cleaned(coded.dictionary, missing).take(coded.indices)
-    return _cleaned(column, missing)
+        return _cleaned(coded.dictionary, missing, replace or {}).take(coded.indices)
+    return _cleaned(column, missing, replace or {})
 
 
-def _cleaned(column: pa.Array, missing: tuple[str, ...]) -> pa.Array:
+def _cleaned(column: pa.Array, missing: tuple[str, ...], replace: Mapping[str, str]) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     trimmed = pc.utf8_normalize(pc.utf8_trim_whitespace(column), form="NFC")
+    if replace:
+        trimmed = replaced(trimmed, replace)
     marked = pc.match_substring_regex(trimmed, _pattern(missing))
     return pc.if_else(marked, pa.nulls(len(trimmed), pa.string()), trimmed)
+
+
+def replaced(column: pa.Array, texts: Mapping[str, str]) -> pa.Array:
+    """Texts with those that are keys of `texts` as what they stand for."""
+    import pyarrow.compute as pc
+
+    done = column
+    for text, other in texts.items():
+        pattern = rf"\A{''.join(map(literal, text))}\z"
+        told = pc.replace_substring_regex(column, pattern, other.replace("\\", r"\\"))
+        done = pc.if_else(pc.match_substring_regex(column, pattern), told, done)
+    return done
 
 
 def _repeats(column: pa.Array) -> bool:
@@ -160,6 +197,25 @@ def first_misfit(column: pa.Array, type_name: str, numbers: Numbers = PLAIN) -> 
     return low
 
 
+def first_of_all(
+    batches: Iterable[pa.Array], types: Sequence[str], numbers: Numbers = PLAIN
+) -> tuple[int, str, str] | None:
+    """The row and text of the first cell because of which a column is of none of these types, and
+    the type that it would be but for this one; None if it is of one of them."""
+    found: dict[str, tuple[int, str]] = {}
+    start = 0
+    for texts in batches:
+        for type_name in types:
+            wrong = None if type_name in found else first_misfit(texts, type_name, numbers)
+            if wrong is not None:
+                found[type_name] = (start + wrong, texts[wrong].as_py())
+        if len(found) == len(types):
+            last = max(types, key=lambda type_name: found[type_name][0])
+            return (*found[last], last)
+        start += len(texts)
+    return None
+
+
 def too_long(name: str, place: str, text: str) -> Problem:
     """The sentence for a whole number that 64 bits do not hold, in a column of whole numbers."""
     shown = text if len(text) <= 40 else f"{text[:37]}..."
@@ -182,6 +238,8 @@ class Guess:
         self._missing = False
         self._missing_as_float = False
         self._seen = False
+        self._cells = 0
+        self._like = {"numeric": 0, "datetime": 0}  # cells that look like it
 
     def see(self, column: pa.Array) -> None:
         """Take a batch of cleaned texts into account."""
@@ -190,6 +248,7 @@ class Guess:
         if not len(known):
             return
         self._seen = True
+        self._liken(column.drop_null())
         # Arrow takes long to refuse a whole column, so that a few of its texts are asked first.
         few = known.slice(0, _FEW)
         feasible: list[str] = []
@@ -199,6 +258,21 @@ class Guess:
             elif cast(few, name, self._numbers) is not None and self._fits(known, name):
                 feasible.append(name)
         self._feasible = feasible
+
+    def _liken(self, known: pa.Array) -> None:
+        """Count the cells that look like numbers, and like times, as long as nearly all do."""
+        import pyarrow.compute as pc
+
+        self._cells += len(known)
+        patterns = {"numeric": self._numbers.pattern, "datetime": _LOOKS_LIKE_TIME}
+        for sort, count in tuple(self._like.items()):
+            for cells in (known.slice(0, _SOME), known):
+                like = pc.sum(pc.match_substring_regex(cells, patterns[sort])).as_py()
+                if count + like < _NEARLY * (self._cells - len(known) + len(cells)):
+                    del self._like[sort]
+                    break
+            else:
+                self._like[sort] = count + like
 
     def _fits(self, known: pa.Array, type_name: str) -> bool:
         done = cast(known, type_name, self._numbers)
@@ -222,9 +296,23 @@ class Guess:
         return first if self._seen else "float64"
 
     @property
+    def nearly(self) -> str | None:
+        """`numeric` or `datetime`, where a column that nobody wants as texts holds them because of
+        few cells that are no numbers, or no times."""
+        if self._wanted == "string" or not self._seen or self.type != "string":
+            return None
+        return next(iter(self._like), None)
+
+    @property
     def missing(self) -> bool:
         """Whether a value of that type is missing somewhere."""
         return self._missing or (self.type == "float64" and self._missing_as_float)
+
+
+def nearly(guesses: Mapping[str, Guess]) -> tuple[tuple[str, str], ...]:
+    """The columns that would be numbers or times but for a few cells."""
+    found = ((name, guess.nearly) for name, guess in sorted(guesses.items()))
+    return tuple((name, sort) for name, sort in found if sort is not None)
 
 
 class Levels:

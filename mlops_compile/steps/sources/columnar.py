@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mlops_compile.steps.sources.cells import arrow_type
+from mlops_compile.steps.sources.cells import arrow_type, replaced
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,9 +43,14 @@ def storage_of(found: pa.DataType) -> str | None:
     return next((storage for fits, storage in rules if fits(found)), None)
 
 
-def stored(column: pa.Array, storage: str, missing: tuple[str, ...] = ()) -> pa.Array:
-    """Values as a storage type; `missing` are texts that stand for none. ArrowInvalid where a value
-    has no place in it.
+def stored(
+    column: pa.Array,
+    storage: str,
+    missing: tuple[str, ...] = (),
+    replace: Mapping[str, str] | None = None,
+) -> pa.Array:
+    """Values as a storage type. Of texts, those to `replace` are what they stand for, and `missing`
+    ones stand for none. ArrowInvalid where a value has no place in it.
 
     Texts are in NFC; a NaN is missing; times of day and durations are seconds; what is finer than a
     microsecond is cut off; decimals beyond 18 digits are the nearest floating-point number.
@@ -54,11 +60,20 @@ def stored(column: pa.Array, storage: str, missing: tuple[str, ...] = ()) -> pa.
 
     found = column.type
     if pa.types.is_dictionary(found):
-        return stored(column.dictionary_decode(), storage, missing)
+        return stored(column.dictionary_decode(), storage, missing, replace)
     if pa.types.is_run_end_encoded(found):
-        return stored(pc.run_end_decode(column), storage, missing)
+        return stored(pc.run_end_decode(column), storage, missing, replace)
     if storage == "string":
-        return _texts(column, missing)
+        return _texts(column, missing, replace or {})
+    return _zeroed(_values(column, storage))
+
+
+def _values(column: pa.Array, storage: str) -> pa.Array:
+    """Plain values as a storage type that is no text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = column.type
     wanted = arrow_type(storage)
     if pa.types.is_time(found) or pa.types.is_duration(found):
         bits = pa.int32() if found.bit_width == 32 else pa.int64()
@@ -74,11 +89,26 @@ def stored(column: pa.Array, storage: str, missing: tuple[str, ...] = ()) -> pa.
     return done
 
 
-def _texts(column: pa.Array, missing: tuple[str, ...]) -> pa.Array:
+def _zeroed(column: pa.Array) -> pa.Array:
+    """The same with zeros behind nulls, where a reader leaves what it has: equal values are equal
+    bytes."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not column.null_count:
+        return column
+    zero = pa.scalar(False) if pa.types.is_boolean(column.type) else pa.scalar(0, pa.int64())
+    filled = pc.fill_null(column, zero.cast(column.type))
+    return pc.if_else(pc.is_valid(column), filled, pa.scalar(None, column.type))
+
+
+def _texts(column: pa.Array, missing: tuple[str, ...], replace: Mapping[str, str]) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
     texts = pc.utf8_normalize(pc.cast(column, pa.string()), form="NFC")
+    if replace:
+        texts = replaced(texts, replace)
     if missing:
         marked = pc.is_in(texts, value_set=pa.array(missing, pa.string()))
         return pc.if_else(marked, pa.nulls(len(texts), pa.string()), texts)

@@ -13,48 +13,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_compile.ir.problem import CompileError, Problem, problem
-from mlops_compile.ir.source import ColumnFact, Source
+from mlops_compile.ir.source import ColumnFact, Misfit, Source
 from mlops_compile.steps.sources.cells import (
+    IN_WORDS,
+    STORED_AS,
     Guess,
     Levels,
     arrow_type,
     cast,
-    clean,
     first_misfit,
+    first_of_all,
+    nearly,
     too_long,
 )
 from mlops_compile.steps.sources.delimited.faults import line_of_row
 from mlops_compile.steps.sources.delimited.options import CsvSource, fault, option_problems
 from mlops_compile.steps.sources.delimited.rows import open_rows
 from mlops_compile.steps.sources.kind import Facts, SourceKind
-from mlops_compile.steps.sources.marks import Marks
 from mlops_compile.steps.sources.places import one_file, path_problems
 from mlops_compile.steps.tables import regular, write_batches
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_A = {
-    "bool": "true or false",
-    "int64": "a whole number",
-    "float64": "a number",
-    "timestamp": "a date or time (ISO 8601)",
-    "timestamp_utc": "a time with its zone (ISO 8601)",
-}
-
 
 def scan(paths: tuple[Path, ...], spec: CsvSource, types: Mapping[str, str], target: str) -> Facts:
     """Rows, column types and missing values of a file, in one pass of bounded memory."""
     options = spec.options
     names, batches = open_rows(paths[0], spec)
-    marks = Marks(options.missing, options.missing_in, names)
+    marks = options.marks(names)
     guesses = {name: Guess(types.get(name), options.numbers) for name in names}
     levels = Levels(options.numbers)
     rows = 0
     for batch in batches:
         rows += batch.num_rows
         for name, column in zip(names, batch.columns, strict=True):
-            texts = clean(column, marks.of(name))
+            texts = marks.clean(name, column)
             guesses[name].see(texts)
             if name == target:
                 levels.see(texts)
@@ -70,21 +64,34 @@ def scan(paths: tuple[Path, ...], spec: CsvSource, types: Mapping[str, str], tar
             for name in sorted(names)
         ),
         levels=levels.names(guesses[target].type) if target in guesses else (),
+        nearly=nearly(guesses),
     )
 
 
 def _too_long(path: Path, spec: CsvSource, name: str) -> Problem:
     """The sentence for the first whole number of a column that 64 bits do not hold."""
     names, batches = open_rows(path, spec)
-    marks = Marks(spec.options.missing, spec.options.missing_in, names)
+    marks = spec.options.marks(names)
     row = 0
     for batch in batches:
-        texts = clean(batch.column(names.index(name)), marks.of(name))
+        texts = marks.clean(name, batch.column(names.index(name)))
         if (wrong := first_misfit(texts, "int64", spec.options.numbers)) is not None:
             line = _place(path, spec, row + wrong)
             return too_long(name, f"{spec.path}, {line}", texts[wrong].as_py())
         row += batch.num_rows
     raise AssertionError("a column beyond 64 bits has a number beyond 64 bits")
+
+
+def misfit(paths: tuple[Path, ...], spec: CsvSource, name: str, sort: str) -> Misfit | None:
+    """The first cell that keeps a column from being numeric, datetime or boolean."""
+    names, batches = open_rows(paths[0], spec)
+    marks, place = spec.options.marks(names), names.index(name)
+    texts = (marks.clean(name, batch.column(place)) for batch in batches)
+    if (found := first_of_all(texts, STORED_AS[sort], spec.options.numbers)) is None:
+        return None
+    row, text, type_name = found
+    where = f"{spec.path}, {_place(paths[0], spec, row)}"
+    return Misfit(place=where, text=text, wanted=IN_WORDS[type_name], sort=sort)
 
 
 def read(paths: tuple[Path, ...], spec: CsvSource, source: Source, out: Path) -> None:
@@ -93,7 +100,7 @@ def read(paths: tuple[Path, ...], spec: CsvSource, source: Source, out: Path) ->
 
     numbers = spec.options.numbers
     names, batches = open_rows(paths[0], spec)
-    marks = Marks(spec.options.missing, spec.options.missing_in, names)
+    marks = spec.options.marks(names)
     types = {column.name: column.type for column in source.columns}
     if set(types) != set(names):
         raise fault("columns-changed", f"{spec.path} has other columns than the lock says")
@@ -104,7 +111,7 @@ def read(paths: tuple[Path, ...], spec: CsvSource, source: Source, out: Path) ->
         for batch in batches:
             columns = []
             for name, column in zip(names, batch.columns, strict=True):
-                texts = clean(column, marks.of(name))
+                texts = marks.clean(name, column)
                 done = cast(texts, types[name], numbers)
                 if done is None:
                     wrong = first_misfit(texts, types[name], numbers) or 0
@@ -124,7 +131,7 @@ def _place(path: Path, spec: CsvSource, row: int) -> str:
 
 
 def _misfit(place: str, text: str, name: str, type_name: str) -> Problem:
-    message = f"{place}: {text[:40]!r} is not {_A[type_name]}"
+    message = f"{place}: {text[:40]!r} is not {IN_WORDS[type_name]}"
     hint = f"add it to data.source.options.missing, or set data.columns.{name}.type"
     where = ("data", "columns", name)
     return problem("cell", message, where, hint, quotes=(repr(text[:40]),))
@@ -140,4 +147,5 @@ KIND = SourceKind(
     complaints=lambda spec: (*path_problems(spec.path), *option_problems(spec)),
     scan=scan,
     read=read,
+    misfit=misfit,
 )

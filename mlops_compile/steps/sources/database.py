@@ -140,6 +140,8 @@ def _connected(spec: Query, project: Path) -> Iterator[sqlalchemy.Connection]:
     try:
         with _sentences(spec, "uri"):
             connection = engine.connect()
+            if engine.name == "sqlite":  # which looks into a file when it is first asked
+                connection.exec_driver_sql("PRAGMA schema_version")
         with connection:
             yield connection
     finally:
@@ -188,6 +190,8 @@ def _sentences(spec: Query, key: str) -> Iterator[None]:
         words = _words(error, spec)
         message = f"the query fails: {words}" if key == "query" else f"no connection: {words}"
         hint = "" if key == "query" else "is the server reachable, and are the credentials right?"
+        if key == "uri" and spec.uri.startswith("sqlite"):
+            hint = "name a file that SQLite wrote: sqlite:///people.db"
         where = (*_SOURCE, key)
         raise CompileError([problem("source", message, where, hint, quotes=(words,))]) from None
     except SQLAlchemyError as error:

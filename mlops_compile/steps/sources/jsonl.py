@@ -7,29 +7,38 @@ Texts become what cells of a csv file would; numbers, booleans and null are what
 
 from __future__ import annotations
 
-import json
-import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.schema import group, key
-from mlops_compile.ir.source import ColumnFact, Source
+from mlops_compile.ir.source import ColumnFact, Misfit, Source
 from mlops_compile.ir.value import KeyPath, Map
 from mlops_compile.steps.sources.cells import (
+    IN_WORDS,
+    STORED_AS,
     Guess,
     Levels,
     arrow_type,
     cast,
-    clean,
     first_misfit,
+    first_of_all,
+    nearly,
     too_long,
 )
 from mlops_compile.steps.sources.delimited.faults import unreadable
 from mlops_compile.steps.sources.kind import Facts, SourceKind
-from mlops_compile.steps.sources.marks import MISSING, Marks, marks_problems
+from mlops_compile.steps.sources.marks import (
+    MISSING,
+    MISSING_IN_DOC,
+    REPLACE_DOC,
+    Marks,
+    marks_problems,
+    no_column,
+)
+from mlops_compile.steps.sources.objects import Cell, Reader
 from mlops_compile.steps.sources.places import one_file, path_problems
 from mlops_compile.steps.sources.unpacking import UNPACKING, open_unpacked
 from mlops_compile.steps.tables import regular, write_batches
@@ -38,6 +47,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _PATH: KeyPath = ("data", "source", "path")
+_EXCLUDE: KeyPath = ("data", "source", "options", "exclude")
 _ROWS = 1 << 14
 
 
@@ -47,7 +57,12 @@ class JsonlOptions:
 
     exclude: tuple[str, ...] = key("keys that are left out", default=())
     missing: tuple[str, ...] = key("texts that stand for a missing value", default=MISSING)
-    missing_in: Map = key("more such texts for single columns: {age: ['-1', '999']}", default=Map())
+    missing_in: Map = key(MISSING_IN_DOC, default=Map())
+    replace: Map = key(REPLACE_DOC, default=Map())
+
+    def marks(self, names: Sequence[str] | None = None) -> Marks:
+        """What texts stand for. CompileError where columns are named that are none of `names`."""
+        return Marks(self.missing, self.missing_in, self.replace, names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +78,6 @@ class JsonlSource:
     options: JsonlOptions = group("how to read it", JsonlOptions)
 
 
-class _Number(str):
-    """A number as it is written."""
-
-    __slots__ = ()
-
-
 @dataclass(slots=True)
 class _Column:
     """A column's cells of one batch as texts, and the first line of each sort of value."""
@@ -79,20 +88,22 @@ class _Column:
 
 @dataclass(slots=True)
 class _Batch:
-    """Rows: the number of the line of each, and their columns by name."""
+    """Rows: the number of the line of each, and their columns by name. `left_out` are the keys
+    that were left out so far."""
 
     lines: list[int] = field(default_factory=list)
     columns: dict[str, _Column] = field(default_factory=dict)
+    left_out: set[str] = field(default_factory=set)
 
-    def add(self, line: int, row: Mapping[str, tuple[str, str] | None]) -> None:
-        """Add a row of pairs of a sort and a text."""
+    def add(self, line: int, row: Mapping[str, Cell | None]) -> None:
+        """Add a row."""
         for name, cell in row.items():
             column = self.columns.get(name)
             if column is None:
                 column = self.columns[name] = _Column([None] * len(self.lines))
-            column.cells.append(None if cell is None else cell[1])
-            if cell is not None:
-                column.sorts.setdefault(cell[0], line)
+            column.cells.append(None if cell is None else cell.text)
+            if cell is not None and cell.sort:
+                column.sorts.setdefault(cell.sort, line)
         self.lines.append(line)
         for column in self.columns.values():
             if len(column.cells) < len(self.lines):
@@ -113,11 +124,13 @@ def scan(
     """Rows, column types and missing values of a file, in one pass of bounded memory."""
     guesses: dict[str, Guess] = {}
     levels, rows, sorts = Levels(), 0, dict[str, dict[str, int]]()
-    seen = dict[str, int]()
+    seen, marks = dict[str, int](), spec.options.marks()
+    left_out = set[str]()
     for batch in _batches(paths[0], spec):
+        left_out |= batch.left_out
         for name, column in batch.columns.items():
             guess = guesses.setdefault(name, Guess(types.get(name)))
-            texts = clean(batch.texts(name), _marks(spec, name))
+            texts = marks.clean(name, batch.texts(name))
             guess.see(texts)
             seen[name] = seen.get(name, 0) + len(texts)
             if name == target:
@@ -129,7 +142,8 @@ def scan(
         raise _fault("empty", f"{spec.path} has no line that holds an object")
     if not guesses:
         raise _fault("empty", f"{spec.path}: no object has a key")
-    Marks((), spec.options.missing_in, list(guesses))
+    spec.options.marks(list(guesses))
+    _check_exclude(spec, [*guesses, *left_out])
     wrong = [*_mixed(spec, sorts, types)]
     wrong += [_too_long(paths[0], spec, name) for name in guesses if guesses[name].too_long]
     if wrong:
@@ -141,7 +155,24 @@ def scan(
             for name, guess in sorted(guesses.items())
         ),
         levels=levels.names(guesses[target].type) if target in guesses else (),
+        nearly=nearly(guesses),
     )
+
+
+def misfit(paths: tuple[Path, ...], spec: JsonlSource, name: str, sort: str) -> Misfit | None:
+    """The first cell that keeps a column from being numeric, datetime or boolean."""
+    marks, lines = spec.options.marks(), list[int]()
+
+    def texts() -> Iterator[pa.Array]:
+        for batch in _batches(paths[0], spec):
+            lines.extend(batch.lines)
+            yield marks.clean(name, batch.texts(name))
+
+    if (found := first_of_all(texts(), STORED_AS[sort])) is None:
+        return None
+    row, text, type_name = found
+    place = f"{spec.path}, line {lines[row]}"
+    return Misfit(place=place, text=text, wanted=IN_WORDS[type_name], sort=sort)
 
 
 def read(paths: tuple[Path, ...], spec: JsonlSource, source: Source, out: Path) -> None:
@@ -150,6 +181,7 @@ def read(paths: tuple[Path, ...], spec: JsonlSource, source: Source, out: Path) 
 
     types = {column.name: column.type for column in source.columns}
     schema = pa.schema([(name, arrow_type(types[name])) for name in sorted(types)])
+    marks = spec.options.marks()
 
     def converted() -> Iterator[pa.RecordBatch]:
         for batch in _batches(paths[0], spec):
@@ -157,13 +189,13 @@ def read(paths: tuple[Path, ...], spec: JsonlSource, source: Source, out: Path) 
                 raise _fault("columns-changed", f"{spec.path} has other columns than the lock says")
             columns = []
             for name in schema.names:
-                texts = clean(batch.texts(name), _marks(spec, name))
+                texts = marks.clean(name, batch.texts(name))
                 done = cast(texts, types[name])
                 if done is None:
                     wrong = first_misfit(texts, types[name]) or 0
                     place = f"{spec.path}, line {batch.lines[wrong]}"
                     text = repr(texts[wrong].as_py()[:40])
-                    message = f"{place}: {text} is not {types[name]}"
+                    message = f"{place}: {text} is not {IN_WORDS[types[name]]}"
                     where = ("data", "columns", name)
                     raise CompileError([problem("cell", message, where, quotes=(text,))])
                 columns.append(done)
@@ -172,10 +204,13 @@ def read(paths: tuple[Path, ...], spec: JsonlSource, source: Source, out: Path) 
     write_batches(out, schema, regular(converted(), schema))
 
 
-def _marks(spec: JsonlSource, name: str) -> tuple[str, ...]:
-    own = spec.options.missing_in.get(name, ())
-    assert isinstance(own, tuple)
-    return (*spec.options.missing, *map(str, own))
+def _check_exclude(spec: JsonlSource, names: Sequence[str]) -> None:
+    found = [
+        no_column(name, (*_EXCLUDE, str(position)), names)
+        for position, name in enumerate(spec.options.exclude)
+    ]
+    if problems := [item for item in found if item is not None]:
+        raise CompileError(problems)
 
 
 def _mixed(
@@ -194,8 +229,9 @@ def _mixed(
 
 
 def _too_long(path: Path, spec: JsonlSource, name: str) -> Problem:
+    marks = spec.options.marks()
     for batch in _batches(path, spec):
-        texts = clean(batch.texts(name), _marks(spec, name))
+        texts = marks.clean(name, batch.texts(name))
         if (wrong := first_misfit(texts, "int64")) is not None:
             place = f"{spec.path}, line {batch.lines[wrong]}"
             return too_long(name, place, texts[wrong].as_py())
@@ -204,109 +240,24 @@ def _too_long(path: Path, spec: JsonlSource, name: str) -> Problem:
 
 def _batches(path: Path, spec: JsonlSource) -> Iterator[_Batch]:
     """The rows, some at a time."""
-    batch = _Batch()
+    batch, options = _Batch(), spec.options
+    reader = Reader(spec.path, frozenset(options.exclude), options.marks())
     try:
         with open_unpacked(path) as file:
             for number, line in enumerate(file, 1):
                 if number == 1:
                     line = line.removeprefix(b"\xef\xbb\xbf")
                 if line.strip():
-                    batch.add(number, _row(line, number, spec))
+                    batch.add(number, reader.row(line, number))
                 if len(batch.lines) == _ROWS:
+                    batch.left_out |= reader.left_out
                     yield batch
                     batch = _Batch()
     except UNPACKING as error:
         raise unreadable(error, path, spec.path) from None
     if batch.lines:
+        batch.left_out |= reader.left_out
         yield batch
-
-
-def _row(line: bytes, number: int, spec: JsonlSource) -> dict[str, tuple[str, str] | None]:
-    """A line's cells: pairs of a sort and a text, None where nothing is."""
-    place = f"{spec.path}, line {number}"
-    try:
-        found = _DECODER.decode(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        hint = "JSON is written in UTF-8"
-        raise _fault(
-            "encoding", f"{place}: byte {error.start + 1} is not utf-8", _PATH, hint
-        ) from None
-    except json.JSONDecodeError as error:
-        hint = "each line holds one whole object: {...}"
-        if number == 1 and line.lstrip()[:1] == b"[":
-            hint = "the file seems to be one JSON list; write each of its objects on a line"
-        message = f"{place}: is no JSON: {error.msg} (column {error.colno})"
-        raise _fault("jsonl", message, _PATH, hint) from None
-    except RecursionError:
-        raise _fault("nested", f"{place}: is nested too deeply") from None
-    if not isinstance(found, _Pairs):
-        hint = "each line holds one whole object: {...}"
-        raise _fault("jsonl", f"{place}: is {_sort(found)}, not an object", _PATH, hint)
-    return _cells(found, place, spec)
-
-
-def _cells(pairs: _Pairs, place: str, spec: JsonlSource) -> dict[str, tuple[str, str] | None]:
-    row: dict[str, tuple[str, str] | None] = {}
-    for given, value in pairs:
-        name = given if given.isascii() else unicodedata.normalize("NFC", given)
-        name = name.strip()
-        if name in spec.options.exclude:
-            continue
-        if not name:
-            raise _fault("columns", f"{place}: a key is empty", _PATH, "give it a name")
-        if name in row:
-            hint = "each key stands once in an object"
-            raise _fault("columns", f"{place}: the key {name!r} stands twice", _PATH, hint)
-        if isinstance(value, _Pairs | list):
-            message = f"{place}: {name!r} holds {_sort(value)}, which is no cell of a table"
-            hint = f"leave it out: data.source.options.exclude=[{name}]"
-            raise _fault("nested", message, _PATH, hint)
-        row[name] = _cell(name, value, place, spec)
-    return row
-
-
-def _cell(name: str, value: Any, place: str, spec: JsonlSource) -> tuple[str, str] | None:
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return "a boolean", str(value).lower()
-    if isinstance(value, _Number):
-        return "a number", str(value)
-    if value.strip() in ("", *_marks(spec, name)):
-        return None
-    if not value.isascii():
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError:
-            message = (
-                f"{place}: the text of {name!r} holds half of a character (\\ud800 to \\udfff)"
-            )
-            raise _fault("encoding", message) from None
-    return "a text", value
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """An object, with all of its keys."""
-
-
-def _sort(value: Any) -> str:
-    if isinstance(value, _Pairs):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    if isinstance(value, _Number | bool):
-        return "a number" if isinstance(value, _Number) else "a boolean"
-    return "null" if value is None else "a text"
-
-
-def _constant(text: str) -> _Number | None:
-    """NaN, which Python writes, is missing; an infinite number is what it is."""
-    return None if text == "NaN" else _Number(text)
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_Pairs, parse_int=_Number, parse_float=_Number, parse_constant=_constant
-)
 
 
 def _fault(code: str, message: str, where: KeyPath = _PATH, hint: str = "") -> CompileError:
@@ -320,7 +271,11 @@ KIND = SourceKind(
     snapshot=True,
     files=lambda spec, project: one_file(spec.path, project),
     location=lambda spec: str(spec.path),
-    complaints=lambda spec: (*path_problems(spec.path), *marks_problems(spec.options.missing_in)),
+    complaints=lambda spec: (
+        *path_problems(spec.path),
+        *marks_problems(spec.options.missing_in, spec.options.replace),
+    ),
     scan=scan,
     read=read,
+    misfit=misfit,
 )

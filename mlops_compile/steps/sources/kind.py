@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from mlops_compile.ir.digest import Digest, digest_of, digest_of_stream
 from mlops_compile.ir.problem import Problem
-from mlops_compile.ir.source import ColumnFact, Source
+from mlops_compile.ir.source import ColumnFact, Misfit, Source
 from mlops_compile.ir.value import KeyPath, Map, Value, canonical, dotted
 
 
@@ -19,12 +19,14 @@ class Facts:
     """What looking at a source found: its rows, its columns, and the target's distinct values.
 
     `levels` are texts in code point order; empty where no target was asked for, or where the
-    target has more than `MOST_LEVELS` of them.
+    target has more than `MOST_LEVELS` of them. `nearly` names columns of texts of which nearly all
+    are `numeric` or `datetime`.
     """
 
     rows: int
     columns: tuple[ColumnFact, ...]
     levels: tuple[str, ...] = ()
+    nearly: tuple[tuple[str, str], ...] = ()
 
 
 MOST_LEVELS = 1000
@@ -142,7 +144,9 @@ class SourceKind:
     `scan(files, spec, types, target)` finds the facts; `types` are storage types that the config
     asks for. `read(files, spec, source, out)` writes the table as an Arrow file. Both get the
     source's one file, or a directory that holds its files and nothing else, and raise ProblemsError
-    with sentences for people.
+    with sentences for people. `misfit(files, spec, name, sort)` finds the first cell of a column of
+    texts that keeps it from being numeric, datetime or boolean; there is none where texts are texts
+    by a type of their own.
     """
 
     name: str
@@ -154,5 +158,6 @@ class SourceKind:
     scan: Callable[[tuple[Path, ...], Any, Mapping[str, str], str], Facts]
     read: Callable[[tuple[Path, ...], Any, Source, Path], None]
     complaints: Callable[[Any], Iterable[Problem]] = lambda spec: ()
+    misfit: Callable[[tuple[Path, ...], Any, str, str], Misfit | None] = lambda *_: None
     place: str = "path"
     once: bool = False

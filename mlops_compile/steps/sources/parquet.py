@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.source import ColumnFact, Source
-from mlops_compile.ir.value import KeyPath
+from mlops_compile.ir.value import KeyPath, Map
 from mlops_compile.steps.sources.cells import Guess, arrow_type, cast
 from mlops_compile.steps.sources.columnar import NOTHING, Seen, storage_of, stored
 from mlops_compile.steps.sources.kind import MOST_LEVELS, Facts, SourceKind
+from mlops_compile.steps.sources.marks import REPLACE_DOC, Marks, marks_problems, no_column
 from mlops_compile.steps.sources.partitions import other_partitions, partitions_of
 from mlops_compile.steps.sources.places import many_files, path_problems
 from mlops_compile.steps.tables import BATCH_ROWS, regular, write_batches
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _PATH: KeyPath = ("data", "source", "path")
 _EXCLUDE: KeyPath = ("data", "source", "options", "exclude")
+_REPLACE: KeyPath = ("data", "source", "options", "replace")
 ENDINGS = (".parquet", ".parq", ".pq")
 
 
@@ -36,6 +38,7 @@ class ParquetOptions:
 
     exclude: tuple[str, ...] = key("columns that are left out", default=())
     missing: tuple[str, ...] = key("texts that stand for a missing value", default=())
+    replace: Map = key(REPLACE_DOC, default=Map())
     hive: bool = key("whether folders called name=value make columns", default=True)
 
 
@@ -118,6 +121,8 @@ class _Table:
             for name, found in {**own, **self._folders}.items()
         }
         _check_exclude(spec, self._parts)
+        self._marks = Marks(spec.options.missing, Map(), spec.options.replace, list(self.types))
+        _check_replace(spec, self.types)
         self.schema = pa.schema([(name, arrow_type(self.types[name])) for name in self.types])
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -151,7 +156,8 @@ class _Table:
         if pa.types.is_null(column.type):
             return pa.nulls(len(column), arrow_type(self.types[name]))
         try:
-            return stored(column, self.types[name], self._spec.options.missing)
+            missing, replace = self._spec.options.missing, self._marks.replaced(name)
+            return stored(column, self.types[name], missing, replace)
         except pa.ArrowInvalid as error:
             raise CompileError([self._misfit(part, column, name, row, error)]) from None
 
@@ -303,11 +309,25 @@ def _repeated(text: str | None, type_name: str, rows: int) -> pa.Array:
 
 
 def _check_exclude(spec: ParquetSource, parts: list[_Part]) -> None:
-    names = {name for part in parts for name in part.file.schema_arrow.names}
+    names = list(dict.fromkeys(name for part in parts for name in part.file.schema_arrow.names))
     found = [
-        problem("no-column", f"the data has no column {name!r}", (*_EXCLUDE, str(position)))
+        no_column(name, (*_EXCLUDE, str(position)), names)
         for position, name in enumerate(spec.options.exclude)
-        if name not in names
+    ]
+    if problems := [item for item in found if item is not None]:
+        raise CompileError(problems)
+
+
+def _check_replace(spec: ParquetSource, types: Mapping[str, str]) -> None:
+    found = [
+        problem(
+            "option",
+            f"the column holds {types[name]}, and only texts are replaced",
+            (*_REPLACE, name),
+            f"data.columns.{name}.type=categorical reads its values as texts",
+        )
+        for name in spec.options.replace
+        if types[name] != "string"
     ]
     if found:
         raise CompileError(found)
@@ -335,7 +355,10 @@ KIND = SourceKind(
     snapshot=True,
     files=lambda spec, project: many_files(spec.path, project, ENDINGS),
     location=lambda spec: str(spec.path),
-    complaints=lambda spec: path_problems(spec.path),
+    complaints=lambda spec: (
+        *path_problems(spec.path),
+        *marks_problems(Map(), spec.options.replace),
+    ),
     scan=scan,
     read=read,
 )

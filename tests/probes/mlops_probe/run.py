@@ -1,14 +1,14 @@
 """What the steps of tests do, by their params under `probe`:
 
 text: enters the output. cut: the output is the text alone, whatever the inputs are. fail: end with
-this sentence. bug: raise something that no one expects. print, warn: say something. exit: end the
-process with this code. seconds: take this long. memory: take so many MiB. files: how many files a
-tree has. fails: a file that counts the tries, and how many of them fail. size: how many bytes the
-output has at least. threads: a file that is told how many threads the step may use. chance: the
-output differs from run to run. disk: write until there is no room. meet: make the first file and
-wait for the second. alone: a file that no other step may hold meanwhile. started: a file to make.
-hoard: keep so many MiB for as long as the process lives. exits: as fails, but the process ends.
-read: a file to read. errno: fail with this error of the system. nowhere:
+this sentence. leave: call sys.exit. bug: raise something that no one expects. print, warn: say
+something. exit: end the process with this code. seconds: take this long. memory: take so many MiB.
+files: how many files a tree has. fails: a file that counts the tries, and how many of them fail.
+size: how many bytes the output has at least. threads: a file that is told how many threads the step
+may use. chance: the output differs from run to run. disk: write until there is no room. meet: make
+the first file and wait for the second. alone: a file that no other step may hold meanwhile.
+started: a file to make. hoard: keep so many MiB for as long as the process lives. exits: as fails,
+but the process ends. read: a file to read. errno: fail with this error of the system. nowhere:
 write where there is no directory.
 """
 
@@ -90,6 +90,8 @@ def _fail(asked: dict[str, Any]) -> None:
         raise StepError([problem("failed", "the probe failed by chance")])
     if "fail" in asked:
         raise StepError([problem("failed", asked["fail"])])
+    if "leave" in asked:
+        sys.exit(asked["leave"])
     if "bug" in asked:
         raise RuntimeError(asked["bug"])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_compile.ir.problem import CompileError
-from mlops_compile.steps.sources.delimited.lines import rows
+from mlops_compile.steps.sources.delimited.lines import Inside, Lines, rows, text_of
 from mlops_compile.steps.sources.delimited.options import OPTIONS, PATH, CsvSource, fault
 from mlops_compile.steps.sources.encodings import first_fault
 from mlops_compile.steps.sources.kind import where_is
@@ -41,34 +41,19 @@ def not_text(path: Path, spec: CsvSource, error: Exception) -> CompileError:
 
 def check_quotes(path: Path, spec: CsvSource) -> None:
     """Refuse a file whose last row holds a quote that is never closed."""
-    import csv
-
     if spec.options.quote is None:
         return
-    behind = last = 0
-    try:
-        for number, row in rows(path, spec.options, strict=True):
-            behind, last = number, "".join(row).count("\n")
-    except csv.Error as error:
-        if str(error) != "unexpected end of data":
-            return
-        line = _first_open(path, spec, behind, last)
-        message = f"{spec.path}, line {line}: a quote opens here and is never closed"
+    inside, opened, count = Inside(spec.options), 0, 0
+    with open_unpacked(path) as file:
+        lines = Lines(text_of(file, spec.options), spec.options)
+        for line in lines:
+            inside.see(line)
+            if inside.openings > count:
+                opened, count = lines.number, inside.openings
+    if inside.cell:
+        message = f"{spec.path}, line {opened}: a quote opens here and is never closed"
         hint = "close it, or name another character in data.source.options.quote"
-        raise fault("csv", message, PATH, hint) from None
-
-
-def _first_open(path: Path, spec: CsvSource, behind: int, breaks: int) -> int:
-    """The line of the row that comes after the one that begins on line `behind`."""
-    import csv
-
-    try:
-        for number, _ in rows(path, spec.options):
-            if number > behind:
-                return number
-    except csv.Error:  # a cell beyond its limit
-        pass
-    return behind + breaks + 1
+        raise fault("csv", message, PATH, hint)
 
 
 def ragged(row: Any, path: Path, spec: CsvSource) -> CompileError:

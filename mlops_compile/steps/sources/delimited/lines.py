@@ -13,7 +13,7 @@ from mlops_compile.steps.sources.delimited.options import CsvOptions
 from mlops_compile.steps.sources.unpacking import open_unpacked
 
 
-def dialect(options: CsvOptions, *, strict: bool = False) -> dict[str, Any]:
+def dialect(options: CsvOptions) -> dict[str, Any]:
     """The options as Python's csv module takes them."""
     import csv
 
@@ -23,7 +23,6 @@ def dialect(options: CsvOptions, *, strict: bool = False) -> dict[str, Any]:
         "quoting": csv.QUOTE_NONE if options.quote is None else csv.QUOTE_MINIMAL,
         "doublequote": options.double_quote,
         "escapechar": options.escape,
-        "strict": strict,
     }
 
 
@@ -51,8 +50,14 @@ class Lines:
                 yield line
 
 
+def text_of(file: IO[bytes], options: CsvOptions) -> io.TextIOWrapper:
+    """A file's text with its line ends, for saying where something is."""
+    return io.TextIOWrapper(file, encoding=options.encoding, errors="replace", newline="")
+
+
 class Inside:
-    """Follows whether a line ends within a quoted cell, where no line is a comment."""
+    """Follows whether a line ends within a quoted cell, where no line is a comment; `openings` are
+    the quotes so far that opened one."""
 
     def __init__(self, options: CsvOptions) -> None:
         self._separator = options.separator
@@ -60,6 +65,7 @@ class Inside:
         self._escape = options.escape
         self._double = options.double_quote
         self.cell = False
+        self.openings = 0
 
     def see(self, line: str) -> None:
         """Take a line into account."""
@@ -79,23 +85,21 @@ class Inside:
                         self.cell = False
             elif char == self._quote and begins:
                 self.cell, begins = True, False
+                self.openings += 1
             else:
                 begins = char == self._separator
             place += 1
 
 
-def rows(
-    path: Path, options: CsvOptions, *, strict: bool = False
-) -> Iterator[tuple[int, list[str]]]:
+def rows(path: Path, options: CsvOptions) -> Iterator[tuple[int, list[str]]]:
     """Every row with the number of the line on which it begins, read by Python's csv module: slow,
     for saying where something is. csv.Error as that module has it."""
     import csv
 
     with open_unpacked(path) as file:
-        text = io.TextIOWrapper(file, encoding=options.encoding, errors="replace", newline="")
-        lines = Lines(text, options)
+        lines = Lines(text_of(file, options), options)
         begins = _Beginnings(lines)
-        for row in csv.reader(begins, **dialect(options, strict=strict)):
+        for row in csv.reader(begins, **dialect(options)):
             yield begins.first, row
             begins.first = 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlops_compile.ir.problem import CompileError, Problem, problem
@@ -10,7 +10,13 @@ from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.value import KeyPath, Map
 from mlops_compile.steps.sources.cells import Numbers
 from mlops_compile.steps.sources.encodings import encoding_of
-from mlops_compile.steps.sources.marks import MISSING, marks_problems
+from mlops_compile.steps.sources.marks import (
+    MISSING,
+    MISSING_IN_DOC,
+    REPLACE_DOC,
+    Marks,
+    marks_problems,
+)
 
 PATH: KeyPath = ("data", "source", "path")
 OPTIONS: KeyPath = ("data", "source", "options")
@@ -26,7 +32,8 @@ class CsvOptions:
     columns: tuple[str, ...] = key("names of the columns, in order; replaces a header", default=())
     encoding: str = key("name of the text's encoding", default="utf-8")
     missing: tuple[str, ...] = key("texts that stand for a missing value", default=MISSING)
-    missing_in: Map = key("more such texts for single columns: {age: ['-1', '999']}", default=Map())
+    missing_in: Map = key(MISSING_IN_DOC, default=Map())
+    replace: Map = key(REPLACE_DOC, default=Map())
     quote: str | None = key(
         "the character around a cell that holds a separator; null: there is none", default='"'
     )
@@ -49,6 +56,10 @@ class CsvOptions:
     def numbers(self) -> Numbers:
         """How numbers are written."""
         return Numbers(decimal=self.decimal, thousands=self.thousands or "")
+
+    def marks(self, names: Sequence[str]) -> Marks:
+        """What texts of these columns stand for. CompileError where others are named."""
+        return Marks(self.missing, self.missing_in, self.replace, names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +113,7 @@ def option_problems(spec: CsvSource) -> Iterator[Problem]:
     ):
         message = f"must be a text that a line can begin with, not {options.comment!r}"
         yield problem("option", message, (*OPTIONS, "comment"), "null: there are none")
-    yield from marks_problems(options.missing_in)
+    yield from marks_problems(options.missing_in, options.replace)
 
 
 def _number_problems(options: CsvOptions) -> Iterator[Problem]:
