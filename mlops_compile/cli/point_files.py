@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -53,13 +52,10 @@ def log_into(directory: Path, config: DictConfig, context: HydraContext) -> None
 
 
 def _dirname(overrides: Sequence[str], own: DictConfig) -> str:
+    """The overrides as the name of a directory, in the way of `hydra.job.config`."""
     how = own.job.config.override_dirname
-    return get_overrides_dirname(
-        overrides=[_parsed(text) for text in overrides],
-        kv_sep=how.kv_sep,
-        item_sep=how.item_sep,
-        exclude_keys=how.exclude_keys,
-    )
+    kept = [text for text in overrides if _parsed(text).key_or_group not in how.exclude_keys]
+    return str(how.item_sep.join(sorted(kept))).replace("=", how.kv_sep)
 
 
 @cache
