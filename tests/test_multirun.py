@@ -135,7 +135,7 @@ def test_the_rest_goes_on_where_points_fail(tmp_path: Path) -> None:
         "import os\n\n\ndef double(age):\n"
         "    if not os.path.exists(os.environ['GOOD_PLACE']):\n"
         "        raise ValueError('the place is not there')\n"
-        "    return age * 2\n",
+        "    return None if age is None else age * 2\n",
         "utf-8",
     )
     place = tmp_path / "good"

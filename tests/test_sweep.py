@@ -87,6 +87,8 @@ def test_steps_of_a_sweep_have_the_keys_that_they_have_alone(swept: Swept) -> No
         alone = _keys(point.lock)
         assert alone == {name: together[names[name]] for name in alone}
     assert merge_sweep(swept.sweep) == merged
+    # Its text is a lock's, by which a collection knows what a run needs.
+    assert merged.lock.contracts and decode(encode(merged.lock)) == merged.lock
 
 
 def _keys(lock: Lock) -> dict[str, str]:
@@ -100,8 +102,6 @@ def test_what_all_points_share_keeps_its_name(project: Path) -> None:
     names = [step.name for step in merged.lock.plan.steps]
     assert {"acquire", "validate", "split", "inspect", "prepare"} < set(names)
     assert {"point/0/train", "point/1/train"} < set(names) and "train" not in names
-    # Its text is a lock's, by which a collection knows what a run needs.
-    assert decode(encode(merged.lock)) == merged.lock
 
 
 def test_equal_points_are_one(project: Path) -> None:
