@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
@@ -28,7 +28,7 @@ def make_directory(point: Point, number: int) -> Path:
         own.job.id = str(number)
         own.overrides.task = list(point.overrides)
         own.job.override_dirname = _dirname(point.overrides, own)
-    HydraConfig.instance().set_config(config)
+    HydraConfig.instance().cfg = cast(Any, config)  # `set_config` would copy all of it
     place = OmegaConf.select(config, "hydra.sweep.dir")
     directory = Path(str(place), str(OmegaConf.select(config, "hydra.sweep.subdir"))).absolute()
     with read_write(own):
