@@ -154,11 +154,11 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def explore(session: nox.Session) -> None:
-    """The properties of executor and store over many more, and other, examples than each time."""
+    """The properties of executor, store and sweeps over many more examples than each time."""
     install_checkout(session)
-    many = {"ENGINE_EXAMPLES": "300", "STORE_EXAMPLES": "2000"}
+    many = {"ENGINE_EXAMPLES": "300", "STORE_EXAMPLES": "2000", "POINTS_EXAMPLES": "300"}
     env = {name: os.environ.get(name, count) for name, count in many.items()}
-    files = ("tests/test_engine.py", "tests/test_store_model.py")
+    files = ("tests/test_engine.py", "tests/test_store_model.py", "tests/test_points.py")
     session.run(*PYTEST, *files, *session.posargs, env=env)
 
 

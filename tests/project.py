@@ -93,7 +93,7 @@ def apart(directory: Path, *words: str, env: Mapping[str, str] | None = None) ->
         env=package_environment(env),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     return _answer(done.returncode, done.stdout, done.stderr)
 

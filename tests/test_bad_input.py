@@ -142,7 +142,7 @@ def test_every_problem_at_once(project: Path) -> None:
         (("frobnicate",), "no verb 'frobnicate'"),
         (("complie",), "did you mean 'compile'"),
         (("compile", "--frob"), "--frob"),
-        (("compile", "-m", "seed=1,2"), "-m"),
+        (("compile", "-m", "--emit", "spec", "seed=1,2"), "--emit"),
         (("compile", "--config-name"), "--config-name"),
         (("run", "--plan", "x.json", "seed=3"), "seed=3"),
         (("run", "--plan", "x.json", "--locked"), "--locked"),

@@ -588,7 +588,8 @@ def test_overrides_are_kept_as_they_were_written(root: Path) -> None:
         *(root, "run", "-m", "--quiet", *words, "hydra.sweep.dir=swept"),
         "hydra.sweep.subdir=${hydra.job.override_dirname}",
     )
-    assert answer.code == 3 and answer.err.count("there is no such key") >= 2
+    # What is wrong with both points is told once.
+    assert answer.code == 3 and answer.err.count("]: name: there is no such key") == 1
     names = sorted(path.name for path in (root / "swept").iterdir() if path.is_dir())
     more = "data.split.seed_=1,model.params.max_depth=2,model.params.num_iterations"
     assert names == [f"{more}=2", f"{more}=3"]
@@ -623,7 +624,7 @@ def test_no_order_by_chance(
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("-m", "seed=1,2", "hydra/launcher=joblib"), 3, ["no option 'joblib'", "not installed"]),
+        (("-m", "seed=1,2", "hydra/launcher=ray"), 3, ["no option 'ray'", "not installed"]),
         (("-m", "seed=1,2", "hydra/sweeper=optuna"), 3, ["no option 'optuna'", "not installed"]),
         (("--cfg", "job", "-m", "seed=1,2"), 2, ["--cfg shows one config"]),
         (("--info", "--cfg", "job"), 2, ["exclude each other"]),

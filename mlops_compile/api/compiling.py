@@ -23,13 +23,14 @@ from mlops_compile.compiler.pin import pin
 from mlops_compile.compiler.read import whole
 from mlops_compile.compiler.searching import settled_values, stated, unfit_variants
 from mlops_compile.compiler.sources import Looking, pin_sources
-from mlops_compile.compiler.spec import PLACES, Spec, searches
+from mlops_compile.compiler.spec import PLACES, Data, Spec, searches
 from mlops_compile.execute.environment import installed_version
 from mlops_compile.execute.platform import this_platform
 from mlops_compile.ir.code import Code
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import Plan, violations
 from mlops_compile.ir.problem import CompileError, Problem, StoreError, problem
 from mlops_compile.ir.source import Pinned
@@ -68,24 +69,32 @@ def overrides_of(given: Sequence[str]) -> tuple[str, ...]:
 
 
 def compile_config(
-    config: Config, project: Path, *, refresh: bool = False, committed: Lock | None = None
+    config: Config,
+    project: Path,
+    *,
+    refresh: bool = False,
+    committed: Lock | None = None,
+    memo: Memo | None = None,
 ) -> Compilation:
     """Every pass over a composed config.
 
     `refresh` looks at sources again; the pins of `committed` stand where the data is not here.
+    Compilations of one memo share their work, and see each source as it was seen first.
     """
+    shared = memo or Memo()
     with located(config.composition):
-        spec, problems = check_further(config)
+        spec, problems = check_further(config, shared)
         variants, more = check_variants(config, problems)
         problems = tuple(dict.fromkeys((*problems, *more)))
-        state, pinned, code = _pinned(spec, problems, config, project, refresh, committed)
+        state, pinned, code = _pinned(spec, problems, config, project, refresh, committed, shared)
         if found := unfit_variants(spec, variants, pinned):
             raise CompileError(found)
-        plan = lower(spec, stated(settled_values(config.values)) if searches(spec) else Map())
+        causes = stated(settled_values(config.values)) if searches(spec) else Map()
+        plan = lower(spec, shared, stated=causes)
         if found := violations(plan):
             raise CompileError(found)
         others = [lower(variant.spec) for variant in variants]
-        lock = pin(spec, plan, pinned, needed_version, code, others)
+        lock = pin(spec, plan, pinned, needed_version, code, shared, others=others)
     return Compilation(config=config, spec=spec, plan=plan, lock=lock, state=state)
 
 
@@ -96,6 +105,7 @@ def _pinned(
     project: Path,
     refresh: bool,
     committed: Lock | None,
+    memo: Memo,
 ) -> tuple[State, Pinned, Code]:
     """The project's state, the source that is kept there, and the user's functions. CompileError
     with the config's problems, those of the functions and, where the config is whole enough to look
@@ -103,8 +113,9 @@ def _pinned(
     """
     if any(found.where and found.where[0] in PLACES for found in problems):
         raise CompileError(problems)
-    state, data = state_of(config, project), spec.data
-    code, wrong = pin_code(spec, project)
+    places = tuple(config.values.get(name) for name in PLACES)
+    state, data = memo.of("state", places, lambda: state_of(config, project)), spec.data
+    code, wrong = memo.of("code", (spec.prepare, spec.code), lambda: pin_code(spec, project))
     problems = (*problems, *wrong)
     keys = [SOURCE_KEYS, *others_of(data).values()] if whole(data) else [SOURCE_KEYS]
     if any(
@@ -116,17 +127,11 @@ def _pinned(
     if problems and not whole(needed):
         raise CompileError(problems)
     try:
-        state.made()
-        store = state.store
-        looking = Looking(
-            cache=state.cache,
-            project=project,
-            keeping=Kept(store),
-            room=lambda: _room(store),
-            committed=committed,
-            refresh=refresh,
+        pinned = memo.of(
+            "pinned",
+            (data, state),
+            lambda: _look(data, state, project, refresh, committed),
         )
-        pinned = pin_sources(data, looking)
     except CompileError as error:
         hidden = any(column.sensitive for _, column in data.columns)
         found = [item.without_values() if hidden else item for item in error.problems]
@@ -134,12 +139,27 @@ def _pinned(
     told = [found.where for found in problems]
     found = [
         item
-        for item in data_problems(spec, pinned)
+        for item in data_problems(spec, pinned, memo)
         if not any(where[: len(item.where)] == item.where for where in told)
     ]
     if problems or found:
         raise CompileError([*problems, *found])
     return state, pinned, code
+
+
+def _look(data: Data, state: State, project: Path, refresh: bool, committed: Lock | None) -> Pinned:
+    """The sources of a config, as they are now."""
+    state.made()
+    store = state.store
+    looking = Looking(
+        cache=state.cache,
+        project=project,
+        keeping=Kept(store),
+        room=lambda: _room(store),
+        committed=committed,
+        refresh=refresh,
+    )
+    return pin_sources(data, looking)
 
 
 class Kept:

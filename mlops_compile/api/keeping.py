@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlops_compile.api.locations import contents_at, sources_of
+from mlops_compile.api.locks import lock_of
 from mlops_compile.api.roots import Kept, find_roots, lock_texts, reached_by, run_directories
 from mlops_compile.api.running import LOGS
 from mlops_compile.api.state import State
@@ -173,7 +174,7 @@ def _tells(run: Path, names: frozenset[str]) -> bool:
 
 def _is_lock(text: str) -> bool:
     try:
-        decode(text)
+        lock_of(text, "the pin")
     except CompileError:
         return False
     return True

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_compile.api.git import files_at, has_git, local_refs
-from mlops_compile.api.locks import read_lock
+from mlops_compile.api.locks import lock_of, read_lock
 from mlops_compile.api.running import read_run
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.digest import Digest
-from mlops_compile.ir.lock import Lock, decode
+from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import CompileError, Problem, StoreError
 from mlops_compile.steps.kinds import needs_of
 from mlops_compile.store.reach import Marks, reach
@@ -53,7 +53,7 @@ def find_roots(store: Store, project: Path, kept: Kept) -> Roots:
     marks = Marks()
     for name, text in texts:
         try:
-            locks.append((name, decode(text, name)))
+            locks.append((name, lock_of(text, name)))
         except CompileError as error:
             problems += error.problems
     found = run_directories(project) if kept.all_runs else ()

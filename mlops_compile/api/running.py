@@ -21,6 +21,7 @@ from mlops_compile.execute.pool import Workers
 from mlops_compile.execute.resources import Resources, cores_here
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import Lock, encode
+from mlops_compile.ir.plan import own_name
 from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, StoreError, problem
 from mlops_compile.ir.record import RunRecord, decode_record, encode_record, trials_csv
 from mlops_compile.ir.value import Map, pretty
@@ -105,11 +106,14 @@ def execute_lock(
     store = state.store
     try:
 
-        def run_once(lock: Lock, observer: Observer) -> RunRecord:
-            return execute(lock, store, project, observer, pool, resources, logs, time.time)
+        def run_once(lock: Lock, observer: Observer, fail_fast: bool = False) -> RunRecord:
+            return execute(
+                *(lock, store, project, observer, pool, resources, logs, time.time),
+                fail_fast=fail_fast,
+            )
 
         if search_step(lock) is None:
-            record = run_once(lock, observer)
+            record = run_once(lock, observer, fail_fast)
         else:
             record = run_search(lock, store, observer, run_once, time.time, fail_fast)
     finally:
@@ -123,7 +127,8 @@ def execute_lock(
 def _remember(record: RunRecord, state: State) -> None:
     """Keep which action each step had, for `compile` to tell what is as it was."""
     before = state.cache.get(LATEST)
-    keys = {r.step: r.action for r in record.results if r.status in ("ran", "hit")}
+    done = [result for result in record.results if result.status in ("ran", "hit")]
+    keys = {r.step: r.action for r in done if own_name(r.step) == r.step}
     now = Map({**(before if isinstance(before, Map) else {}), **keys})
     if now != before:
         state.cache.put(LATEST, now)
@@ -184,19 +189,19 @@ def run_and_write(
     fail_fast: bool = False,
 ) -> tuple[RunRecord, Path | None]:
     """Execute a lock into a run directory; a damaged result is made anew once."""
-    logs = directory / LOGS
 
-    def record_of() -> RunRecord:
-        return execute_lock(
-            lock, state, project, observer, resources, logs=logs, fail_fast=fail_fast
+    def once() -> tuple[RunRecord, Path | None]:
+        record = execute_lock(
+            *(lock, state, project, observer, resources),
+            logs=directory / LOGS,
+            fail_fast=fail_fast,
         )
+        return record, write_run(record, state, directory)
 
-    record = record_of()
     try:
-        return record, write_run(record, state, directory)
+        return once()
     except MissingBlob:
-        record = record_of()
-        return record, write_run(record, state, directory)
+        return once()
 
 
 def read_run(directory: Path) -> RunRecord:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from mlops_compile.cli.leaderboard import Entry, leaderboard_value
 from mlops_compile.compiler.effects import Effect
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.record import RunRecord, results_value
+from mlops_compile.ir.sweep import Sweep
 from mlops_compile.ir.value import Map, Value, freeze, pretty
 
 FORMAT = 1
@@ -15,6 +17,27 @@ FORMAT = 1
 
 def compile_document(lock: Lock, file: Path, effects: tuple[Effect, ...]) -> str:
     """What `compile --json` prints."""
+    return pretty(Map({**_compiled(lock.digest, file, effects), "point_count": 1}))
+
+
+def sweep_document(
+    sweep: Sweep,
+    file: Path,
+    effects: tuple[Effect, ...],
+    expected: tuple[float | None, float | None],
+) -> str:
+    """What `compile -m --json` prints; `expected` are the least and the most seconds of work."""
+    points = tuple(Map({"overrides": point.overrides}) for point in sweep.points)
+    value = {
+        **_compiled(sweep.digest, file, effects),
+        "point_count": len(points),
+        "points": points,
+        "seconds_expected": expected,
+    }
+    return pretty(Map(value))
+
+
+def _compiled(digest: str, file: Path, effects: tuple[Effect, ...]) -> dict[str, Value]:
     steps = tuple(
         Map(
             {
@@ -28,18 +51,13 @@ def compile_document(lock: Lock, file: Path, effects: tuple[Effect, ...]) -> str
         )
         for effect in effects
     )
-    return pretty(
-        Map(
-            {
-                "format": FORMAT,
-                "plan": lock.digest,
-                "lock": str(file),
-                "point_count": 1,
-                "step_count": len(steps),
-                "steps": steps,
-            }
-        )
-    )
+    return {
+        "format": FORMAT,
+        "plan": digest,
+        "lock": str(file),
+        "step_count": len(steps),
+        "steps": steps,
+    }
 
 
 def run_value(record: RunRecord, directory: Path, bundle: Path | None) -> Map:
@@ -64,7 +82,7 @@ def run_value(record: RunRecord, directory: Path, bundle: Path | None) -> Map:
 
 
 def points_document(jobs: list[tuple[tuple[str, ...], Map]]) -> str:
-    """A multirun: the points in order, each with its overrides."""
+    """A multirun of another launcher: the points in order, each with its overrides."""
     points = [
         {
             "overrides": list(overrides),
@@ -75,3 +93,23 @@ def points_document(jobs: list[tuple[tuple[str, ...], Map]]) -> str:
     ok = all(run["status"] == "ok" for _, run in jobs)
     value = {"format": FORMAT, "status": "ok" if ok else "failed", "points": points}
     return pretty(freeze(value))
+
+
+def multirun_document(
+    plan: str | None, directory: Path, entries: Sequence[Entry], points: Sequence[Map]
+) -> str:
+    """A multirun that was run as one plan: its points in order, and the leaderboard."""
+    ok = all(entry.status == "ok" for entry in entries)
+    return pretty(
+        Map(
+            {
+                "format": FORMAT,
+                "plan": plan,
+                "status": "ok" if ok else "failed",
+                "directory": str(directory),
+                "point_count": len(points),
+                "points": tuple(points),
+                "leaderboard": leaderboard_value(entries),
+            }
+        )
+    )

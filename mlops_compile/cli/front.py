@@ -11,43 +11,44 @@ import logging
 import re
 import sys
 import tempfile
-import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, count
 from pathlib import Path
-from typing import NoReturn, TextIO, TypeVar
+from typing import Any, Generic, TextIO, TypeVar
 
 import hydra
 from hydra.conf import HydraConf, JobConf, RunDir, SweepDir
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from mlops_compile.cli.flags import Words, in_order
-from mlops_compile.cli.flags import composition as composition_of
+from mlops_compile.cli.flags import composition as asked_composition
+from mlops_compile.cli.launching import our_launcher
+from mlops_compile.cli.point_files import log_into, make_directory
 from mlops_compile.cli.problems import say_problems
+from mlops_compile.cli.reserve import Reserver
 from mlops_compile.compiler.compose.chosen import check_files
 from mlops_compile.compiler.compose.config import to_config
 from mlops_compile.compiler.compose.grammar import check_overrides
 from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.compose.overrides import given_overrides, open_keys
 from mlops_compile.compiler.compose.places import with_places
+from mlops_compile.compiler.compose.points import Point, Points, composition_of
 from mlops_compile.compiler.compose.refusals import refusals
 from mlops_compile.compiler.compose.search_path import register_groups
 from mlops_compile.compiler.compose.versions import BASE, REPLACE, register_resolver
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.config import Composition, Config
-from mlops_compile.ir.problem import CompileError, ProblemsError, StoreError, UsageError, problem
+from mlops_compile.ir.problem import CompileError, Problem, ProblemsError, UsageError, problem
 from mlops_compile.ir.schema import declared
 
 T = TypeVar("T")
 
 _NO_PACKAGE = re.compile(r"package '(.+)' not found in config")
-_HYDRAS = re.compile(r"\.hydra/(config|hydra|overrides)\.yaml|mlops_compile\.log|multirun\.yaml")
 _INSPECT = (
     "hydra.output_subdir=null",
     "hydra.run.dir=.",
@@ -56,6 +57,8 @@ _INSPECT = (
     "hydra/job_logging=disabled",
     "hydra/hydra_logging=disabled",
 )
+# After so many points that cannot be composed, what is wrong is known well enough.
+_MOST_REFUSED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,46 +71,145 @@ class Job:
     point: bool
 
 
-def run_hydra(words: Sequence[str], task: Callable[[Job], T], *, inspect: bool) -> list[T]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Multirun:
+    """The jobs of a multirun, and the directory around theirs; `make` makes that of a job, under a
+    number that may be another than its own."""
+
+    jobs: tuple[Job, ...]
+    directory: Path
+    make: Callable[[int, int], Path]
+
+
+def run_hydra(
+    words: Sequence[str],
+    task: Callable[[Job], T],
+    *,
+    inspect: bool,
+    together: Callable[[Multirun], Sequence[T]] | None = None,
+) -> list[T]:
     """What a task gives for each job that these flags and overrides ask for.
 
+    The points of a multirun are given to `together` at once, where there is such a function and the
+    user's config chooses no launcher of another's; that one's processes get the task pickled.
     `inspect` leaves no output directory behind. Empty where Hydra answered by itself (`--cfg`,
     `--info`, `--help`). CompileError says what Hydra refuses; a task's errors pass through.
     """
     asked = in_order(words)
     project = Path.cwd()
-    composition = with_places(composition_of(asked), project)
-    results: list[T] = []
-    problems: list[BaseException] = []
+    composition = with_places(asked_composition(asked), project)
     with tempfile.TemporaryDirectory() as nowhere:
-        reserve = _Reserver(nowhere if inspect or asked.answered else None)
+        reserve = Reserver(nowhere if inspect or asked.answered else None)
         try:
             with located(composition), refusals(composition), open_keys():
                 check_overrides(composition)
                 check_files(composition)
                 given = given_overrides(composition)
-                written = dict(given)
-
-                def call(config: DictConfig) -> None:
-                    try:
-                        _quiet_console()
-                        job = _job(config, written)
-                        with contextlib.chdir(project):  # whatever hydra.job.chdir says
-                            results.append(task(job))
-                    except Exception as error:
-                        problems.append(error)
-
+                called = _Task(task, together, dict(given), project, inspect)
                 ours = _INSPECT if inspect and not asked.answered else ()
                 arguments = [*_flags(asked), *ours, *(text for text, _ in given)]
-                _call_hydra(call, composition, arguments, reserve, answered=asked.answered)
+                _call_hydra(called, composition, arguments, reserve, answered=asked.answered)
         except CompileError as error:
             reserve.give_back()
             raise reserve.refused or error from None
-    if problems:
-        if not results and isinstance(problems[0], CompileError):
+    if called.problems:
+        if not called.results and isinstance(called.problems[0], CompileError):
             reserve.give_back()  # it was refused before anything was done
-        raise problems[0]
-    return results
+        raise called.problems[0]
+    return called.results
+
+
+class _Task(Generic[T]):
+    """What Hydra calls: for a job, or by way of our launcher for all of a multirun. Pickled, for a
+    process of another launcher, it does jobs and gives what comes of them."""
+
+    def __init__(
+        self,
+        task: Callable[[Job], T],
+        together: Callable[[Multirun], Sequence[T]] | None,
+        written: Mapping[str, str],
+        project: Path,
+        inspects: bool,
+    ) -> None:
+        self._task = task
+        self._together = together
+        self._written = written
+        self._project = project
+        self.inspects = inspects
+        self.results: list[T] = []
+        self.problems: list[Exception] = []
+
+    def __reduce__(self) -> Any:
+        return _Task, (self._task, None, self._written, self._project, self.inspects)
+
+    def __call__(self, config: DictConfig) -> Given[T]:
+        try:
+            _quiet_console()
+            job = _job(config, self._written)
+            with contextlib.chdir(self._project):  # whatever hydra.job.chdir says
+                given = Given(result=self._task(job))
+        except Exception as error:
+            given = Given(error=error)
+        if HydraConfig.get().mode != RunMode.MULTIRUN:
+            self.returned([given])
+        return given
+
+    def launch(
+        self, context: HydraContext, config: DictConfig, overrides: Sequence[Sequence[str]]
+    ) -> list[Given[T]]:
+        """Do all jobs of a multirun. CompileError where one of them cannot be composed."""
+        points = _composed(Points(context.config_loader, config, self._written), overrides)
+        say_problems([note for point in points for note in point.config.notes], sys.stderr, "note")
+        directory = Path(str(config.hydra.sweep.dir)).absolute()
+        if not self.inspects:
+            log_into(directory, config, context)
+            _quiet_console()
+        jobs = tuple(Job(config=point.config, directory=directory, point=True) for point in points)
+        try:
+            with contextlib.chdir(self._project):
+                if self._together is None:
+                    return [Given(result=self._task(job)) for job in jobs]
+                multirun = Multirun(
+                    jobs=jobs,
+                    directory=directory,
+                    make=lambda job, number: make_directory(points[job], number),
+                )
+                return [Given(result=result) for result in self._together(multirun)]
+        except Exception as error:
+            return [Given(error=error)]
+
+    def returned(self, results: Sequence[Given[T]]) -> None:
+        for given in results:
+            if given.error is not None:
+                self.problems.append(given.error)
+            elif given.result is not None:
+                self.results.append(given.result)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given(Generic[T]):
+    """What came of a job: a result, or the error that ended it."""
+
+    result: T | None = None
+    error: Exception | None = None
+
+
+def _composed(points: Points, overrides: Sequence[Sequence[str]]) -> list[Point]:
+    """All points, or CompileError with the problems of the first that cannot be composed."""
+    made: list[Point] = []
+    problems: dict[Problem, None] = {}
+    refused = 0
+    for each in overrides:
+        try:
+            made.append(points.point(each))
+        except CompileError as error:
+            problems |= dict.fromkeys(error.problems)
+            refused += 1
+            if refused == _MOST_REFUSED:
+                break
+    if problems:
+        raise CompileError(problems)
+    return made
 
 
 def _flags(asked: Words) -> list[str]:
@@ -117,10 +219,10 @@ def _flags(asked: Words) -> list[str]:
 
 
 def _call_hydra(
-    call: Callable[[DictConfig], None],
+    call: Callable[[DictConfig], Any],
     composition: Composition,
     arguments: Sequence[str],
-    reserve: _Reserver,
+    reserve: Reserver,
     *,
     answered: bool,
 ) -> None:
@@ -144,6 +246,7 @@ def _call_hydra(
     stdout: TextIO = answer if answered else sys.stderr
     try:
         with (
+            our_launcher(),
             contextlib.redirect_stdout(stdout),
             contextlib.redirect_stderr(said if answered else sys.stderr),
             warnings.catch_warnings(),
@@ -177,99 +280,18 @@ def _refused(said: str, code: str) -> ProblemsError:
     return kind([problem("usage" if kind is UsageError else "compose", message)])
 
 
-def _job(config: DictConfig, written: dict[str, str]) -> Job:
+def _job(config: DictConfig, written: Mapping[str, str]) -> Job:
     """A job of Hydra; its overrides as the user wrote them (`written`, by what Hydra was given)."""
     own = HydraConfig.get()
-    places = tuple(
-        f"{source.schema}://{source.path}" if source.schema != "file" else str(source.path)
-        for source in own.runtime.config_sources
-        if source.provider not in ("hydra", "schema")
-    )
     given = OmegaConf.to_container(own.overrides.task, resolve=False)
     assert isinstance(given, list)
-    composition = Composition(
-        config_name=str(own.job.config_name),
-        search_path=places,
-        overrides=tuple(written.get(text, text) for text in given),
-    )
+    overrides = tuple(written.get(text, text) for text in given)
+    composition = composition_of(own, overrides)
     with located(composition), refusals(composition):
         composed = to_config(config, composition)
     say_problems(composed.notes, sys.stderr, "note")
     directory = Path(own.runtime.output_dir)
     return Job(config=composed, directory=directory, point=own.mode == RunMode.MULTIRUN)
-
-
-class _Reserver:
-    """Gives PARENT/DATE/TIME of this run, TIME-02 to the second in that second; reserved by making
-    the directory, so that they never share one. `refused` is why a directory could not be made.
-
-    With `nowhere`, a directory that is thrown away, it makes none, and `${mlops_run:}` is that.
-    """
-
-    def __init__(self, nowhere: str | None) -> None:
-        self._nowhere = nowhere
-        self._own: list[Path] = []
-        self._chosen: dict[str, str] = {}
-        self.refused: StoreError | None = None
-
-    def __call__(self, parent: str = "") -> str:
-        if self._nowhere is not None and not parent:
-            return self._nowhere
-        if parent not in self._chosen:
-            stamp = f"{parent}/{time.strftime('%Y-%m-%d/%H-%M-%S')}"
-            # Later runs of the same second are sorted behind the first.
-            names = chain([stamp], (f"{stamp}-{number:02}" for number in count(2)))
-            self._chosen[parent] = next(
-                name for name in names if self._nowhere is not None or self._made(name)
-            )
-        return self._chosen[parent]
-
-    def _made(self, name: str) -> bool:
-        """Whether this call made the directory; False if it was there."""
-        place = Path(name).absolute()
-        missing = [above for above in (place.parent, place.parent.parent) if not above.exists()]
-        try:
-            _make(place)
-        except FileExistsError:
-            if place.is_dir():
-                return False
-            self._refuse(name, "a file is in the way")
-        except OSError as error:
-            self._refuse(name, error.strerror or str(error))
-        self._own += [place, *missing]
-        return True
-
-    def give_back(self) -> None:
-        """Remove the directories that were made, where nothing is in them but Hydra's own files."""
-        for place in self._own:
-            files = [path for path in place.rglob("*") if not path.is_dir()]
-            if not all(_HYDRAS.fullmatch(path.relative_to(place).as_posix()) for path in files):
-                return
-            with contextlib.suppress(OSError):  # one that is not empty has become another's, too
-                for path in files:
-                    path.unlink()
-                for empty in (place / ".hydra", place):
-                    if empty.is_dir():
-                        empty.rmdir()
-
-    def _refuse(self, name: str, why: str) -> NoReturn:
-        """Hydra puts what is raised here into a sentence of its own: it is kept."""
-        hint = "let this user write there, or name another place: hydra.run.dir=PATH"
-        message = f"the run's directory {name} cannot be made: {why}"
-        self.refused = StoreError([problem("disk", message, hint=hint)])
-        raise self.refused
-
-
-def _make(place: Path) -> None:
-    """Make a new directory; what is above may be given back by another run meanwhile."""
-    for last in (False, False, True):
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.mkdir()
-            return
-        except FileNotFoundError:
-            if last:
-                raise
 
 
 def _quiet_console() -> None:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from mlops_compile.ir.plan import own_name
+
 if TYPE_CHECKING:
     from mlops_compile.compiler.effects import Effect
     from mlops_compile.ir.record import StepResult
@@ -35,6 +37,20 @@ def effect_rows(found: Iterable[Effect]) -> list[tuple[str, str, str]]:
         else:
             rows += [(each.step.name, what, _short(each.reason)) for each in held]
     return rows
+
+
+def sweep_rows(found: Iterable[Effect]) -> list[tuple[str, str]]:
+    """A row for each step of a point, in order: how many distinct ones there are of each effect."""
+    counts: dict[str, Counter[str]] = {}
+    for effect in found:
+        counts.setdefault(pattern(own_name(effect.step.name)), Counter())[effect.effect] += 1
+    return [
+        (
+            name,
+            ", ".join(f"{held[what]:,} {what}" for what in ("run", "maybe", "hit") if held[what]),
+        )
+        for name, held in counts.items()
+    ]
 
 
 def _short(reason: str) -> str:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import signal
+import sys
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_compile.api.compiling import compile_config
-from mlops_compile.api.locks import read_lock
+from mlops_compile.api.locks import committed_lock, read_lock
 from mlops_compile.api.running import failure, resources_of, run_and_write
 from mlops_compile.api.state import State, state_of
-from mlops_compile.cli.compile import check_current, committed_lock
+from mlops_compile.cli.current import check_current
 from mlops_compile.cli.documents import points_document, run_value
-from mlops_compile.cli.front import Job, run_hydra
-from mlops_compile.cli.leaderboard import leaderboard
+from mlops_compile.cli.front import Job, Multirun, run_hydra
+from mlops_compile.cli.multirun import run_multirun, shown
 from mlops_compile.cli.problems import say_problems
 from mlops_compile.cli.show import metrics_table, observer, worst_levels
+from mlops_compile.cli.trials import leaderboard
 from mlops_compile.cli.verb import Call
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.origins import places_of
@@ -39,27 +41,52 @@ class Done:
     record: RunRecord | None = None
     bundle: Path | None = None
     error: ProblemsError | None = None
+    text: str = ""
 
 
 def run(call: Call) -> int:
-    """Run every job; a multirun goes on after one that fails."""
-    options = call.options
+    """Run one config, or all points of a multirun."""
     _check_usage(call)
     signal.signal(signal.SIGTERM, _interrupt)
+    told: list[int] = []
 
-    def task(job: Job) -> Done:
+    def together(multirun: Multirun) -> list[Done]:
+        told.append(run_multirun(call, multirun))
+        return []
+
+    task = _Task(call)
+    done = run_hydra(call.rest, task, inspect=False, together=together)
+    for item in done if not call.options.json else ():
+        print(item.text, end="", file=call.out)
+    if call.options.json and done:
+        print(_document(done), end="", file=call.out)
+    return max((*told, *(_exit_code(item) for item in done)), default=0)
+
+
+class _Task:
+    """Runs a job. A launcher that has processes of its own gives it to them."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __reduce__(self) -> tuple[type[_Elsewhere], tuple[Namespace, tuple[str, ...]]]:
+        return _Elsewhere, (self._call.options, self._call.rest)
+
+    def __call__(self, job: Job) -> Done:
         try:
-            return _run(job, options, call)
+            return _run(job, self._call.options, self._call)
         except ProblemsError as error:
             if not job.point:
                 raise
-            say_problems(error.problems, call.err)
+            say_problems(error.problems, self._call.err)
             return Done(job=job, error=error)
 
-    done = run_hydra(call.rest, task, inspect=False)
-    if options.json and done:
-        print(_document(done), end="", file=call.out)
-    return max((_exit_code(item) for item in done), default=0)
+
+class _Elsewhere(_Task):
+    """The same in a process of a launcher, whose stdout is nobody's."""
+
+    def __init__(self, options: Namespace, rest: tuple[str, ...]) -> None:
+        super().__init__(Call(options=options, rest=rest, out=sys.stderr, err=sys.stderr))
 
 
 def _interrupt(number: int, frame: object) -> None:
@@ -90,19 +117,19 @@ def _run(job: Job, options: Namespace, call: Call) -> Done:
     _, execution = check_places(job.config)
     progress = observer(call.err, options.quiet, [step.name for step in lock.plan.steps])
     if not options.quiet:
-        print(f"plan {lock.digest[:12]} -> {_shown(job.directory)}", file=call.err)
+        print(f"plan {lock.digest[:12]} -> {shown(job.directory)}", file=call.err)
     resources = resources_of(execution, options.jobs)
     with progress:
         record, bundle = run_and_write(
-            lock, state, Path(), job.directory, progress, resources, fail_fast=options.fail_fast
+            *(lock, state, Path(), job.directory, progress, resources),
+            fail_fast=options.fail_fast,
         )
     if not record.ok:
         problems = failure(record).problems
         config = job.config if options.plan is None else None
         say_problems(places_of(problems, config.composition) if config else problems, call.err)
-    if not options.json:
-        print(_summary(record, job.directory, bundle), file=call.out)
-    return Done(job=job, record=record, bundle=bundle)
+    text = _summary(record, job.directory, bundle) + "\n"
+    return Done(job=job, record=record, bundle=bundle, text=text)
 
 
 def _lock(job: Job, options: Namespace) -> tuple[Lock, State]:
@@ -126,12 +153,12 @@ def _summary(record: RunRecord, directory: Path, bundle: Path | None) -> str:
     lines += leaderboard(record)
     if not record.ok:
         failed = [result for result in record.results if result.status == "failed"]
-        lines.append(f"failed: {', '.join(r.step for r in failed)}; see {_shown(directory)}")
-        lines += [f"log of {r.step}: {_shown(Path(r.log))}" for r in failed if r.log]
+        lines.append(f"failed: {', '.join(r.step for r in failed)}; see {shown(directory)}")
+        lines += [f"log of {r.step}: {shown(Path(r.log))}" for r in failed if r.log]
         return "\n".join(lines)
     lines.append(f"{ran} ran, {hits} unchanged; model {str(record.model)[:12]}")
     if bundle is not None:
-        lines.append(f"serve it: mlops-compile serve {_shown(directory)}")
+        lines.append(f"serve it: mlops-compile serve {shown(directory)}")
     return "\n".join(lines)
 
 
@@ -141,13 +168,6 @@ def _primary(record: RunRecord) -> str:
         if step.kind == "package":
             return str(pick(step.params, ("evaluate", "primary")))
     return ""
-
-
-def _shown(directory: Path) -> str:
-    try:
-        return str(directory.resolve().relative_to(Path.cwd().resolve()))
-    except ValueError:
-        return str(directory)
 
 
 def _document(done: list[Done]) -> str:

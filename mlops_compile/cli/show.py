@@ -146,6 +146,13 @@ class Lines:
             self._told = progress.ended
             self._say(trials_line(progress))
 
+    def aside(self, text: str) -> None:
+        """As above."""
+
+    def said(self, text: str) -> None:
+        """A line of its own."""
+        self._say(text)
+
     def _say(self, text: str) -> None:
         if not self._quiet:
             print(f"  {text}", file=self._err, flush=True)
@@ -164,6 +171,7 @@ class Live:
         self._progress = Progress(*columns, console=self._console, transient=True)
         self._tasks: dict[str, TaskID] = {}
         self._left = ""
+        self._aside = ""
 
     def __enter__(self) -> Live:
         self._progress.start()
@@ -175,7 +183,7 @@ class Live:
     def started(self, step: Step, seconds: float | None) -> None:
         self._end(step.name)
         about = f"  about {duration(seconds)}" if seconds is not None else ""
-        text = f"{step.name}{about}{self._left}"
+        text = f"{step.name}{about}{self._left}{self._aside}"
         self._tasks[step.name] = self._progress.add_task(text, total=None)
 
     def waiting(self, step: Step) -> None:
@@ -202,6 +210,14 @@ class Live:
         self._end(_SEARCH)
         if progress.ended < progress.trials:
             self._tasks[_SEARCH] = self._progress.add_task(trials_line(progress), total=None)
+
+    def aside(self, text: str) -> None:
+        """What stands behind each moving line from now on."""
+        self._aside = f"  ({text})" if text else ""
+
+    def said(self, text: str) -> None:
+        """A line of its own."""
+        self._console.print(f"  {text}", markup=False)
 
     def _end(self, name: str) -> None:
         if name in self._tasks:

@@ -15,7 +15,7 @@ from mlops_compile.api.keeping import (
     store_usage,
     unpin,
 )
-from mlops_compile.api.locks import read_lock
+from mlops_compile.api.locks import read_any
 from mlops_compile.api.roots import Kept
 from mlops_compile.api.state import State, state_with
 from mlops_compile.cli import store_documents as documents
@@ -193,7 +193,7 @@ def _gone(found: Collection) -> str:
 
 
 def _pin(call: Call, state: State, file: Path) -> int:
-    lock, name = read_lock(file), call.options.name
+    lock, name = read_any(file), call.options.name
     before = pin(state, name, lock)
     old = digest_of(before.encode("utf-8")).sha256 if before else ""
     if call.options.json:

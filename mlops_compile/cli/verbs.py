@@ -71,14 +71,14 @@ def _run(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.add_argument(
+        "--fail-fast", action="store_true", help="begin nothing more once a step has failed"
+    )
+    parser.add_argument(
         "-j",
         dest="jobs",
         type=_count,
         metavar="N",
         help="steps side by side (execution.workers; else one a core)",
-    )
-    parser.add_argument(
-        "--fail-fast", action="store_true", help="a search ends once one of its trials has failed"
     )
 
 

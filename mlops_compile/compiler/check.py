@@ -33,9 +33,11 @@ from mlops_compile.compiler.spec import (
 )
 from mlops_compile.compiler.splitting import check_splitting
 from mlops_compile.ir.config import Config
+from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import is_name
 from mlops_compile.ir.problem import CompileError, Problem
 from mlops_compile.ir.value import Map, Value
+from mlops_compile.steps.deploy import Deploy
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family
 from mlops_compile.steps.joins import settings_problems
@@ -58,10 +60,11 @@ def check(config: Config) -> Spec:
     return spec
 
 
-def check_further(config: Config) -> tuple[Spec, tuple[Problem, ...]]:
-    """The same, of a config with problems too: what is faulty is UNKNOWN in the spec. Of a search,
-    the values that its trials take are judged by `check_variants`."""
-    return _checked(settled_values(config.values))
+def check_further(config: Config, memo: Memo | None = None) -> tuple[Spec, tuple[Problem, ...]]:
+    """The same, of a config with problems too: what is faulty is UNKNOWN in the spec. Configs of
+    one memo share the groups of their specs that are made of the same objects. Of a search, the
+    values that its trials take are judged by `check_variants`."""
+    return _checked(settled_values(config.values), memo)
 
 
 def check_variants(
@@ -74,8 +77,8 @@ def check_variants(
     return variants_of(settled_values(config.values), problems, _checked)
 
 
-def _checked(values: Map) -> tuple[Spec, tuple[Problem, ...]]:
-    reader = Reader()
+def _checked(values: Map, memo: Memo | None = None) -> tuple[Spec, tuple[Problem, ...]]:
+    reader = Reader(memo)
     spec = reader.group(Spec, values, ())
     if known(spec):
         spec = _settle(reader, spec, values)
@@ -102,21 +105,37 @@ def _settle(reader: Reader, spec: Spec, values: Map) -> Spec:
         message = f"{family.name} is for {' and '.join(family.tasks)}, and the task is {task}"
         hint = f"families for {task}: {fitting}"
         reader.complain("impossible", message, ("model", "family"), hint)
-    _check_sources(reader, data)
-    check_splitting(reader, spec)
-    _check_columns(reader, data)
-    _check_joins(reader, data)
-    _check_store(reader, spec.store)
-    name = spec.deploy.name
+    once, model, evaluate = reader.once, spec.model, spec.evaluate
+    once("split", (data, evaluate), lambda own: check_splitting(own, data, evaluate))
+    once("store", (spec.store,), lambda own: _check_store(own, spec.store))
     settled = replace(
         spec,
-        data=_settle_positive(reader, data),
-        model=settle_model(reader, spec.model, family, data),
-        prepare=_settle_prepare(reader, spec.prepare, family, data),
-        evaluate=settle_evaluation(reader, spec.evaluate, task, data),
-        deploy=replace(spec.deploy, name=name or data.name) if known(spec.deploy) else UNKNOWN,
+        data=once("data", (data,), lambda own: _settle_data(own, data)),
+        model=once("model", (model, family, data), lambda r: settle_model(r, model, family, data)),
+        prepare=once(
+            "prepare",
+            (spec.prepare, family, data),
+            lambda own: _settle_prepare(own, spec.prepare, family, data),
+        ),
+        evaluate=once(
+            "evaluate",
+            (evaluate, task, data),
+            lambda own: settle_evaluation(own, evaluate, task, data),
+        ),
+        deploy=once("deploy", (spec.deploy, data), lambda _: _settle_deploy(spec.deploy, data)),
     )
     return replace(settled, search=check_search(reader, settled, values))
+
+
+def _settle_data(reader: Reader, data: Data) -> Data:
+    _check_sources(reader, data)
+    _check_columns(reader, data)
+    _check_joins(reader, data)
+    return _settle_positive(reader, data)
+
+
+def _settle_deploy(deploy: Deploy, data: Data) -> Deploy:
+    return replace(deploy, name=deploy.name or data.name) if known(deploy) else UNKNOWN
 
 
 def _check_columns(reader: Reader, data: Data) -> None:

@@ -6,6 +6,7 @@ The spec may hold UNKNOWN where the config is faulty; what would need that is no
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from mlops_compile.compiler.chains import chain_problem, sorts_of
@@ -20,6 +21,7 @@ from mlops_compile.compiler.spec import Data, Spec
 from mlops_compile.compiler.splitting import FOLDS, SPLIT, used_columns
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.compiler.targets import IN_PLAIN_WORDS, target_problems
+from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.source import ColumnFact, Misfit, Pinned
 from mlops_compile.ir.value import KeyPath, Map, dotted
@@ -42,11 +44,31 @@ _COLUMNS: KeyPath = ("data", "columns")
 _SORTABLE = ("timestamp", "timestamp_utc", "int64", "float64")
 
 
-def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
-    """Every problem that the facts of the data show."""
+def data_problems(spec: Spec, pinned: Pinned, memo: Memo | None = None) -> list[Problem]:
+    """Every problem that the facts of the data show. The facts that parameters of a model have to
+    fit are found once for all specs of one memo that have the rest in common."""
+    model, data = spec.model, spec.data
+    rest = (model.family, model.class_weight, model.monotone) if known(model) else (model,)
+    shared = (data, spec.prepare, spec.evaluate, pinned, *rest)
+    found, facts = (memo or Memo()).of("fitting", shared, lambda: _fitting(spec, pinned))
+    return [*found, *(_misfits(spec, facts) if facts else ())]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """What parameters of a model are judged by: the sorts of the features (None: not known for
+    sure) and the classes."""
+
+    sorts: tuple[Sort, ...] | None
+    levels: tuple[str, ...]
+
+
+def _fitting(spec: Spec, pinned: Pinned) -> tuple[list[Problem], _Facts | None]:
+    """The problems of all but the model's parameters, and what is needed to judge those."""
     facts = {fact.name: fact for fact in pinned.table.columns}
     if len(facts) == 1 and known(spec.data.target) and spec.data.target not in facts:
-        return _no_column(spec.data.target, facts, ("data", "target"))  # the separator hides it all
+        # The separator hides it all.
+        return _no_column(spec.data.target, facts, ("data", "target")), None
     levels, of_target = pinned.levels, None
     if known(spec.data.target) and whole(spec.data.columns):
         of_target = dict(spec.data.columns).get(spec.data.target)
@@ -72,9 +94,10 @@ def data_problems(spec: Spec, pinned: Pinned) -> list[Problem]:
         if spec.data.target in facts and judged:
             apart = left_levels(pinned.test_levels, of_target)
             found += target_problems(spec.data, facts[spec.data.target], levels, apart)
-    if known(spec.model.family, spec.prepare) and not any(p.code == "column-type" for p in found):
-        found += _features(spec, facts, pinned, levels)
-    return found
+    if not known(spec.model.family, spec.prepare) or any(p.code == "column-type" for p in found):
+        return found, None
+    wrong, features = _features(spec, facts, pinned, levels)
+    return [*found, *wrong], features
 
 
 def _no_column(name: str, facts: Mapping[str, ColumnFact], where: KeyPath) -> list[Problem]:
@@ -277,29 +300,29 @@ def _zone_fault(text: str, fact: ColumnFact) -> tuple[str, str] | None:
 
 def _features(
     spec: Spec, facts: Mapping[str, ColumnFact], pinned: Pinned, levels: tuple[str, ...]
-) -> Iterator[Problem]:
-    """Columns whose own list does not take them, and parameters that do not fit the features."""
+) -> tuple[list[Problem], _Facts | None]:
+    """Columns whose own list does not take them, and the features that there are."""
     family, data = FAMILIES[spec.model.family], spec.data
     own = spec.prepare.columns if known(spec.prepare.columns) else {}
     typed = {name for name, column in data.columns if column.type} if known(data.columns) else ()
     sorts: tuple[Sort, ...] | None = ()
     starts = {fact.name: start for fact, start in _starts(data, facts)}
     derived, wrong = _derived(spec, pinned)
-    yield from wrong
+    found = [*wrong]
     for name, start in {**starts, **derived}.items():
         chain = own[name] if name in own else getattr(spec.prepare, start)
         where = ("prepare", "columns", name)
         if name in own and name not in typed:
-            found = chain_problem(chain, start, family, where)
-            yield from [found] if found else []
+            misplaced = chain_problem(chain, start, family, where)
+            found += [misplaced] if misplaced else []
         made = sorts_of(chain, start, family) if known(chain) else None
         sorts = None if sorts is None or made is None else (*sorts, *made)
     if starts and sorts == ():
         message = "the preparations drop every column, so there is nothing to learn from"
-        yield problem("no-features", message, ("prepare", "columns"), "keep a column")
-        return
+        hint = "keep a column"
+        return [*found, problem("no-features", message, ("prepare", "columns"), hint)], None
     sure = known(data.columns) and not wrong
-    yield from _misfits(spec, family, sorts if sure else None, levels)
+    return found, _Facts(sorts=sorts if sure else None, levels=levels)
 
 
 def _derived(spec: Spec, pinned: Pinned) -> tuple[dict[str, Sort], list[Problem]]:
@@ -326,14 +349,14 @@ def _starts(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[tuple[Colum
             yield fact, cast(Sort, feature_type(fact, column))
 
 
-def _misfits(
-    spec: Spec, family: Family, sorts: tuple[Sort, ...] | None, levels: tuple[str, ...]
-) -> Iterator[Problem]:
+def _misfits(spec: Spec, facts: _Facts) -> Iterator[Problem]:
+    """Parameters that do not fit the features, and weights of classes that there are not."""
+    family: Family = FAMILIES[spec.model.family]
     if not known(spec.model.params, spec.data.task) or spec.data.task not in family.tasks:
         return
-    yield from _named_classes(spec, levels)
-    classes = 0 if spec.data.task == "regression" else len(levels)
-    for found in family.misfits(spec.model.params, sorts, classes):
+    yield from _named_classes(spec, facts.levels)
+    classes = 0 if spec.data.task == "regression" else len(facts.levels)
+    for found in family.misfits(spec.model.params, facts.sorts, classes):
         yield problem_of(found, "impossible")
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from mlops_compile.compiler.spec import Data, Spec, searches, supervised
+from mlops_compile.compiler.spec import Data, Model, Spec, searches, supervised
+from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order
-from mlops_compile.ir.schema import to_value
+from mlops_compile.ir.schema import declared, key_value, to_value
 from mlops_compile.ir.value import KeyPath, Map, Value
 from mlops_compile.steps.evaluation import COUNTED
 from mlops_compile.steps.foldings import fold_ports
@@ -17,6 +19,7 @@ from mlops_compile.steps.splits import OWN_PARTS, asked_parts
 
 SOURCE, TEST = "data", "test"
 SEARCH_FOLDS = "search/folds"
+_VALUES = ("seed", "model")
 # What of the config an evaluate step reads that makes metrics and nothing else.
 COUNTED_READS: tuple[KeyPath, ...] = (
     ("model", "family"),
@@ -318,11 +321,19 @@ def taken(**outputs: str) -> dict[str, Ref]:
     }
 
 
-def lower(spec: Spec, stated: Map = Map()) -> Plan:  # noqa: B008
-    """The plan of a spec. Defaults and places are left out of every slice. Of a search, `stated` is
-    the config as `searching.stated` gives it."""
-    config = causes(spec)
-    steps = tuple(step_of(piece, spec, config) for piece in pieces(spec, stated))
+def lower(spec: Spec, memo: Memo | None = None, *, stated: Map = Map()) -> Plan:  # noqa: B008
+    """The plan of a spec. Defaults and places are left out of every slice. Specs of one memo share
+    the steps that are alike in all. Of a search, `stated` is the config as `searching.stated` gives
+    it."""
+    shared = memo or Memo()
+    config = causes(spec, shared)
+    if searches(spec):
+        found = pieces(spec, stated)
+    else:  # which steps there are follows from all but the seed and the model's parameters
+        own = [getattr(spec, item.name) for item in declared(Spec) if item.name not in _VALUES]
+        own += [getattr(spec.model, item.name) for item in declared(Model) if item.name != "params"]
+        found = shared.of("pieces", tuple(own), lambda: pieces(spec, stated))
+    steps = tuple(step_of(piece, spec, config, shared) for piece in found)
     return Plan(steps=in_order(steps))
 
 
@@ -332,24 +343,45 @@ def causes_in(spec: Spec, groups: tuple[str, ...]) -> Map:
     return Map({name: value for name, value in values.items() if len(_as_map(value))})
 
 
-def causes(spec: Spec) -> Map:
+def causes(spec: Spec, memo: Memo | None = None) -> Map:
     """What of a spec can be a cause: no defaults, no places, no column without a statement."""
-    value = to_value(spec, defaults=False, places=False)
-    assert isinstance(value, Map)
-    data = value["data"]
-    assert isinstance(data, Map)
-    columns = data.get("columns", Map())
-    assert isinstance(columns, Map)
-    stated = Map({name: column for name, column in columns.items() if len(_as_map(column))})
-    rest = {name: item for name, item in data.items() if name != "columns"}
-    return Map({**value, "data": Map({**rest, "columns": stated} if len(stated) else rest)})
+    shared = memo or Memo()
+    found: dict[str, Value] = {}
+    for name, held in ((item.name, getattr(spec, item.name)) for item in declared(Spec)):
+        value = shared.of(("cause", name), (held,), partial(_cause, name, held))
+        found |= {} if value is None else {name: value[0]}
+    return Map(found)
 
 
-def step_of(piece: Piece, spec: Spec, config: Map) -> Step:
-    kind = KINDS[piece.kind]
+def _cause(name: str, held: object) -> tuple[Value] | None:
+    """A top key of a spec as a cause, in a tuple of its own; None where it is none."""
+    value = key_value(Spec, name, held, defaults=False, places=False)
+    if value is None or name != "data":
+        return value
+    data = _as_map(value[0])
+    columns = _as_map(data.get("columns", Map()))
+    stated = Map({column: item for column, item in columns.items() if len(_as_map(item))})
+    rest = {key: item for key, item in data.items() if key != "columns"}
+    return (Map({**rest, "columns": stated} if len(stated) else rest),)
+
+
+def step_of(piece: Piece, spec: Spec, config: Map, memo: Memo | None = None) -> Step:
+    """The step of a piece; those of one memo share what is alike."""
+    shared, kind = memo or Memo(), KINDS[piece.kind]
     params = piece.params
     if params is None:
-        params = slice_of(config, kind.reads if piece.reads is None else piece.reads)
+        reads = kind.reads if piece.reads is None else piece.reads
+        read = tuple(config.get(name) for name in sorted({path[0] for path in reads}))
+        params = shared.of(("slice", reads), read, lambda: slice_of(config, reads))
+    takes = tuple((port, piece.takes[port]) for port in sorted(piece.takes))
+    draws = shared.of(("seeded", kind.name), (params,), lambda: kind.seeded(params))
+    seed = spec.seed if draws else None
+    what = (piece.name, piece.kind, takes, piece.makes, piece.source)
+    return shared.of(what, (params, seed), lambda: _made(piece, params, seed))
+
+
+def _made(piece: Piece, params: Map, seed: int | None) -> Step:
+    kind = KINDS[piece.kind]
     return Step(
         name=piece.name,
         kind=kind.name,
@@ -357,7 +389,7 @@ def step_of(piece: Piece, spec: Spec, config: Map) -> Step:
         params=params,
         inputs=tuple((port, piece.takes[port]) for port in sorted(piece.takes)),
         outputs=tuple(sorted((*kind.outputs, *piece.makes))),
-        seed=spec.seed if kind.seeded(params) else None,
+        seed=seed,
         source=piece.source,
     )
 

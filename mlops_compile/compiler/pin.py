@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from mlops_compile.compiler.derive import unasked
 from mlops_compile.compiler.lower import SOURCE
@@ -10,8 +11,9 @@ from mlops_compile.compiler.spec import Data, Spec
 from mlops_compile.ir.code import Code
 from mlops_compile.ir.contract import Contract, RequestField
 from mlops_compile.ir.lock import Lock
-from mlops_compile.ir.plan import Plan
-from mlops_compile.ir.source import ColumnFact, Pinned
+from mlops_compile.ir.memo import Memo
+from mlops_compile.ir.plan import Plan, Step
+from mlops_compile.ir.source import ColumnFact, Pinned, Source
 from mlops_compile.steps.columns import Column, class_order, feature_type, left_levels, role_of
 from mlops_compile.steps.kinds import KINDS
 
@@ -22,23 +24,43 @@ def pin(
     pinned: Pinned,
     version: Callable[[str], str],
     code: Code | None = None,
+    memo: Memo | None = None,
+    *,
     others: Iterable[Plan] = (),
 ) -> Lock:
     """The lock of a plan over a source; `version` gives a distribution's installed version, `code`
     are the user's functions that the plan calls. `others` are plans that a search may come to,
     whose distributions are pinned too."""
-    code = code or Code()
-    steps = {step for each in (plan, *others) for step in each.steps}
-    needs = [KINDS[step.kind].needs(step.params) for step in steps]
-    names = {name for need in needs for name in need.distributions}
-    names |= {name for need in needs for name in code.distributions(need.functions)}
+    code, shared = code or Code(), memo or Memo()
+    used = frozenset(
+        name
+        for each in (plan, *others)
+        for step in each.steps
+        for name in shared.of("used", (step, code), partial(_used, step, code))
+    )
     return Lock(
         plan=plan,
-        sources=tuple(sorted([(SOURCE, pinned.source), *pinned.others])),
-        environment=tuple((name, version(name)) for name in sorted(names)),
-        contract=contract_of(spec.data, pinned, unasked(spec, pinned)),
+        sources=shared.of("sources", (pinned,), lambda: _sources(pinned)),
+        environment=shared.of(
+            used, (), lambda: tuple((name, version(name)) for name in sorted(used))
+        ),
+        contract=shared.of(
+            "contract",
+            (spec.data, spec.prepare, pinned),
+            lambda: contract_of(spec.data, pinned, unasked(spec, pinned)),
+        ),
         code=code,
     )
+
+
+def _used(step: Step, code: Code) -> tuple[str, ...]:
+    """The distributions that a step needs."""
+    needs = KINDS[step.kind].needs(step.params)
+    return (*needs.distributions, *code.distributions(needs.functions))
+
+
+def _sources(pinned: Pinned) -> tuple[tuple[str, Source], ...]:
+    return tuple(sorted([(SOURCE, pinned.source), *pinned.others]))
 
 
 def contract_of(data: Data, pinned: Pinned, unasked: frozenset[str] = frozenset()) -> Contract:

@@ -6,7 +6,7 @@ What is faulty becomes UNKNOWN in place of its value, so that the rest can still
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar, cast
 
 from mlops_compile.compiler.instead import (
@@ -19,6 +19,7 @@ from mlops_compile.compiler.instead import (
     shown,
 )
 from mlops_compile.compiler.suggest import suggest
+from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.schema import Declared, Key, declared, members, named_type, to_value
 from mlops_compile.ir.value import KeyPath, Map, Value, dotted
@@ -26,6 +27,7 @@ from mlops_compile.steps.preparations import PREPARATIONS
 
 T = TypeVar("T")
 
+_SHARED = 2  # levels of groups
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -54,10 +56,23 @@ def whole(value: Any) -> bool:
 
 
 class Reader:
-    """Reads values; what is wrong stands in `problems`, and is UNKNOWN in what is returned."""
+    """Reads values; what is wrong stands in `problems`, and is UNKNOWN in what is returned. Readers
+    of one memo read the same objects once."""
 
-    def __init__(self) -> None:
+    def __init__(self, memo: Memo | None = None) -> None:
         self.problems: list[Problem] = []
+        self._memo = memo or Memo()
+
+    def once(self, what: Hashable, made_from: tuple[object, ...], read: Callable[[Reader], T]) -> T:
+        """What `read` makes of these objects, and the problems that it finds."""
+
+        def made() -> tuple[T, list[Problem]]:
+            inner = Reader(self._memo)
+            return read(inner), inner.problems
+
+        result, problems = self._memo.of(what, made_from, made)
+        self.problems += problems
+        return result
 
     def complain(
         self, code: str, message: str, where: KeyPath, hint: str = "", *, by_key: bool = False
@@ -86,10 +101,17 @@ class Reader:
         if not where and "default" in value and "defaults" not in value:
             return cast(T, UNKNOWN)  # what else is missing follows from it
         held = {
-            name: self._key(item, value, where) if name in value or name not in meant else UNKNOWN
+            name: self._held(item, value, where) if name in value or name not in meant else UNKNOWN
             for name, item in keys.items()
         }
         return group_type(**held)
+
+    def _held(self, item: Declared, value: Map, where: KeyPath) -> Any:
+        """A key of a group; those of the upper groups are shared between configs."""
+        if len(where) >= _SHARED or item.name not in value:
+            return self._key(item, value, where)
+        what = ("read", *where, item.name)
+        return self.once(what, (value[item.name],), lambda own: own._key(item, value, where))
 
     def _key(self, item: Declared, value: Map, where: KeyPath) -> Any:
         path = (*where, item.name)

@@ -53,11 +53,12 @@ def is_search(values: Map) -> bool:
 
 
 def settled_values(values: Map) -> Map:
-    """The composed values of a search without those that every trial replaces, and with the kind
-    of its folds filled in: that of the split."""
+    """The composed values with the kind of a search's folds filled in, that of the split; and,
+    where there is a search, without those that every trial replaces."""
+    if isinstance(values.get("search"), Map):
+        values = _with_folds(values)
     if not is_search(values):
         return values
-    values = _with_folds(values)
     return without_searched(values, space_in(values)[0])
 
 

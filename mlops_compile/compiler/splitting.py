@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mlops_compile.compiler.read import Reader, known, whole
-from mlops_compile.compiler.spec import Data, Spec
+from mlops_compile.compiler.spec import Data
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.ir.value import KeyPath, Value
+from mlops_compile.steps.evaluation import Evaluate
 from mlops_compile.steps.moments import moment, span
 from mlops_compile.steps.splits import (
     NO_PART,
@@ -28,14 +29,13 @@ FOLDS: KeyPath = ("evaluate", "cross_validation")
 _TEST_SIZE = 0.2  # the default
 
 
-def check_splitting(reader: Reader, spec: Spec) -> None:
+def check_splitting(reader: Reader, data: Data, evaluate: Evaluate) -> None:
     """Problems of `data.split` and `evaluate.cross_validation`."""
-    data = spec.data
     if not known(data):
         return
     if known(data.split):
         _check_split(reader, data, data.split)
-    folds = spec.evaluate.cross_validation if known(spec.evaluate) else None
+    folds = evaluate.cross_validation if known(evaluate) else None
     if folds is None or not known(folds):
         return
     check_folds(reader, data, folds, FOLDS)

@@ -42,7 +42,7 @@ def verify(lock: Lock) -> None:
         raise CompileError(_from_lock(found) for found in error.problems) from None
     found = [
         *_differences(
-            plan_value(lower(spec, stated(values) if searches(spec) else Map())),
+            plan_value(lower(spec, stated=stated(values) if searches(spec) else Map())),
             plan_value(lock.plan),
             ("steps",),
         )

@@ -66,6 +66,10 @@ class Account:
         again."""
         return self.fail(self._skipped(step))
 
+    def leave(self, step: Step, why: str) -> list[str]:
+        """The same for a step that is not wanted any more."""
+        return self.fail(StepResult(step=step.name, kind=step.kind, status="skipped", error=why))
+
     def _skipped(self, step: Step) -> StepResult:
         return skipped(step, [ref.step for _, ref in step.inputs], self.results)
 

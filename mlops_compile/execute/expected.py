@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from mlops_compile.ir.plan import Plan, Step
+from mlops_compile.ir.plan import Plan, Step, own_name
 
 _UNKNOWN = 1.0  # seconds that a step is taken to need where no earlier one tells
 
@@ -17,10 +17,7 @@ class Expectation:
     """
 
     def __init__(self, plan: Plan, durations: Mapping[tuple[str, str], float]) -> None:
-        self._known = {
-            step.name: durations.get((step.kind, step.name), durations.get((step.kind, "")))
-            for step in plan.steps
-        }
+        self._known = {step.name: _before(step, durations) for step in plan.steps}
         self._work = sum(seconds or 0.0 for seconds in self._known.values())
         self._unknown = sum(seconds is None for seconds in self._known.values())
         self._ended: set[str] = set()
@@ -48,3 +45,16 @@ class Expectation:
         """The seconds that are left: no less than the longest way through the steps, nor than all
         work over all workers. None while a step is left that no earlier run knows."""
         return None if self._unknown else max(self._work / workers, longest)
+
+
+def work_of(steps: Iterable[Step], durations: Mapping[tuple[str, str], float]) -> float | None:
+    """The seconds that steps need one after the other; None where no earlier run tells of one."""
+    found = [_before(step, durations) for step in steps]
+    known = [seconds for seconds in found if seconds is not None]
+    return sum(known) if len(known) == len(found) else None
+
+
+def _before(step: Step, durations: Mapping[tuple[str, str], float]) -> float | None:
+    """What a step needed before, or steps of its kind did."""
+    usual = durations.get((step.kind, ""))
+    return durations.get((step.kind, own_name(step.name)), usual)

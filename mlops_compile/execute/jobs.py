@@ -72,7 +72,7 @@ class Jobs:
             seed=step.seed,
             source=source,
             project=_absolute(self._project),
-            contract=self._lock.contract if self._needs[step.name].contract else None,
+            contract=self._lock.contract_of(step.name) if self._needs[step.name].contract else None,
             tells_begin=self._limited,
             code=self._code if self._needs[step.name].functions else None,
         )

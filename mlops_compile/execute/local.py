@@ -30,13 +30,16 @@ def execute(
     logs: Path,
     clock: Callable[[], float],
     roots: tuple[Path, ...] = (),
+    *,
+    fail_fast: bool = False,
 ) -> RunRecord:
     """Run what is not in the store yet; the record says what each step made.
 
     Sources are found from `project`; `logs` is where the logs of steps are kept, one a step
     that printed something or failed; `clock` is the time of day that records name. Steps behind a
-    failed one are skipped. Raises CompileError before anything runs where a source is neither as
-    locked nor in the store. On an interrupt the workers at work are killed, and what is made stays.
+    failed one are skipped; with `fail_fast` so are all others that have not begun. Raises
+    CompileError before anything runs where a source is neither as locked nor in the store. On an
+    interrupt the workers at work are killed, and what is made stays.
     """
     needs = needs_of(lock)
     record = None
@@ -45,17 +48,22 @@ def execute(
             run = Run(
                 *(lock, needs, store, project, observer, workers),
                 *(interrupts, resources, logs, clock),
+                fail_fast=fail_fast,
             )
             record = _also(record, run.record())
             # What is damaged is set aside by reading, so that a second round makes it anew.
-            metrics, evaluation = (
-                _made(record, store, "metrics"),
-                _made(record, store, "evaluation"),
-            )
-            if metrics is not None and evaluation is not None:
-                kept = {name: evaluation[name] for name in SUMMARY if name in evaluation}
-                return replace(record, metrics=metrics, evaluation=Map(kept))
+            if (whole := with_metrics(record, store)) is not None:
+                return whole
     raise StoreError([problem("blob", "the metrics are damaged as soon as they are written")])
+
+
+def with_metrics(record: RunRecord, store: Store) -> RunRecord | None:
+    """The record with the metrics that its steps made; None where they are damaged."""
+    metrics, evaluation = (_made(record, store, port) for port in ("metrics", "evaluation"))
+    if metrics is None or evaluation is None:
+        return None
+    kept = {name: evaluation[name] for name in SUMMARY if name in evaluation}
+    return replace(record, metrics=metrics, evaluation=Map(kept))
 
 
 def _also(first: RunRecord | None, record: RunRecord) -> RunRecord:

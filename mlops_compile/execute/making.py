@@ -16,6 +16,7 @@ from mlops_compile.execute.resources import memory_of
 from mlops_compile.execute.wanted import Wanted
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.plan import own_name
 from mlops_compile.ir.problem import ProblemsError
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map
@@ -174,7 +175,7 @@ class Making:
         if step.source is not None:
             about = self._about(self._lock.source(step.source))
         return Action(
-            step=step.name,
+            step=own_name(step.name),
             kind=step.kind,
             preimage=running.wanted.preimage,
             outputs=outcome.outputs,

@@ -22,7 +22,7 @@ from mlops_compile.execute.sources import source_problems
 from mlops_compile.execute.wanted import Wanted, Wishes
 from mlops_compile.ir.key import Needs
 from mlops_compile.ir.lock import Lock
-from mlops_compile.ir.plan import Step
+from mlops_compile.ir.plan import Step, own_name
 from mlops_compile.ir.problem import CompileError, ProblemsError, StoreError
 from mlops_compile.ir.record import RunRecord
 from mlops_compile.steps.kinds import kind_of
@@ -49,8 +49,11 @@ class Run:
         resources: Resources,
         logs: Path,
         clock: Callable[[], float],
+        *,
+        fail_fast: bool = False,
     ) -> None:
         self._lock = lock
+        self._fail_fast = fail_fast
         self._store = store
         self._project = project
         self._workers = workers
@@ -58,7 +61,7 @@ class Run:
         self._resources = resources
         self._wishes = Wishes(lock, needs)
         self._jobs = Jobs(lock, needs, store, project, resources.memory is not None)
-        durations = store.durations({(step.kind, step.name) for step in lock.plan.steps})
+        durations = store.durations({(step.kind, own_name(step.name)) for step in lock.plan.steps})
         self._account = Account(lock.plan, observer, durations, resources.workers)
         self._schedule = self._account.schedule
         self._making = Making(
@@ -284,6 +287,10 @@ class Run:
     ) -> None:
         result = failed(wanted.step, wanted.key, error, seconds, log)
         self._forget(self._account.fail(result))
+        if self._fail_fast:
+            for step in self._lock.plan.steps:
+                if self._schedule.is_left(step.name) and step.name not in self._making.steps:
+                    self._forget(self._account.leave(step, f"{result.step} has failed"))
 
     def _forget(self, names: Iterable[str]) -> None:
         """Steps that are not wanted any more."""

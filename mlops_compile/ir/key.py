@@ -43,9 +43,14 @@ def plan_preimages(lock: Lock, needs: Mapping[str, Needs]) -> dict[str, Map]:
     keys: dict[str, str] = {}
     for step in lock.plan.steps:
         inputs = {port: f"{keys[ref.step]}.{ref.output}" for port, ref in step.inputs}
-        preimages[step.name] = _preimage(lock, step, needs[step.name], "plan", inputs)
+        preimages[step.name] = plan_preimage(lock, step, needs[step.name], inputs)
         keys[step.name] = key_of(preimages[step.name])
     return preimages
+
+
+def plan_preimage(lock: Lock, step: Step, needs: Needs, inputs: dict[str, str]) -> Map:
+    """What a step's plan key is made of; `inputs` are its ports, each `PLAN_KEY.output`."""
+    return _preimage(lock, step, needs, "plan", inputs)
 
 
 def action_preimage(
@@ -78,7 +83,7 @@ def _preimage(lock: Lock, step: Step, needs: Needs, level: str, inputs: dict[str
     if step.source is not None:
         value["source"] = lock.source(step.source).identity
     if needs.contract:
-        value["contract"] = lock.contract.to_dict()
+        value["contract"] = lock.contract_of(step.name).to_dict()
     return Map(value)
 
 

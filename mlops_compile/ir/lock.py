@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from mlops_compile.ir.code import Code
 from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.digest import Digest
+from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order, violations
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import ColumnFact, Source
@@ -24,7 +25,8 @@ T = TypeVar("T")
 class Lock:
     """Causes only: what keys are computed from, and nothing that follows from it.
 
-    `environment` holds the version of every distribution that a step of the plan depends on.
+    `environment` holds the version of every distribution that a step of the plan depends on;
+    `contracts`, by step, those of steps whose contract is another (in a run of many plans).
     """
 
     plan: Plan
@@ -32,6 +34,15 @@ class Lock:
     environment: tuple[tuple[str, str], ...]
     contract: Contract
     code: Code = field(default_factory=Code)
+    contracts: tuple[tuple[str, Contract], ...] = ()
+
+    def contract_of(self, step: str) -> Contract:
+        """The contract that a step is made for."""
+        return self._contracts.get(step, self.contract)
+
+    @cached_property
+    def _contracts(self) -> dict[str, Contract]:
+        return dict(self.contracts)
 
     def source(self, name: str) -> Source:
         return dict(self.sources)[name]
@@ -61,14 +72,30 @@ def encode(lock: Lock) -> str:
 
 def to_value(lock: Lock) -> Map:
     """The lock as a frozen value. Without functions of the user it has no `code`."""
+    return lock_value(lock, Memo())
+
+
+def lock_value(lock: Lock, memo: Memo) -> Map:
+    """The same; what locks of one memo share is one object in their values."""
+    steps = {
+        step.name: memo.of("step", (step,), partial(_step_value, step)) for step in lock.plan.steps
+    }
     value: dict[str, Value] = {
         "format": FORMAT,
-        "contract": lock.contract.to_dict(),
-        "environment": Map(lock.environment),
-        "sources": Map({name: source.to_dict() for name, source in lock.sources}),
-        "steps": plan_value(lock.plan),
+        "contract": memo.of("contract", (lock.contract,), lock.contract.to_dict),
+        "environment": memo.of("table", (lock.environment,), lambda: Map(lock.environment)),
+        "sources": memo.of("sources", (lock.sources,), lambda: _sources_value(lock)),
+        "steps": Map(steps),
     }
-    return Map({**value, "code": lock.code.to_dict()} if lock.code.functions else value)
+    if lock.code.functions:
+        value["code"] = memo.of("code", (lock.code,), lock.code.to_dict)
+    if lock.contracts:
+        value["contracts"] = Map({name: item.to_dict() for name, item in lock.contracts})
+    return Map(value)
+
+
+def _sources_value(lock: Lock) -> Map:
+    return Map({name: source.to_dict() for name, source in lock.sources})
 
 
 def plan_value(plan: Plan) -> Map:
@@ -96,6 +123,11 @@ def decode(text: str, name: str = "the lock") -> Lock:
 
     `name` is what messages call the file.
     """
+    return read_value(parse_document(text, name), name)
+
+
+def parse_document(text: str, name: str) -> Map:
+    """The object of a lock's text, of a format that is known."""
     try:
         value = parse(text)
     except ValueError as error:
@@ -103,7 +135,12 @@ def decode(text: str, name: str = "the lock") -> Lock:
     if not isinstance(value, Map):
         raise CompileError([problem("lock", f"{name} holds no JSON object")])
     check_format(value, name)
-    reading = _Reading(name)
+    return value
+
+
+def read_value(value: Map, name: str, memo: Memo | None = None) -> Lock:
+    """The lock of an object. Those of one memo share what is made of the same objects."""
+    reading = Reading(name, memo)
     lock = reading.lock(value)
     if reading.problems or lock is None:
         raise CompileError(reading.problems)
@@ -134,12 +171,13 @@ def _broken(name: str, error: Exception) -> Problem:
     )
 
 
-class _Reading:
+class Reading:
     """Reads a lock's value and collects every problem on the way."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, memo: Memo | None = None) -> None:
         self.name = name
         self.problems: list[Problem] = []
+        self._memo = memo or Memo()
 
     def fault(self, where: KeyPath, message: str) -> None:
         self.problems.append(
@@ -168,28 +206,63 @@ class _Reading:
             self.fault((*where, name), "this key is not known in format 1")
 
     def lock(self, value: Map) -> Lock | None:
-        self.only(value, {"format", "code", "contract", "environment", "sources", "steps"}, ())
-        code = Code()
-        if "code" in value:
-            code = self.make(("code",), lambda: Code.from_dict(value["code"])) or code
+        known = {"format", "code", "contract", "contracts", "environment", "sources", "steps"}
+        self.only(value, known, ())
+        shared = self._memo
+        code = shared.of("code", (value.get("code"),), lambda: self.code(value))
         contract_value = self.get(value, "contract", Map, ())
-        contract = self.make(("contract",), lambda: Contract.from_dict(contract_value))
+        contract = shared.of("contract", (contract_value,), partial(self.contract, contract_value))
+        others = self.get(value, "contracts", Map, ()) if "contracts" in value else Map()
+        contracts = [
+            (name, self.make(("contracts", name), partial(Contract.from_dict, item)))
+            for name in others
+            for item in [self.get(others, name, Map, ("contracts",))]
+        ]
         environment = self.get(value, "environment", Map, ())
-        for dist in environment:
-            self.get(environment, dist, str, ("environment",))
+        versions = shared.of("table", (environment,), lambda: self.versions(environment))
         sources = self.get(value, "sources", Map, ())
-        pinned = [(name, self.source(sources, name)) for name in sources]
+        pinned = shared.of("sources", (sources,), lambda: self.sources(sources))
         table = self.get(value, "steps", Map, ())
-        steps = [self.step(table, name, set(sources)) for name in table]
+        steps = [
+            shared.of(
+                ("step", name), (table[name], sources), partial(self.step, table, name, sources)
+            )
+            for name in table
+        ]
         if self.problems or contract is None:
             return None
         return Lock(
             plan=Plan(steps=in_order(tuple(step for step in steps if step))),
-            sources=tuple((name, source) for name, source in pinned if source),
-            environment=tuple((dist, str(version)) for dist, version in environment.items()),
+            sources=pinned,
+            environment=versions,
             contract=contract,
             code=code,
+            contracts=tuple((name, found) for name, found in contracts if found),
         )
+
+    def code(self, value: Map) -> Code:
+        if "code" not in value:
+            return Code()
+        return self.make(("code",), lambda: Code.from_dict(value["code"])) or Code()
+
+    def contract(self, value: Map) -> Contract | None:
+        return self.make(("contract",), lambda: Contract.from_dict(value))
+
+    def versions(self, environment: Map) -> tuple[tuple[str, str], ...]:
+        for dist in environment:
+            self.get(environment, dist, str, ("environment",))
+        return tuple((dist, str(version)) for dist, version in environment.items())
+
+    def sources(self, table: Map) -> tuple[tuple[str, Source], ...]:
+        pinned = [(name, self.source(table, name)) for name in table]
+        return tuple((name, source) for name, source in pinned if source)
+
+    def texts(self, value: Map, name: str, where: KeyPath) -> tuple[str, ...]:
+        """A list of texts."""
+        found = self.get(value, name, tuple, where)
+        if not all(isinstance(item, str) for item in found):
+            self.fault((*where, name), "is not a list of texts")
+        return tuple(str(item) for item in found)
 
     def source(self, sources: Map, name: str) -> Source | None:
         where = ("sources", name)
@@ -236,7 +309,7 @@ class _Reading:
             ),
         )
 
-    def step(self, table: Map, name: str, sources: set[str]) -> Step | None:
+    def step(self, table: Map, name: str, sources: Map) -> Step | None:
         where = ("steps", name)
         value = self.get(table, name, Map, ("steps",))
         known = {"kind", "version", "params", "inputs", "outputs", "seed", "source"}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.value import Map
 
+_POINT = re.compile(r"\Apoint/\d+/")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z0-9_]+)*\Z")
 
 
@@ -63,6 +64,12 @@ class Plan:
             if step.name == name:
                 return step
         raise KeyError(name)
+
+
+def own_name(name: str) -> str:
+    """What a step is called in its own plan: in a run of many points, `point/3/train` is one's
+    `train`."""
+    return _POINT.sub("", name)
 
 
 def is_name(text: str) -> bool:

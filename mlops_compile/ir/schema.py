@@ -113,21 +113,33 @@ def to_value(spec: Any, *, defaults: bool = True, places: bool = True) -> Value:
     return freeze(spec)
 
 
+def key_value(
+    group_type: type[Any], name: str, held: object, *, defaults: bool, places: bool
+) -> tuple[Value] | None:
+    """The frozen value of one key of a group, in a tuple of its own; None where `to_value` leaves
+    it out."""
+    item = next(item for item in declared(group_type) if item.name == name)
+    return _key_value(item, held, defaults, places)
+
+
 def _pairs(spec: Any, *, defaults: bool, places: bool) -> Iterator[tuple[str, Value]]:
     for item in declared(type(spec)):
-        held = getattr(spec, item.name)
-        if item.rules.place and not places:
-            continue
-        is_names = named_type(item.type) is not None
-        value = (
-            Map() if is_names and held == () else to_value(held, defaults=defaults, places=places)
-        )
-        if not defaults and not item.required:
-            usual = to_value(item.default, defaults=defaults, places=places)
-            usual = Map() if is_names and item.default == () else usual
-            if canonical(value) == canonical(usual):
-                continue
-        yield item.name, value
+        found = _key_value(item, getattr(spec, item.name), defaults, places)
+        if found is not None:
+            yield item.name, found[0]
+
+
+def _key_value(item: Declared, held: Any, defaults: bool, places: bool) -> tuple[Value] | None:
+    if item.rules.place and not places:
+        return None
+    is_names = named_type(item.type) is not None
+    value = Map() if is_names and held == () else to_value(held, defaults=defaults, places=places)
+    if not defaults and not item.required:
+        usual = to_value(item.default, defaults=defaults, places=places)
+        usual = Map() if is_names and item.default == () else usual
+        if canonical(value) == canonical(usual):
+            return None
+    return (value,)
 
 
 def _is_pair(item: object) -> bool:

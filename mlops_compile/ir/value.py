@@ -74,6 +74,11 @@ def freeze(plain: object) -> Value:
 
 def thaw(value: object) -> Any:
     """The plain tree (dict, list, scalars) of a value, keys sorted; refuses what `freeze` does."""
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() else _text(value)  # type: ignore[attr-defined, arg-type]
+    if kind is Map and (table := _ascii_table(value)) is not None:  # type: ignore[arg-type]
+        return table
     match value:
         case str():
             return _text(value)
@@ -91,6 +96,16 @@ def thaw(value: object) -> Any:
             return [thaw(item) for item in value]
         case _:
             raise _no_value(value)
+
+
+def _ascii_table(value: Map) -> dict[str, Any] | None:
+    """The plain table of a map whose keys are ASCII, which are in order; None of any other."""
+    table = {}
+    for key, item in value._items:
+        if type(key) is not str or not key.isascii():
+            return None
+        table[key] = thaw(item)
+    return table
 
 
 def canonical(value: Value) -> bytes:

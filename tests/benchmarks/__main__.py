@@ -6,13 +6,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import composing, data, engine, searching, store
+from tests.benchmarks import composing, data, engine, searching, store, sweeps
 from tests.benchmarks.pairs import Missing, Pair, Row
 
-ROWS = {
-    row.name: row
-    for row in (*composing.ROWS, *data.ROWS, *engine.ROWS, *searching.ROWS, *store.ROWS)
-}
+_MODULES = (composing, data, engine, searching, store, sweeps)
+ROWS = {row.name: row for module in _MODULES for row in module.ROWS}
 
 
 def main() -> None:
