@@ -104,7 +104,9 @@ def test_weights_count_in_calibration_and_threshold(tmp_path: Path) -> None:
     rows = np.load(_blob(record, project, "split", "validation"))
     truth, _ = read_target(_blob(record, project, "validate", "target"))
     features = read_matrix(_blob(record, project, "prepare", "features"), rows)
-    model = _blob(record, project, "train", "model")
+    model = tmp_path / "model"
+    store = Store(project / ".mlops" / "store")
+    store.blobs.checkout(record["train"].output("model"), model)
     predicted = FAMILIES["lightgbm"].predict(model, features, 2)
     curves = read_calibration(_blob(record, project, "calibrate", "calibration"))
     right = IsotonicRegression(out_of_bounds="clip")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import pytest
@@ -22,8 +22,10 @@ def _pins(name: str) -> dict[str, Requirement]:
 
 
 def _asks(pin: Requirement) -> list[Requirement]:
-    """What a locked package needs here; nothing where it is not installed."""
+    """What a locked package needs here; nothing where it, in that version, is not installed."""
     try:
+        if version(pin.name) not in pin.specifier:
+            return []
         found = [Requirement(text) for text in requires(pin.name) or ()]
     except PackageNotFoundError:
         return []

@@ -184,8 +184,11 @@ class Kept:
 @contextmanager
 def _room(store: Store) -> Iterator[Path]:
     """Where files of sources are brought to: the store's scratch space, which is swept where a kill
-    leaves them; the system's where the store cannot be written."""
+    leaves them; the system's where the store cannot be written. Compiling makes no store: one that
+    was not there is gone again."""
     with ExitStack() as stack:
+        if not store.root.exists():
+            stack.callback(store.remove_empty)
         try:
             room = stack.enter_context(store.scratch())
         except StoreError:

@@ -36,7 +36,7 @@ class Scratch:
 
     def __init__(self, root: Path) -> None:
         self._store = root
-        self._root = root / "scratch"
+        self.root = root / "scratch"
 
     @contextmanager
     def room(self, lock_text: str = "") -> Iterator[Path]:
@@ -45,11 +45,14 @@ class Scratch:
 
         Where an interrupt ends it, what takes longer than a moment is left to the next `sweep`.
         """
-        make_directory(self._root, self._store)
-        directory, lock = self._root / f"room-{secrets.token_hex(8)}", None
+        directory, lock = self.root / f"room-{secrets.token_hex(8)}", None
         remove = _remove
         try:  # from before it is made: an interrupt may come at any time
-            lock = _made_and_locked(directory)
+            while lock is None:
+                make_directory(self.root, self._store)
+                # One who has just compiled removes a store that was empty.
+                with contextlib.suppress(FileNotFoundError):
+                    lock = _made_and_locked(directory)
             share(directory / _LOCK, self._store)
             if lock_text:
                 new = directory / f".{_PLAN}"
@@ -95,7 +98,7 @@ class Scratch:
 
     def _places(self) -> list[Path]:
         try:
-            return sorted(self._root.iterdir())
+            return sorted(self.root.iterdir())
         except OSError:
             return []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -148,6 +149,12 @@ class Store:
     def sweep(self) -> None:
         """Remove what dead processes left in scratch space: a run does so before it begins."""
         self.rooms.sweep()
+
+    def remove_empty(self) -> None:
+        """Remove the store's directories where it holds nothing."""
+        with contextlib.suppress(OSError):
+            self.rooms.root.rmdir()
+            self.root.rmdir()
 
     @contextmanager
     def listening(self, heard: Callable[[], None]) -> Iterator[None]:
