@@ -16,6 +16,9 @@ PYTHONS = ("3.11", "3.12", "3.13")
 RUNTIME, TEST, DEV, NOX = (f"requirements/{name}.txt" for name in ("main", "test", "dev", "nox"))
 # The next Hydra, over what TEST installs; its release candidates are asked for by name.
 HYDRA14 = "requirements/hydra14.txt"
+# moto holds python-dateutil at an older version than TEST has, so this is resolved by itself.
+SERVERS = "requirements/servers.txt"
+LIBRARIES = "tests/libraries"
 PYTEST = ("python", "-m", "pytest", "-n", "2", "--dist", "worksteal")
 IS_INSTALLED = """
 import mlops_compile, sys
@@ -119,9 +122,17 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """The tests marked slow."""
+    """The tests marked slow, but for those that have a session of their own."""
     install_checkout(session)
-    session.run(*PYTEST, "-m", "slow", *session.posargs)
+    session.run(*PYTEST, "-m", "slow", f"--ignore={LIBRARIES}", *session.posargs)
+
+
+@nox.session
+def libraries(session: nox.Session) -> None:
+    """Runs of every preparation, family and metric against plain calls of their libraries: on
+    adult, taxis and penguins where MLOPS_DATA names their folder, else on generated stand-ins."""
+    install_checkout(session)
+    session.run(*PYTEST, "-m", "slow or not slow", LIBRARIES, *session.posargs)
 
 
 @nox.session
@@ -149,6 +160,24 @@ def explore(session: nox.Session) -> None:
     env = {name: os.environ.get(name, count) for name, count in many.items()}
     files = ("tests/test_engine.py", "tests/test_store_model.py", "tests/test_points.py")
     session.run(*PYTEST, *files, *session.posargs, env=env)
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Sources, splits, folds, preparations, families, options and tasks: any three together."""
+    install_checkout(session)
+    env = {"MATRIX_STRENGTH": os.environ.get("MATRIX_STRENGTH", "3")}
+    session.run(*PYTEST, "tests/test_matrix.py", *session.posargs, env=env)
+
+
+@nox.session
+def servers(session: nox.Session) -> None:
+    """Sources on a PostgreSQL server (of Debian's packages) and an S3 server, started for it."""
+    if not shutil.which("initdb") and not [*Path("/usr/lib/postgresql").glob("*/bin/initdb")]:
+        session.error("PostgreSQL is not here: apt-get install postgresql")
+    install_locked(session, SERVERS)
+    session.install("--no-deps", "--editable", ".")
+    session.run("python", "-m", "pytest", "tests/servers", *session.posargs)
 
 
 @nox.session
@@ -247,6 +276,8 @@ def lock(session: nox.Session) -> None:
     resolve(session, DEV, "pyproject.toml", "--group", "dev", "--constraints", TEST)
     resolve(session, NOX, "--group", "nox", "--constraints", DEV)
     resolve(session, HYDRA14, "--group", "hydra14")
+    extras = ("--extra", "postgres", "--extra", "s3")
+    resolve(session, SERVERS, "pyproject.toml", "--group", "servers", *extras)
 
 
 def resolve(session: nox.Session, output: str, *what: str) -> None:

@@ -140,11 +140,14 @@ def make(
     model: str = "lightgbm",
     split: str = "random",
     zipped: bool = False,
+    search: bool = False,
 ) -> Path:
-    """A project around a small csv file."""
+    """A project around a small csv file; with `search`, its defaults list names that group."""
     path = "rows.csv.gz" if zipped else "rows.csv"
     (directory / "conf" / "data").mkdir(parents=True)
     config = CONFIG.format(data="shop", model=model)
+    if search:
+        config = config.replace("  - evaluate:", "  - search: none\n  - evaluate:")
     (directory / "conf" / "config.yaml").write_text(config, "utf-8")
     data = DATA.format(target="target", task=task, path=path, split=split)
     (directory / "conf" / "data" / "shop.yaml").write_text(data, "utf-8")

@@ -118,6 +118,8 @@ def sources(draw: st.DrawFn) -> Source:
             )
             for name in sorted(columns)
         ),
+        files=draw(st.none() | st.integers(1, 9)),
+        credentials_env=draw(st.none() | names),
     )
 
 

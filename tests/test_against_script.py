@@ -1,6 +1,8 @@
-"""The metrics of a run are those of a plain script on the same rows of the same split.
+"""The metrics of a run are near those of a script that someone would write without the project.
 
-With MLOPS_DATA set to a folder of adult-train.csv, taxis.csv and penguins.csv, on these too.
+It prepares in ways of its own and shares only the rows of the split; that runs equal their
+libraries' calls to the last bit is held in tests/libraries. With MLOPS_DATA set to a folder of
+adult-train.csv, taxis.csv and penguins.csv, on these too.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ import pandas as pd
 import pytest
 import sklearn.compose
 import sklearn.datasets
-import sklearn.ensemble
 import sklearn.impute
 import sklearn.linear_model
 import sklearn.metrics
@@ -22,10 +23,6 @@ import sklearn.pipeline
 import sklearn.preprocessing
 
 import mlops_compile as mc
-from mlops_compile.ir.key import derived_seed
-from mlops_compile.steps.prepare import read_matrix, read_preparation
-from mlops_compile.steps.tables import read_table
-from mlops_compile.steps.train import read_target
 from mlops_compile.store.store import Store
 from tests.project import good
 
@@ -180,80 +177,3 @@ def _linear(x, truth, train, texts, name):
     model = sklearn.pipeline.make_pipeline(prepared, logistic).fit(x.iloc[train], truth.iloc[train])
     binary = truth.nunique() == 2
     return lambda part: model.predict_proba(part)[:, 1] if binary else model.predict_proba(part)
-
-
-# Predictions are those of the library call that a family stands for, on the features of the run.
-
-CALLS = [
-    ("random_forest", "RandomForest", {"n_estimators": 20, "min_samples_leaf": 2}),
-    ("extra_trees", "ExtraTrees", {"n_estimators": 20, "min_samples_leaf": 2}),
-    ("hist_gradient_boosting", "HistGradientBoosting", {"max_iter": 20, "learning_rate": 0.05}),
-]
-
-
-def _is_the_librarys(record: mc.RunRecord, project: Path, stem: str, params: dict) -> None:
-    """Bit for bit, but where a softmax is numpy's in the one and the C library's in the other."""
-    store = Store(project / ".mlops" / "store")
-    read = lambda step, name: store.blobs.read(record[step].output(name))  # noqa: E731
-    train, test = _parts(record, project)
-    features = read_matrix(read("prepare", "features"))
-    target, classes = read_target(read("validate", "target"))
-    sorts = [item["sort"] for item in read_preparation(read("prepare", "preparation"))["features"]]
-    codes = [place for place, sort in enumerate(sorts) if sort == "code"]
-    seed = derived_seed(0, "train")
-    if stem == "ElasticNet":
-        estimator = sklearn.linear_model.ElasticNet(**params, random_state=seed)
-    else:
-        boosted = {"categorical_features": codes or None, "early_stopping": False}
-        own = boosted if stem == "HistGradientBoosting" else {"n_jobs": 1}
-        kind = "Classifier" if classes else "Regressor"
-        estimator = getattr(sklearn.ensemble, stem + kind)(**params, **own, random_state=seed)
-    model = estimator.fit(features[train], target[train])
-    rows = features[test]
-    expected = model.predict_proba(rows) if classes else model.predict(rows)[:, np.newaxis]
-    table = read_table(read("evaluate", "predictions"))
-    found = np.column_stack([table.column(f"p{n}") for n in range(expected.shape[1])])
-    if stem == "ElasticNet":
-        size = np.abs(rows * model.coef_).sum(axis=1) + abs(model.intercept_)
-        assert (np.abs(found - expected)[:, 0] <= 1e-14 * size).all()
-    elif stem == "HistGradientBoosting" and len(classes) > 2:
-        assert np.allclose(found, expected, rtol=1e-15, atol=0)
-    else:
-        assert np.array_equal(found, expected)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("family", "stem", "params"), CALLS)
-@pytest.mark.parametrize("data", ["breast_cancer", "iris", "diabetes"])
-def test_trees_are_the_librarys(
-    tmp_path: Path, data: str, family: str, stem: str, params: dict
-) -> None:
-    words = [f"model.params.{name}={value}" for name, value in params.items()]
-    record = mc.run([f"data={data}", f"model={family}", *words], project=tmp_path)
-    _is_the_librarys(record, tmp_path, stem, params)
-
-
-def test_elastic_net_is_the_librarys(tmp_path: Path) -> None:
-    record = mc.run(["data=diabetes", "model=elastic_net"], project=tmp_path)
-    _is_the_librarys(record, tmp_path, "ElasticNet", {"alpha": 0.1, "l1_ratio": 0.5})
-
-
-@pytest.mark.skipif(not REAL, reason="MLOPS_DATA is not set")
-@pytest.mark.parametrize(("family", "stem", "params"), CALLS)
-@pytest.mark.parametrize(
-    ("file", "target", "columns"),
-    [
-        ("adult-train.csv", "income", ADULT),
-        ("penguins.csv", "species", ""),
-        ("taxis.csv", "fare", ""),
-    ],
-)
-def test_trees_of_real_data_are_the_librarys(
-    tmp_path: Path, file: str, target: str, columns: str, family: str, stem: str, params: dict
-) -> None:
-    words = ("--columns", columns) if columns else ()
-    data = str(Path(REAL) / file)
-    good(tmp_path, "init", "p", "--data", data, "--target", target, *words)
-    words = tuple(f"model.params.{name}={value}" for name, value in params.items())
-    record = mc.run([f"model={family}", *words], project=tmp_path / "p")
-    _is_the_librarys(record, tmp_path / "p", stem, params)

@@ -46,12 +46,20 @@ def _rows(classes: int, count: int = 400) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("classes", [2, 3, 7])
 @pytest.mark.parametrize(("method", "theirs"), [("platt", "sigmoid"), ("isotonic", "isotonic")])
-def test_calibration_is_scikit_learns(classes: int, method: str, theirs: str) -> None:
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.filterwarnings("ignore:.*does not appear to accept sample_weight")
+def test_calibration_is_scikit_learns(
+    classes: int, method: str, theirs: str, weighted: bool
+) -> None:
     predicted, truth = _rows(classes)
     half, other = predicted[:200], predicted[200:]
+    draw = np.random.RandomState(6)
+    weights = draw.exponential(size=200) * (draw.uniform(size=200) < 0.9) if weighted else None
     model = FrozenEstimator(Told().fit(half, truth[:200]))
-    right = CalibratedClassifierCV(model, method=theirs).fit(half, truth[:200])
-    made = Map({"curves": curves(method, half, truth[:200]), "method": method})
+    right = CalibratedClassifierCV(model, method=theirs)
+    right.fit(half, truth[:200], sample_weight=weights)
+    made = Map({"curves": curves(method, half, truth[:200], weights), "method": method})
+    assert not weighted or made["curves"] != curves(method, half, truth[:200])
     hostile = np.vstack([other, half, np.eye(classes), np.full((1, classes), 1 / classes)])
     found = calibrated(made, hostile)
     assert np.array_equal(found, right.predict_proba(hostile))
@@ -79,10 +87,14 @@ def test_where_every_curve_says_zero_classes_are_alike() -> None:
 # Thresholds
 
 SCORED = st.lists(
-    st.tuples(st.booleans(), st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.500001, 0.7, 1.0])),
+    st.tuples(
+        st.booleans(),
+        st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.500001, 0.7, 1.0]),
+        st.sampled_from([1.0, 0.0, 0.25, 2.0, 7.0]),  # weights, whose sums are exact
+    ),
     min_size=2,
     max_size=30,
-).filter(lambda rows: 0 < sum(truth for truth, _ in rows) < len(rows))
+).filter(lambda rows: {truth for truth, _, weight in rows if weight} == {False, True})
 
 
 def test_the_rates_are_the_binary_metrics_of_answers() -> None:
@@ -92,20 +104,25 @@ def test_the_rates_are_the_binary_metrics_of_answers() -> None:
     assert {*RATES} <= named
 
 
-def _by_hand(name: str, truth: Any, answers: Any) -> float:
-    return METRICS[name].score(truth, np.column_stack([1 - answers, answers]))
+def _by_hand(name: str, truth: Any, answers: Any, weights: Any) -> float:
+    return METRICS[name].score(truth, np.column_stack([1 - answers, answers]), weights)
 
 
 def _every(scores: Any) -> list[float]:
     return [*sorted(set(scores.tolist())), float(np.nextafter(scores.max(), np.inf))]
 
 
-@given(SCORED)
+def _parts(rows: Any, weighted: bool) -> tuple[Any, Any, Any]:
+    truth, scores, weights = (np.array(part) for part in zip(*rows, strict=True))
+    return truth, scores, weights if weighted else None
+
+
+@given(SCORED, st.booleans())
 @pytest.mark.parametrize("name", sorted(RATES))
-def test_the_best_threshold_of_a_metric(name: str, rows: Any) -> None:
-    truth, scores = (np.array(part) for part in zip(*rows, strict=True))
-    found = choose(Threshold(rule="metric", metric=name), truth.astype(int), scores)
-    worth = {t: _by_hand(name, truth, (scores >= t).astype(float)) for t in _every(scores)}
+def test_the_best_threshold_of_a_metric(name: str, rows: Any, weighted: bool) -> None:
+    truth, scores, weights = _parts(rows, weighted)
+    found = choose(Threshold(rule="metric", metric=name), truth.astype(int), scores, weights)
+    worth = {t: _by_hand(name, truth, (scores >= t).astype(float), weights) for t in _every(scores)}
     best = max(worth.values())
     tied = [t for t, value in worth.items() if value == pytest.approx(best, abs=1e-12)]
     assert found in tied
@@ -113,40 +130,47 @@ def test_the_best_threshold_of_a_metric(name: str, rows: Any) -> None:
     assert abs(found - 0.5) == min(abs(t - 0.5) for t in exact)
 
 
-@given(SCORED, st.floats(0, 9), st.floats(0.1, 9))
-def test_the_threshold_of_least_costs(rows: Any, wrong: float, missed: float) -> None:
-    truth, scores = (np.array(part) for part in zip(*rows, strict=True))
+@given(SCORED, st.floats(0, 9), st.floats(0.1, 9), st.booleans())
+def test_the_threshold_of_least_costs(
+    rows: Any, wrong: float, missed: float, weighted: bool
+) -> None:
+    truth, scores, weights = _parts(rows, weighted)
+    each = np.ones(len(rows)) if weights is None else weights
     rule = Threshold(rule="costs", false_positive=wrong, false_negative=missed)
 
     def cost(threshold: float) -> float:
         answers = scores >= threshold
-        return (answers & ~truth).sum() * wrong + (~answers & truth).sum() * missed
+        return each[answers & ~truth].sum() * wrong + each[~answers & truth].sum() * missed
 
-    found = choose(rule, truth.astype(int), scores)
+    found = choose(rule, truth.astype(int), scores, weights)
     assert cost(found) == pytest.approx(min(map(cost, _every(scores))))
 
 
-@given(SCORED, st.floats(0, 1))
-def test_a_constraint_is_kept_or_the_most_is_told(rows: Any, least: float) -> None:
-    truth, scores = (np.array(part) for part in zip(*rows, strict=True))
+@given(SCORED, st.floats(0, 1), st.booleans())
+def test_a_constraint_is_kept_or_the_most_is_told(rows: Any, least: float, weighted: bool) -> None:
+    truth, scores, weights = _parts(rows, weighted)
+    own = {"sample_weight": weights}
     rule = Threshold(rule="constraint", metric="precision", at_least=least, maximise="recall")
     reached = [
-        sklearn.metrics.precision_score(truth, scores >= t, zero_division=0.0)
+        sklearn.metrics.precision_score(truth, scores >= t, zero_division=0.0, **own)
         for t in _every(scores)
     ]
     if max(reached) < least:
         with pytest.raises(StepError, match="the most that one reaches is") as caught:
-            choose(rule, truth.astype(int), scores)
+            choose(rule, truth.astype(int), scores, weights)
         assert f"{max(reached):.6g}" in caught.value.problems[0].message
         return
-    found = choose(rule, truth.astype(int), scores)
+    found = choose(rule, truth.astype(int), scores, weights)
     recalls = [
-        sklearn.metrics.recall_score(truth, scores >= t)
+        sklearn.metrics.recall_score(truth, scores >= t, **own)
         for t, value in zip(_every(scores), reached, strict=True)
         if value >= least
     ]
-    assert sklearn.metrics.precision_score(truth, scores >= found, zero_division=0.0) >= least
-    assert sklearn.metrics.recall_score(truth, scores >= found) == max(recalls)
+    reached_there = sklearn.metrics.precision_score(
+        truth, scores >= found, zero_division=0.0, **own
+    )
+    assert reached_there >= least
+    assert sklearn.metrics.recall_score(truth, scores >= found, **own) == max(recalls)
 
 
 def test_of_equal_thresholds_the_nearest_to_a_half_then_the_higher_is_taken() -> None:

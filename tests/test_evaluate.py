@@ -85,6 +85,21 @@ def test_residuals_are_of_all_rows() -> None:
     assert found["mean"] == pytest.approx(answers.truth.mean())
 
 
+def test_residuals_of_weighted_rows_are_those_of_rows_so_many_times() -> None:
+    weight = np.arange(40) % 4
+    answers = Answers(truth=RANDOM.normal(size=40), predicted=RANDOM.normal(size=40))
+    found: Any = residuals(replace(answers, weight=weight.astype(float)))
+    repeated: Any = residuals(answers.take(np.repeat(np.arange(40), weight)))
+    for name in ("mean", "standard_deviation"):
+        assert found[name] == pytest.approx(repeated[name])
+    errors = np.repeat(answers.truth - answers.predicted, weight)
+    middle = np.quantile(errors, 0.5, method="inverted_cdf")
+    assert found["quantiles"]["0.5"] == pytest.approx(middle)
+    assert sum(tenth["rows"] for tenth in found["by_prediction"]) == 30
+    nothing: Any = residuals(replace(answers, weight=np.zeros(40)))
+    assert nothing["not_computed"] == "all weights are 0"
+
+
 # Segments
 
 
@@ -166,7 +181,11 @@ def test_the_features_of_a_column_are_dealt_together() -> None:
 MEASURED = {
     "parts": {
         "test": {"metrics": {"roc_auc": 0.9, "log_loss": 0.3}, "not_computed": {}},
-        "validation": {"metrics": {}, "not_computed": {"roc_auc": "no row has the class 'yes'"}},
+        "validation": {
+            "metrics": {"log_loss": 0.4},
+            "not_computed": {"roc_auc": "no row has the class 'yes'"},
+        },
+        "train": {"metrics": {"roc_auc": 0.99}, "not_computed": {}},
         "baseline": {"metrics": {"roc_auc": 0.5, "log_loss": 0.6}, "not_computed": {}},
     },
     "rows": {"test": {"classes": {"no": 1, "yes": 1}}},
@@ -185,7 +204,17 @@ MEASURED = {
             "too_few": {"levels": 1, "rows": 3, "named": {"X": 3}},
         }
     },
+    "baselines": {
+        "validation": {"metrics": {"log_loss": 0.7}, "not_computed": {"roc_auc": "one class"}},
+        "train": {"metrics": {"roc_auc": 0.5}, "not_computed": {}},
+    },
     "calibration": {"ece": 0.02, "brier": 0.1},
+    "folds": {
+        "each": [{"roc_auc": 0.8, "log_loss": 0.5}, {"roc_auc": 0.9, "log_loss": 0.4}],
+        "mean": {"roc_auc": 0.85, "log_loss": 0.45},
+        "deviation": {"roc_auc": 0.0707, "log_loss": 0.0707},
+        "baseline": {"roc_auc": 0.5, "log_loss": 0.7},
+    },
 }
 
 
@@ -211,6 +240,20 @@ def _refused(gates: Any, primary: str = "roc_auc", measured: Any = MEASURED, **m
         ({"log_loss": {"high": "<= baseline - 0.3"}}, "less the baseline's is -0.2, not <= -0.3"),
         ({"log_loss": {"low": "<= 0.3"}}, "was not computed"),
         ({"validation": {"roc_auc": ">= 0"}}, "no row has the class 'yes'"),
+        ({"validation": {"log_loss": "<= baseline - 0.2"}}, ""),
+        (
+            {"validation": {"log_loss": "<= baseline - 0.4"}},
+            "log_loss of the validation part is 0.4",
+        ),
+        ({"train": {"roc_auc": "<= baseline + 0.4"}}, "(the baseline has 0.5)"),
+        ({"folds": {"roc_auc": ">= 0.85"}}, ""),
+        ({"folds": {"roc_auc": "> 0.85"}}, "the mean of roc_auc over 2 folds is 0.85, not > 0.85"),
+        ({"folds": {"roc_auc": {"mean": ">= baseline + 0.35"}}}, ""),
+        ({"folds": {"log_loss": "<= baseline - 0.3"}}, "(the baseline has 0.7)"),
+        ({"folds": {"roc_auc": {"deviation": "<= 0.08"}}}, ""),
+        ({"folds": {"roc_auc": {"deviation": "<= 0.07"}}}, "the deviation of roc_auc over 2 folds"),
+        ({"folds": {"roc_auc": {"each": ">= 0.8"}}}, ""),
+        ({"folds": {"roc_auc": {"each": ">= 0.81"}}}, "roc_auc of fold 1 is 0.8, not >= 0.81"),
         ({"calibration": {"ece": "<= 0.02"}}, ""),
         ({"calibration": {"ece": "< 0.02"}}, "ece of the calibration is 0.02"),
         ({"segments": {"sex": {"roc_auc": ">= 0.8"}}}, ""),

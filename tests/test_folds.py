@@ -24,7 +24,7 @@ from mlops_compile.steps import summarise
 from mlops_compile.steps.foldings import FOLDS, fold_ports
 from mlops_compile.steps.kinds import needs_of
 from mlops_compile.steps.tables import write_table
-from tests.project import SMALL, good, make
+from tests.project import SMALL, good, make, mlops
 from tests.strategies import BASE, CSV, Room, lock_of, plan_of, tweak
 
 Fold = dict[str, list[int]]
@@ -266,6 +266,13 @@ def test_folds_stand_beside_the_plan_and_change_nothing_of_it() -> None:
     assert sorted(names) == sorted(["folds", "summarise", *each])
 
 
+def test_packaging_takes_the_folds_where_gates_are_held_to_them() -> None:
+    folds = tweak(BASE, evaluate__cross_validation={"kind": "stratified", "folds": 3})
+    assert "folds" not in dict(plan_of(folds)["package"].inputs)
+    gated = tweak(folds, evaluate__gates={"folds": {"accuracy": ">= 0.1"}})
+    assert dict(plan_of(gated)["package"].inputs)["folds"] == Ref.parse("summarise.metrics")
+
+
 def test_a_fold_is_the_same_step_whatever_stands_beside_it() -> None:
     one = tweak(BASE, evaluate__cross_validation={"kind": "stratified", "folds": 3})
     other = tweak(one, evaluate__gates={"accuracy": ">= 0.1"}, deploy__max_records=7)
@@ -323,6 +330,12 @@ def test_folds_are_run_told_as_one_and_kept(tmp_path: Path) -> None:
     assert "fold/1" not in answer.err and "3 folds" in answer.out and "±" in answer.out
     again = good(project, "run", *ways, "--json").document
     assert Counter(step["status"] for step in again["steps"]) == {"hit": len(again["steps"])}
+
+    gates = "evaluate.gates={folds: {accuracy: {mean: '>= 0.01', each: '> 0.99'}}}"
+    refused = mlops(project, "run", *ways, gates)
+    assert refused.code == 6
+    assert refused.err.count("evaluate.gates.folds.accuracy.each: the gate is not met") == 3
+    assert "accuracy of fold 1 is" in refused.err and "accuracy.mean" not in refused.err
 
     # The model that is packaged is the one without folds.
     def model(document: Any) -> Any:

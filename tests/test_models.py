@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.metrics
+from sklearn.isotonic import IsotonicRegression
+from sklearn.utils.class_weight import compute_class_weight
 
 import mlops_compile as mc
 from mlops_compile.ir.problem import CompileError, StepError
 from mlops_compile.ir.value import Map
+from mlops_compile.steps.calibrations import calibrated, read_calibration
 from mlops_compile.steps.families import FAMILIES, plugins
+from mlops_compile.steps.families.kind import Part
+from mlops_compile.steps.metrics import METRICS
+from mlops_compile.steps.prepare import read_matrix
 from mlops_compile.steps.tables import read_table
-from mlops_compile.steps.weights import class_weights, directions
+from mlops_compile.steps.train import read_target
+from mlops_compile.steps.weights import by_class, class_weights, directions
 from mlops_compile.store.store import Store
 from tests.project import apart, good, make, mlops
 
@@ -82,6 +89,37 @@ def test_weights_are_read_from_their_column(tmp_path: Path) -> None:
     assert record["train"].output("model") != plain["train"].output("model")
 
 
+def test_weights_count_in_calibration_and_threshold(tmp_path: Path) -> None:
+    project = make(tmp_path / "p", split="stratified")
+    words = [SMALL, "data.split.validation_size=0.3", "model.calibration.method=isotonic"]
+    words += ["model.threshold={rule: costs, false_positive: 1, false_negative: 2}"]
+    record = mc.run([*words, "+data.columns.amount.role=weight"], project=project)
+    plain = mc.run([*words, "+data.columns.amount.role=id"], project=project)
+    for step in ("calibrate", "threshold"):
+        assert dict(record.lock.plan[step].inputs)["table"].step == "validate"
+        assert "table" not in dict(plain.lock.plan[step].inputs)
+    assert record["calibrate"].output("calibration") != plain["calibrate"].output("calibration")
+    table = read_table(_blob(record, project, "validate", "table"))
+    weights = table.column("amount").to_numpy()
+    rows = np.load(_blob(record, project, "split", "validation"))
+    truth, _ = read_target(_blob(record, project, "validate", "target"))
+    features = read_matrix(_blob(record, project, "prepare", "features"), rows)
+    model = _blob(record, project, "train", "model")
+    predicted = FAMILIES["lightgbm"].predict(model, features, 2)
+    curves = read_calibration(_blob(record, project, "calibrate", "calibration"))
+    right = IsotonicRegression(out_of_bounds="clip")
+    right.fit(predicted[:, 1], truth[rows], sample_weight=weights[rows])
+    scores = calibrated(curves, predicted)[:, 1]
+    assert np.array_equal(scores, right.predict(predicted[:, 1]))
+    decision = json.loads(_blob(record, project, "threshold", "decision").read_text())
+    answers = scores >= decision["threshold"]
+    for name in ("accuracy", "precision", "recall"):
+        score = METRICS[name].score(
+            truth[rows], np.column_stack([~answers, answers]).astype(float), weights[rows]
+        )
+        assert decision["reached"][name] == pytest.approx(score)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -103,15 +141,24 @@ def test_weights_that_are_none(tmp_path: Path, old: str, new: str, message: str)
 
 
 def test_class_weights_are_those_of_the_library() -> None:
-    from sklearn.utils.class_weight import compute_sample_weight
-
-    from mlops_compile.steps.weights import _factors
-
     truth = np.array([0, 0, 0, 1, 2, 2])
-    assert np.allclose(_factors(truth, "balanced"), compute_sample_weight("balanced", truth))
-    stated = class_weights(Map({"b": 3, "c": 0.5}), ("a", "b", "c"))
-    assert stated is not None
-    assert _factors(truth, stated).tolist() == [1.0, 1.0, 1.0, 3.0, 0.5, 0.5]
+    for weights in (None, np.array([1.0, 0.5, 0.0, 2.0, 3.0, 0.25])):
+        part = Part(features=np.zeros((6, 1)), target=truth, weights=weights)
+        rows = np.ones(6) if weights is None else weights
+        balanced = compute_class_weight(
+            "balanced", classes=np.arange(3), y=truth, sample_weight=weights
+        )
+        assert np.array_equal(by_class(part, "balanced").weights, rows * balanced[truth])
+        stated = class_weights(Map({"b": 3, "c": 0.5}), ("a", "b", "c"))
+        factors = [1.0, 1.0, 1.0, 3.0, 0.5, 0.5]
+        assert np.array_equal(by_class(part, stated).weights, rows * factors)
+        assert by_class(part, None) is part
+
+
+def test_a_class_that_weighs_nothing_is_not_balanced_by_infinity() -> None:
+    weights = np.array([1.0, 1.0, 0.0])
+    part = Part(features=np.zeros((3, 1)), target=np.array([0, 0, 1]), weights=weights)
+    assert np.array_equal(by_class(part, "balanced").weights, [0.5, 0.5, 0.0])
 
 
 def test_directions_name_features() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mlops_compile.api.running import read_run
-from mlops_compile.cli.leaderboard import Entry, leaderboard, lines
+from mlops_compile.cli.board import Entry, leaderboard, lines
 from tests.project import SMALL, apart, good, make, mlops
 
 

@@ -36,7 +36,7 @@ def _asks(pin: Requirement) -> list[Requirement]:
 
 
 @pytest.mark.skipif(not LOCKED.is_dir(), reason="away from the checkout there are none")
-@pytest.mark.parametrize("name", ["main.txt", "test.txt", "dev.txt", "nox.txt"])
+@pytest.mark.parametrize("name", ["main.txt", "test.txt", "dev.txt", "nox.txt", "servers.txt"])
 def test_every_package_is_locked_with_the_extras_that_others_ask_for(name: str) -> None:
     """`pip install --require-hashes` refuses `coverage==7` where something asks for
     `coverage[toml]`; uv takes it."""

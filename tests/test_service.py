@@ -105,13 +105,15 @@ class Service:
         assert sorted(os.listdir(self.bundle)) == self.files  # named by digest: nothing is added
 
 
-def _serve(project: Path, table: str, data: str, **config: object) -> Service:
+def _serve(
+    project: Path, table: str, data: str, words: tuple[str, ...] = (), **config: object
+) -> Service:
     """Compile, run and start the service of a table."""
     (project / "conf" / "data").mkdir(parents=True)
     (project / "people.csv").write_text(table, "utf-8")
     (project / "conf" / "config.yaml").write_text(CONFIG.format(**config), "utf-8")
     (project / "conf" / "data" / "people.yaml").write_text(data, "utf-8")
-    record = mc.run([], project=project)
+    record = mc.run(words, project=project)
     state = State(root=project / ".mlops")
     checkout_bundle(record.bundle, state, project / "bundle")
     return Service(project / "bundle", record, state.store)
@@ -427,3 +429,48 @@ def test_an_answer_is_a_number_or_a_refusal(other: Service) -> None:
     else:
         assert answer.status_code == 422
         assert answer.json()["detail"].endswith("its answer is no number - at `$[1]`")
+
+
+OWN = """
+def aged(age):
+    if age is not None and age > 200:
+        raise ValueError(f"nobody is {age:g}")
+    return age
+
+
+def initial(name):
+    return name[:1] if name != "Zed" else 26
+"""
+
+
+def test_a_record_that_a_function_of_ones_own_cannot_take(tmp_path: Path) -> None:
+    """The client learns the function and the record, the log why; of sensitive columns no value."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "own.py").write_text(OWN, "utf-8")
+    data = DATA + "columns: {first.name: {sensitive: true}}\n"
+    derive = (
+        "{years: {function: own.aged, inputs: [age], type: numeric},"
+        " letter: {function: own.initial, inputs: [first.name], type: categorical}}"
+    )
+    words = ("code.roots=[src]", f"prepare.derive={derive}", "model.params.num_iterations=5")
+    running = _serve(tmp_path, _people(), data, words, model="lightgbm", records=900, size=10**6)
+    fine = running.example()
+    old, odd = {**fine, "age": 321.5}, {**fine, "first.name": "Zed"}
+    assert running.predict(fine).status_code == 200
+    for sent, function, where in (
+        (old, "own.aged", ""),
+        ([fine, old, fine], "own.aged", " - at `$[1]`"),
+        ([*[fine] * 400, odd], "own.initial", " - at `$[400]`"),
+    ):
+        answer = running.predict(sent)
+        assert answer.status_code == 422
+        assert answer.headers["content-type"] == "application/problem+json"
+        detail = f"{function} cannot take the values of this record{where}"
+        assert answer.json()["detail"] == detail
+    assert running.predict(fine).status_code == 200
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(timeout=10) == 0
+    log = running.process.stderr.read().decode()
+    assert log.count("error: own.aged failed: ValueError: nobody is 321.5") == 2
+    assert log.count("error: own.initial failed: TypeError\n") == 1
+    assert "in aged" in log and "Zed" not in log and "26" not in log.partition("own.initial")[2]

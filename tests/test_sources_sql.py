@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +75,16 @@ def test_what_a_query_gives_is_locked(project: Path) -> None:
     assert {result.status for result in again.results} == {"hit"}
 
 
+def test_rows_are_asked_into_the_store_alone(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a kill leaves them, they are swept and forgotten: none lie anywhere else."""
+    monkeypatch.setattr(tempfile, "tempdir", str(project / "nowhere"))
+    source(project)
+    assert {place.name for place in (project / ".mlops").iterdir()} == {"cache", "store"}
+    assert not list((project / ".mlops" / "store" / "scratch").iterdir())
+
+
 def test_the_pin_stands_until_it_is_refreshed(project: Path) -> None:
     from mlops_compile.api.compiling import compile_config
     from mlops_compile.compiler.compose.config import compose
@@ -125,6 +136,34 @@ def test_types_can_be_stated(project: Path) -> None:
     }
 
 
+def test_texts_are_times_where_that_is_stated(project: Path) -> None:
+    query = (
+        "SELECT *, '2026-01-0' || (1 + id % 9) || ' 10:00:00' AS day,"
+        " '2026-01-01T10:00:00+02:00' AS zoned, CASE id WHEN 3 THEN 'soon' ELSE '2026-01-01' END"
+        " AS odd, CASE id % 2 WHEN 0 THEN 'true' ELSE 'False' END AS flag FROM people ORDER BY id"
+    )
+    stated = "data.columns={day: {type: datetime}, zoned: {type: datetime}, flag: {type: boolean}}"
+    lock = mc.compile([*overrides(query), stated], project=project)
+    found = {fact.name: fact.type for fact in lock.source("data").columns}
+    assert (found["day"], found["zoned"]) == ("timestamp", "timestamp_utc")
+    assert (found["odd"], found["flag"]) == ("string", "bool")
+    record = mc.run(lock, project=project)
+    assert record.ok
+    # The pin of a committed lock stands for either sort of time.
+    from mlops_compile.api.compiling import compile_config
+    from mlops_compile.compiler.compose.config import compose
+
+    elsewhere = project / "elsewhere"
+    elsewhere.mkdir()
+    config = compose((*overrides(query), stated), elsewhere)
+    assert compile_config(config, elsewhere, committed=lock).lock == lock
+    with pytest.raises(mc.CompileError, match="texts, which cannot be datetime"):
+        mc.compile(
+            [*overrides(query), "data.columns={odd: {type: datetime}}"],
+            project=project,
+        )
+
+
 @pytest.mark.parametrize(
     ("query", "code", "words"),
     [
@@ -144,6 +183,13 @@ def test_a_query_that_cannot_be_taken(project: Path, query: str, code: str, word
     found, where, message = refused(project, query)
     assert (found, where) == (code, "data.source.query")
     assert words in message
+
+
+def test_no_rows_are_not_pinned(project: Path) -> None:
+    query = "SELECT * FROM people WHERE id >= 80"
+    assert refused(project, query)[0] == "empty"
+    write(project, 120)
+    assert source(project, query).rows == 40
 
 
 def test_a_query_changes_nothing(project: Path) -> None:
@@ -177,7 +223,12 @@ def test_secrets_are_refused_and_never_told(project: Path, monkeypatch: pytest.M
 def test_credentials_are_written_nowhere(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEOPLE_DB", "me:hunter2secret")
     with_them = mc.compile(overrides(credentials_env="PEOPLE_DB"), project=project)
-    assert encode(with_them) == encode(mc.compile(overrides(), project=project))
+    without = mc.compile(overrides(), project=project)
+    # The lock says which variable to ask, for a run elsewhere; plan and source are the same.
+    assert with_them.plan == without.plan
+    assert with_them.source("data").identity == without.source("data").identity
+    assert with_them.source("data").credentials_env == "PEOPLE_DB"
+    assert encode(with_them).count("PEOPLE_DB") == 1
     mc.run(with_them, project=project)
     for file in project.rglob("*"):
         assert not file.is_file() or b"hunter2" not in file.read_bytes()

@@ -147,7 +147,7 @@ def beside(state: Path) -> Beside:
 def forget_one(state: Path) -> None:
     store = Store(state / "store")
     what = {"reason": "asked to", "when": "2026-01-01"}
-    forget(store, "one.csv", frozenset(), beside(state), **what)  # type: ignore[arg-type]
+    forget(store, "one.csv", frozenset({digest_of(ONE).sha256}), beside(state), **what)  # type: ignore[arg-type]
     store.close()
 
 

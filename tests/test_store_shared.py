@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import shutil
@@ -207,6 +208,38 @@ if claim is not None:
     claim.release()
 
 
+@root_only
+def test_a_run_of_another_user_is_seen_with_its_lock(open_directory: Path, start: Start) -> None:
+    """Whatever its umask: what it uses stays, and is not forgotten."""
+    root, group = open_directory / "store", 7777
+    root.mkdir()
+    os.chown(root, -1, group)
+    root.chmod(0o2775)
+    fill(Store(root), range(2))
+    mode = """
+with Store(root).scratch("a lock"):
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+    runs = start(AS_ANOTHER + mode, root, NOBODY, group)
+    assert runs.stdout is not None and runs.stdout.readline() == "ready\n"
+    look = """
+(run,) = Store(root).rooms.live()
+print(run.lock)
+"""
+    assert told(start(AS_ANOTHER + look, root, 4321, group)) == "a lock"
+    (plan,) = root.glob("scratch/*/plan.lock.json")
+    plan.chmod(0o600)  # as an earlier version left it
+    refused = """
+try:
+    Store(root).rooms.live()
+except StoreError as error:
+    print("cannot be read" in str(error))
+"""
+    assert told(start(AS_ANOTHER + refused, root, 4321, group)) == "True"
+    runs.communicate("\n", timeout=60)
+
+
 def test_a_store_of_one_user_stays_private(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
@@ -322,6 +355,69 @@ def test_a_flipped_bit_is_named_mended_and_made_again(tmp_path: Path, what: str)
         assert hits(root, range(6)) == [n for n in range(6) if n != number]
         fill(Store(root), range(number, number + 1))
         assert hits(root, range(6)) == list(range(6))
+
+
+def test_a_check_names_nothing_that_others_end_meanwhile(tmp_path: Path) -> None:
+    """A writer gives a file its name, and a collection removes what is damaged."""
+    root = tmp_path / "store"
+    fill(Store(root), range(3))
+    store = Store(root)
+    new = root / "blobs" / "ab" / ".new-x"
+    new.parent.mkdir(exist_ok=True)
+    new.touch()
+    damaged = [store.blobs.place(digest_of(b"%d\n" % n * 50).sha256) for n in range(3)]
+    for place in damaged:
+        place.chmod(0o644)
+        place.write_bytes(b"wrong")
+    seen: list[int] = []
+
+    def meanwhile(done: int, total: int) -> None:
+        seen.append(done)
+        if len(seen) == 3:
+            new.unlink()
+            for number in range(3):
+                store.records.place(key_at(number)).unlink()
+            for place in damaged:
+                place.unlink()
+
+    for mend in (False, True):
+        assert check(store, lambda text: True, meanwhile, mend=mend).faults == ()
+    assert len(seen) == 3
+
+
+def test_a_forked_process_keeps_nobody_out(tmp_path: Path) -> None:
+    root = tmp_path / "store"
+    fill(Store(root), range(1))
+    guard, (read, write) = Store(root).guard, os.pipe()
+    for inside in (guard.shared, guard.alone):
+        with inside():
+            pid = os.fork()
+            if not pid:  # lives on, with every file that is open
+                os.close(write)
+                os.read(read, 1)
+                os._exit(0)
+        lock = os.open(root / "gc.lock", os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(lock)
+        os.write(write, b".")
+        assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_new_directories_are_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their names are, too: a blob in a directory that is lost is lost."""
+    synced: set[str] = set()
+    sync = os.fsync
+
+    def told(handle: int) -> None:
+        synced.add(os.readlink(f"/proc/self/fd/{handle}"))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", told)
+    fill(Store(tmp_path / "store"), range(1))
+    assert {str(tmp_path / "store" / name) for name in ("", "blobs", "actions")} <= {
+        *synced,
+        *(f"{name}/" for name in synced),
+    }
 
 
 CLEAN = """

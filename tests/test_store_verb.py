@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import csv, parquet
 
 from mlops_compile.api.keeping import collect_garbage
 from mlops_compile.api.locks import read_lock
@@ -186,6 +187,38 @@ def test_gc_keeps_what_is_pinned_and_what_runs_recorded(project: Path) -> None:
     assert stored(project) == {}
 
 
+def test_gc_keeps_what_a_killed_run_needs(project: Path) -> None:
+    """It was killed after it had written its lock, and before its record."""
+    (project / "plan.lock.json").unlink()
+    last = max((project / "outputs").glob("*/*"))
+    (last / "record.json").unlink()
+    found = store(project, "gc", "--dry-run", "--keep-runs")
+    name = str(last.relative_to(project))
+    assert found["freed"]["size"] == 0 and name in found["roots"]
+    assert f"{name} has no record.json; what its lock needs is kept" in found["notes"]
+    named = mlops(project, "store", "gc", "--run", name)
+    assert named.code == 3 and "record.json" in named.err
+
+
+def test_projects_that_share_a_store_are_kept_apart(project: Path, tmp_path: Path) -> None:
+    """Both have a file of the same name: no location means the other's, and what goes is said."""
+    other = make(tmp_path / "other")
+    uri = f"store.uri={project / '.mlops'}"
+    good(other, "run", *SMALL, uri)
+    mine, theirs = (digest_of((p / "rows.csv").read_bytes()).sha256 for p in (project, other))
+    before = stored(project)
+    for place in (project, other):
+        answer = mlops(place, "store", "forget", "rows.csv", "--reason", "x", uri)
+        ours, not_ours = (mine, theirs) if place is project else (theirs, mine)
+        assert answer.code == 3 and f"{ours[:12]} (of this project), {not_ours[:12]}" in answer.err
+    assert stored(project) == before
+    found = store(project, "gc", "--dry-run")
+    assert any("no lock of this project names (rows.csv)" in note for note in found["notes"])
+    assert store(project, "forget", theirs, "--reason", "x")["action_count"] == STEPS
+    assert store(project, "du")["action_count"] == ALL
+    assert store(project, "forget", "rows.csv", "--reason", "x")["action_count"] == ALL
+
+
 def test_gc_keeps_roots_that_are_given(project: Path) -> None:
     """As those of a registry: plans and digests."""
     lock = read_lock(project / "plan.lock.json")
@@ -250,6 +283,21 @@ def test_fsck_names_and_mends(project: Path) -> None:
     assert {name: after[name] for name in blobs} == blobs
 
 
+def test_a_copy_of_a_source_is_named(project: Path) -> None:
+    """What was made of it stays, and a run makes nothing again."""
+    digest = digest_of((project / "rows.csv").read_bytes()).sha256
+    place = project / ".mlops" / "store" / "blobs" / digest[:2] / digest
+    flip(place)
+    said = mlops(project, "store", "fsck")
+    assert said.code == 7 and "what was made of this copy stays" in said.out
+    assert "made again by the next run" not in said.out
+    said = good(project, "store", "fsck")
+    assert f"note: there is no copy of rows.csv ({digest[:12]}); its results stay" in said.out
+    assert store(project, "fsck")["uncopied"] == [{"digest": digest, "data": "rows.csv"}]
+    steps = good(project, "run", *SMALL, "--json").document["steps"]
+    assert {step["status"] for step in steps} == {"hit"}
+
+
 def test_an_index_that_lags_behind_is_a_note(project: Path) -> None:
     (project / ".mlops" / "store" / "index.sqlite").unlink()
     said = good(project, "store", "fsck").out
@@ -305,6 +353,26 @@ def test_forget_leaves_nothing_of_a_source(project: Path, by: str) -> None:
     data.unlink()
     again = mlops(project, "store", "forget", what, "--reason", "once more")
     assert again.code == 3 and "[MC0095]" in again.err
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_forget_of_a_file_forgets_its_folder(tmp_path: Path, gone: bool) -> None:
+    project = make(tmp_path / "project")
+    (project / "pq").mkdir()
+    table = csv.read_csv(project / "rows.csv")
+    for name, rows in (("a", table[:120]), ("b", table[120:])):
+        parquet.write_table(rows, project / "pq" / f"{name}.parquet")
+    folder = ("data.source.kind=parquet", "data.source.path=pq")
+    good(project, "compile", *SMALL, *folder)
+    good(project, "run", *SMALL, *folder)
+    digest = read_lock(project / "plan.lock.json").source("data").digest.sha256
+    if gone:  # the list of the folder's files, which is in the store, tells what it was
+        (project / "pq" / "a.parquet").unlink()
+    no = mlops(project, "store", "forget", "pq/c.parquet", "--reason", "x")
+    assert no.code == 3 and "nothing of a source 'pq/c.parquet'" in no.err
+    did = store(project, "forget", "pq/a.parquet", "--reason", "they asked")
+    assert digest in did["sources"] and len(did["sources"]) == 2 and did["locations"] == ["pq"]
+    assert did["action_count"] == STEPS and stored(project) == {}
 
 
 def test_forget_keeps_what_other_data_gave(project: Path) -> None:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_compile.api.searching import search_effects, search_step
 from mlops_compile.api.state import LATEST, State, state_of
-from mlops_compile.compiler.check import check_further
+from mlops_compile.compiler.check import check_further, check_variants
 from mlops_compile.compiler.code import pin_code
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.effects import Effect, effects
+from mlops_compile.compiler.explain import Earlier
 from mlops_compile.compiler.fitting import data_problems
 from mlops_compile.compiler.lower import lower, others_of
 from mlops_compile.compiler.pin import pin
 from mlops_compile.compiler.read import whole
+from mlops_compile.compiler.searching import settled_values, stated, unfit_variants
 from mlops_compile.compiler.sources import Looking, pin_sources
-from mlops_compile.compiler.spec import PLACES, Data, Spec
+from mlops_compile.compiler.spec import PLACES, Data, Spec, searches
 from mlops_compile.execute.environment import installed_version
 from mlops_compile.execute.platform import this_platform
 from mlops_compile.ir.code import Code
@@ -28,12 +32,13 @@ from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import Plan, violations
-from mlops_compile.ir.problem import CompileError, Problem, problem
+from mlops_compile.ir.problem import CompileError, Problem, StoreError, problem
 from mlops_compile.ir.source import Pinned
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.kinds import needs_of
 from mlops_compile.steps.sources.kind import SOURCE_KEYS
-from mlops_compile.store.blobs import BlobStore, MissingBlob
+from mlops_compile.store.blobs import MissingBlob
+from mlops_compile.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +84,17 @@ def compile_config(
     shared = memo or Memo()
     with located(config.composition):
         spec, problems = check_further(config, shared)
+        variants, more = check_variants(config, problems)
+        problems = tuple(dict.fromkeys((*problems, *more)))
         state, pinned, code = _pinned(spec, problems, config, project, refresh, committed, shared)
-        plan = lower(spec, shared)
+        if found := unfit_variants(spec, variants, pinned):
+            raise CompileError(found)
+        asked = stated(settled_values(config.values)) if searches(spec) else None
+        plan = lower(spec, asked, shared)
         if found := violations(plan):
             raise CompileError(found)
-        lock = pin(spec, plan, pinned, needed_version, code, shared)
+        others = [lower(variant.spec) for variant in variants]
+        lock = pin(spec, plan, pinned, needed_version, code, others, shared)
     return Compilation(config=config, spec=spec, plan=plan, lock=lock, state=state)
 
 
@@ -139,10 +150,12 @@ def _pinned(
 def _look(data: Data, state: State, project: Path, refresh: bool, committed: Lock | None) -> Pinned:
     """The sources of a config, as they are now."""
     state.made()
+    store = state.store
     looking = Looking(
         cache=state.cache,
         project=project,
-        keeping=Kept(state.store.blobs, state.root),
+        keeping=Kept(store),
+        room=lambda: _room(store),
         committed=committed,
         refresh=refresh,
     )
@@ -152,21 +165,33 @@ def _look(data: Data, state: State, project: Path, refresh: bool, committed: Loc
 class Kept:
     """Files that a source gives once, kept in the store: a run finds them there."""
 
-    def __init__(self, blobs: BlobStore, root: Path) -> None:
-        self._blobs = blobs
-        self._root = root
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def keep(self, file: Path, digest: Digest) -> None:
         """Copy a file into the store; one that cannot be written keeps nothing."""
-        with contextlib.suppress(OSError), tempfile.TemporaryDirectory(dir=self._root) as room:
-            self._blobs.import_file(file, Path(room) / "copy", digest)
+        with contextlib.suppress(OSError, StoreError), self._store.scratch() as room:
+            self._store.blobs.import_file(file, room / "copy", digest)
 
     def kept(self, digest: Digest) -> Path | None:
         """The verified copy, if there is one."""
         try:
-            return self._blobs.read(digest)
+            return self._store.blobs.read(digest)
         except MissingBlob:
             return None
+
+
+@contextmanager
+def _room(store: Store) -> Iterator[Path]:
+    """Where files of sources are brought to: the store's scratch space, which is swept where a kill
+    leaves them; the system's where the store cannot be written."""
+    with ExitStack() as stack:
+        try:
+            room = stack.enter_context(store.scratch())
+        except StoreError:
+            made = tempfile.TemporaryDirectory(prefix="mlops-")
+            room = Path(stack.enter_context(made))
+        yield room
 
 
 def needed_version(name: str) -> str:
@@ -183,8 +208,15 @@ def effects_of(lock: Lock, state: State) -> tuple[Effect, ...]:
     """What running a lock would do with each step, and why."""
     store, latest = state.store, state.cache.get(LATEST)
     before = latest if isinstance(latest, Map) else Map()
-    needs, here = needs_of(lock), this_platform()
+    here = this_platform()
+
+    def judged(lock: Lock, nearest: Callable[[str, str], Sequence[Earlier]]) -> tuple[Effect, ...]:
+        return effects(lock, needs_of(lock), here, store.outputs, nearest, before)
+
     try:
-        return effects(lock, needs, here, store.outputs, store.nearest, before)
+        found = judged(lock, store.nearest)
+        if search_step(lock) is None:
+            return found
+        return search_effects(lock, store, found, lambda other: judged(other, lambda *_: ()))
     finally:
         store.close()

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlops_compile.api.locks import lock_of, read_any
-from mlops_compile.api.roots import Kept, find_roots, reached_by, run_directories
+from mlops_compile.api.locations import contents_at, sources_of
+from mlops_compile.api.locks import lock_of
+from mlops_compile.api.roots import Kept, find_roots, lock_texts, reached_by, run_directories
 from mlops_compile.api.running import LOGS
 from mlops_compile.api.state import State
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import Lock, decode, encode
 from mlops_compile.ir.problem import CompileError, Problem, StoreError, UsageError, problem
-from mlops_compile.steps.sources.kind import file_digest
+from mlops_compile.steps.acquire import is_copied
 from mlops_compile.store.collect import Collected, collect
 from mlops_compile.store.faults import Progress
 from mlops_compile.store.forget import Beside, Forgotten, forget
@@ -43,10 +44,19 @@ def store_usage(state: State) -> Usage:
     return usage(state.store, time.time())
 
 
-def check_store(state: State, progress: Progress, *, dry_run: bool = False) -> Checked:
+def check_store(
+    state: State, project: Path, progress: Progress, *, dry_run: bool = False
+) -> Checked:
     """Check a store, and mend it unless `dry_run`. StoreError where it cannot be mended."""
     with _written(state, "`store fsck --dry-run` names what is wrong, and mends nothing"):
-        return check(state.store, _is_lock, progress, mend=not dry_run, beside=_beside(state))
+        return check(
+            state.store,
+            _is_lock,
+            progress,
+            mend=not dry_run,
+            beside=_beside(state, project),
+            copied=is_copied,
+        )
 
 
 def collect_garbage(
@@ -82,7 +92,18 @@ def collect_garbage(
             raise CompileError([_nothing_to_keep(sum(count for _, count in would.actions))])
     with _written(state):
         collected = collect(store, mark, marks, limits, dry_run=dry_run)
-    return Collection(collected=collected, roots=names, notes=roots.notes)
+    ours = {source.digest.sha256 for source in sources_of(project)}
+    theirs = sorted({name for sha, name in collected.sources if sha not in ours})
+    notes = (*roots.notes, *([_not_ours(theirs)] if theirs else []))
+    return Collection(collected=collected, roots=names, notes=notes)
+
+
+def _not_ours(names: Sequence[str]) -> str:
+    """A store does not know the projects that use it."""
+    return (
+        f"among what goes are results from data that no lock of this project names"
+        f" ({', '.join(names)}); another project that shares the store pins what it needs"
+    )
 
 
 def _nothing_to_keep(actions: int) -> Problem:
@@ -120,16 +141,17 @@ def forget_source(
     """Remove a source and all that derives from it: what went, and the run directories that still
     tell of it, which are the user's.
 
-    `what` is a location, or digits of a digest. CompileError where nothing is known of it.
+    `what` is a location of this project, or digits of a digest. CompileError where nothing is known
+    of it, or where it may be a location of another project that shares the store.
     """
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    contents = frozenset(_contents(project, what))
+    contents = frozenset(contents_at(project, what, state.store))
     with _written(state):
         found = forget(
             state.store,
             what,
             contents,
-            _beside(state),
+            _beside(state, project),
             reason=reason,
             when=when,
             dry_run=dry_run,
@@ -138,19 +160,9 @@ def forget_source(
     return found, runs
 
 
-def _beside(state: State) -> Beside:
-    return Beside(cache=state.root / "cache", logs=state.root / LOGS)
-
-
-def _contents(project: Path, what: str) -> Iterator[str]:
-    """Digests that are known to have been at a place: of the file, and in the project's lock."""
-    for place in (Path(what), project / what):
-        if place.is_file():
-            yield file_digest(place).sha256
-    if (project / LOCK_FILE).is_file():
-        for _, source in read_any(project / LOCK_FILE).sources:
-            if source.location == what:
-                yield source.digest.sha256
+def _beside(state: State, project: Path) -> Beside:
+    locks = tuple(text for _, text in lock_texts(project))
+    return Beside(cache=state.root / "cache", logs=state.root / LOGS, locks=locks)
 
 
 def _tells(run: Path, names: frozenset[str]) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_compile.api.git import files_at, has_git, local_refs
-from mlops_compile.api.locks import lock_of
+from mlops_compile.api.locks import lock_of, read_lock
 from mlops_compile.api.running import read_run
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.digest import Digest
@@ -55,7 +56,9 @@ def find_roots(store: Store, project: Path, kept: Kept) -> Roots:
             locks.append((name, lock_of(text, name)))
         except CompileError as error:
             problems += error.problems
-    for directory in (*kept.runs, *(run_directories(project) if kept.all_runs else ())):
+    found = run_directories(project) if kept.all_runs else ()
+    ended, killed = _apart(found)
+    for directory in (*kept.runs, *ended):
         try:
             record = read_run(directory)
         except CompileError as error:
@@ -63,6 +66,13 @@ def find_roots(store: Store, project: Path, kept: Kept) -> Roots:
             continue
         locks.append((str(directory), record.lock))
         marks |= Marks(keys=frozenset(r.action for r in record.results if r.action))
+    for directory in killed:
+        try:
+            locks.append((str(directory), read_lock(directory / LOCK_FILE)))
+        except CompileError as error:
+            problems += error.problems
+        else:
+            notes.append(f"{directory} has no record.json; what its lock needs is kept")
     if problems:
         raise CompileError(problems)
     for root in kept.roots:
@@ -86,6 +96,26 @@ def run_directories(project: Path) -> Iterator[Path]:
     """The run directories of a project, where Hydra puts them."""
     for pattern in _RUNS:
         yield from (p for p in sorted(project.glob(pattern)) if (p / LOCK_FILE).is_file())
+
+
+def lock_texts(project: Path) -> Iterator[tuple[str, str]]:
+    """The texts of all locks of a project, by what they are called: its own, those of commits and
+    those of run directories. What cannot be read is left out."""
+    yield from _own(project)
+    with contextlib.suppress(CompileError):
+        yield from _committed(project, Kept(), [])
+    for directory in run_directories(project):
+        with contextlib.suppress(OSError):
+            text = (directory / LOCK_FILE).read_bytes()
+            yield str(directory), text.decode("utf-8", "replace")
+
+
+def _apart(runs: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Directories of runs that ended, and of those that did not come to write their record."""
+    found: tuple[list[Path], list[Path]] = ([], [])
+    for directory in runs:
+        found[0 if (directory / "record.json").is_file() else 1].append(directory)
+    return found
 
 
 def _own(project: Path) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlops_compile.api.compiling import compile_config, overrides_of
+from mlops_compile.api.driving import run_search
 from mlops_compile.api.locks import read_lock
+from mlops_compile.api.searching import search_step
 from mlops_compile.api.state import LATEST, State, state_of
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.config import compose
@@ -21,13 +23,14 @@ from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import Lock, encode
 from mlops_compile.ir.plan import own_name
 from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, StoreError, problem
-from mlops_compile.ir.record import RunRecord, decode_record, encode_record
+from mlops_compile.ir.record import RunRecord, decode_record, encode_record, trials_csv
 from mlops_compile.ir.value import Map, pretty
 from mlops_compile.store.blobs import MissingBlob
 from mlops_compile.store.files import write_atomic
 
 BUNDLE_DIRECTORY = "bundle"
 LOGS = "logs"
+TRIALS = "trials.csv"
 _GIB = 1 << 30
 
 
@@ -95,16 +98,24 @@ def execute_lock(
     workers: Workers | None = None,
     fail_fast: bool = False,
 ) -> RunRecord:
-    """Execute exactly a lock. CompileError where what is installed is not what it names."""
+    """Execute exactly a lock; with `fail_fast`, a search ends once one of its trials has failed.
+    CompileError where what is installed is not what it names."""
     _check_environment(lock)
 
     pool = workers or Workers(resources.workers)
     store = state.store
     try:
-        record = execute(
-            *(lock, store, project, observer, pool, resources, logs, time.time),
-            fail_fast=fail_fast,
-        )
+
+        def run_once(lock: Lock, observer: Observer) -> RunRecord:
+            return execute(lock, store, project, observer, pool, resources, logs, time.time)
+
+        if search_step(lock) is None:
+            record = execute(
+                *(lock, store, project, observer, pool, resources, logs, time.time),
+                fail_fast=fail_fast,
+            )
+        else:
+            record = run_search(lock, store, observer, run_once, time.time, fail_fast)
     finally:
         store.close()
         if workers is None:
@@ -153,6 +164,8 @@ def _write_run(record: RunRecord, state: State, directory: Path) -> Path | None:
     directory.mkdir(parents=True, exist_ok=True)
     write_atomic(directory / LOCK_FILE, encode(record.lock).encode("utf-8"))
     write_atomic(directory / "metrics.json", pretty(record.metrics).encode("utf-8"))
+    if record.trials:
+        write_atomic(directory / TRIALS, trials_csv(record).encode("utf-8"))
     bundle = None
     for result in record.results:
         if result.kind == "evaluate" and "evaluation" in dict(result.outputs):

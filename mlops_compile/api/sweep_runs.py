@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlops_compile.api.running import LOGS, execute_lock, write_run
+from mlops_compile.api.running import LOGS, execute_lock, run_and_write, write_run
+from mlops_compile.api.searching import search_step
 from mlops_compile.api.state import State
 from mlops_compile.api.sweeping import Swept
 from mlops_compile.execute.local import with_metrics
@@ -44,6 +45,9 @@ def run_points(
     if merged is None or state is None:
         return ()
 
+    if any(search_step(point.lock) is not None for point in swept.points if point.lock):
+        return _one_by_one(swept, project, directories, observer, resources, fail_fast)
+
     def once() -> tuple[PointRun, ...]:
         record = execute_lock(
             *(merged.lock, state, project, observer, resources),
@@ -56,6 +60,28 @@ def run_points(
         return once()
     except MissingBlob:
         return once()
+
+
+def _one_by_one(
+    swept: Swept,
+    project: Path,
+    directories: Mapping[int, Path],
+    observer: Observer,
+    resources: Resources,
+    fail_fast: bool,
+) -> tuple[PointRun, ...]:
+    """The points of a sweep over searches: each has a driver of its own, and the store in common."""
+    assert swept.state is not None
+    found: list[PointRun] = []
+    for number, point in enumerate(swept.points):
+        if point.lock is None or (fail_fast and found and not found[-1].record.ok):
+            continue
+        record, bundle = run_and_write(
+            *(point.lock, swept.state, project, directories[number], observer, resources),
+            fail_fast=fail_fast,
+        )
+        found.append(PointRun(number=number, record=record, bundle=bundle))
+    return tuple(found)
 
 
 def _written(

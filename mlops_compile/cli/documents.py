@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlops_compile.cli.leaderboard import Entry, leaderboard_value
+from mlops_compile.cli.board import Entry, leaderboard_value
 from mlops_compile.compiler.effects import Effect
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.record import RunRecord, results_value
@@ -76,6 +76,8 @@ def run_value(record: RunRecord, directory: Path, bundle: Path | None) -> Map:
         "bundle": Map({"digest": digest, "path": str(bundle)}) if digest else None,
         "registered": None,
     }
+    if record.trials:
+        value |= {"trials": record.trials, "best": record.best}
     return Map(value)
 
 

@@ -15,16 +15,16 @@ from mlops_compile.api.sweeping import (
     effects_of_sweep,
     expected_work,
 )
-from mlops_compile.cli.current import check_current
-from mlops_compile.cli.documents import multirun_document, run_value, sweep_document
-from mlops_compile.cli.front import Multirun
-from mlops_compile.cli.leaderboard import (
+from mlops_compile.cli.board import (
     Entry,
     leaderboard,
     leaderboard_csv,
     objective_of,
     told_apart,
 )
+from mlops_compile.cli.current import check_current
+from mlops_compile.cli.documents import multirun_document, run_value, sweep_document
+from mlops_compile.cli.front import Multirun
 from mlops_compile.cli.patterns import sweep_rows
 from mlops_compile.cli.point_progress import PointProgress
 from mlops_compile.cli.problems import say_problems

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from mlops_compile.cli.leaderboard import better
+from mlops_compile.cli.board import better
 from mlops_compile.cli.show import Lines, Live, number
+from mlops_compile.execute.observer import Progress
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.record import StepResult
 
@@ -59,6 +60,9 @@ class PointProgress:
 
     def expected(self, steps: int, seconds: float | None) -> None:
         self._told.expected(steps, seconds)
+
+    def searched(self, progress: Progress) -> None:
+        self._told.searched(progress)
 
     def finished(self, result: StepResult) -> None:
         self._told.finished(result)

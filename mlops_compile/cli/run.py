@@ -15,6 +15,7 @@ from mlops_compile.api.state import State, state_of
 from mlops_compile.cli.current import check_current
 from mlops_compile.cli.documents import points_document, run_value
 from mlops_compile.cli.front import Job, Multirun, run_hydra
+from mlops_compile.cli.leaderboard import leaderboard
 from mlops_compile.cli.multirun import run_multirun, shown
 from mlops_compile.cli.problems import say_problems
 from mlops_compile.cli.show import metrics_table, observer, worst_levels
@@ -120,8 +121,7 @@ def _run(job: Job, options: Namespace, call: Call) -> Done:
     resources = resources_of(execution, options.jobs)
     with progress:
         record, bundle = run_and_write(
-            *(lock, state, Path(), job.directory, progress, resources),
-            fail_fast=options.fail_fast,
+            lock, state, Path(), job.directory, progress, resources, fail_fast=options.fail_fast
         )
     if not record.ok:
         problems = failure(record).problems
@@ -149,6 +149,7 @@ def _summary(record: RunRecord, directory: Path, bundle: Path | None) -> str:
     hits = sum(result.status == "hit" for result in record.results)
     lines = [metrics_table(record.metrics, record.evaluation)] if record.metrics else []
     lines += worst_levels(record.evaluation, _primary(record))
+    lines += leaderboard(record)
     if not record.ok:
         failed = [result for result in record.results if result.status == "failed"]
         lines.append(f"failed: {', '.join(r.step for r in failed)}; see {shown(directory)}")

@@ -55,7 +55,7 @@ def _du(call: Call, state: State) -> int:
     problems: tuple[Problem, ...] = ()
     try:
         free = collect_garbage(state, _PROJECT, Kept(), dry_run=True)
-    except CompileError as error:  # the rest can be told all the same
+    except (CompileError, StoreError) as error:  # the rest can be told all the same
         problems = error.problems
     if call.options.json:
         print(documents.du(state.store.root, found, free), end="", file=call.out)
@@ -102,7 +102,7 @@ def _shares(shares: Sequence[Share]) -> str:
 
 def _fsck(call: Call, state: State) -> int:
     meter = _Meter(call.err)
-    found = check_store(state, meter, dry_run=call.options.dry_run)
+    found = check_store(state, _PROJECT, meter, dry_run=call.options.dry_run)
     meter.end()
     if call.options.json:
         print(documents.fsck(state.store.root, found, call.options.dry_run), end="", file=call.out)
@@ -123,6 +123,9 @@ def _check_text(root: Path, found: Checked, dry_run: bool) -> str:
     lines += [f"  note: the index lags behind: {text}{anew}" for text in found.behind]
     if found.swept:
         lines.append(f"  note: {counted(found.swept, 'leftover')} of dead processes{away}")
+    for sha, data in found.uncopied:
+        lines.append(f"  note: there is no copy of {visible(data)} ({sha[:12]}); its results stay,")
+        lines.append("    and can be made again as long as it is what it was")
     if not found.faults:
         return "\n".join([*lines, "nothing is wrong"])
     wrong = f"{counted(len(found.faults), 'thing')} wrong"
@@ -227,6 +230,11 @@ def _forget(call: Call, state: State) -> int:
         f"{'would forget' if options.dry_run else 'forgot'} {visible(names)} ({digests}):"
         f" {size(found.size)}, {actions}, {blobs}"
     ]
+    if found.unknown:
+        of = "of unknown data: a record is lost that would tell what they are made of"
+        lines.append(f"  {counted(found.unknown, 'result')} of them {of}")
+    if found.loose:
+        lines.append(f"  {counted(found.loose, 'blob')} of them that no result holds")
     if found.cached:
         lines.append(f"  {counted(found.cached, 'file')} of the cache")
     lines += [f"  the pin {name}" for name in found.pins]

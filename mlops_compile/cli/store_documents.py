@@ -60,6 +60,7 @@ def fsck(root: Path, found: Checked, dry_run: bool) -> str:
         size=found.size,
         faults=faults,
         index_behind=found.behind,
+        uncopied=tuple(Map({"digest": sha, "data": data}) for sha, data in found.uncopied),
         swept=found.swept,
     )
 
@@ -96,7 +97,9 @@ def forget(root: Path, found: Forgotten, runs: Sequence[Path], dry_run: bool) ->
         sources=found.sources,
         locations=found.locations,
         action_count=found.actions,
+        unknown_action_count=found.unknown,
         blob_count=found.blobs,
+        loose_blob_count=found.loose,
         size=found.size,
         shared_blob_count=found.kept,
         pins=found.pins,

@@ -16,6 +16,13 @@ from mlops_compile.compiler.evaluation import settle_evaluation
 from mlops_compile.compiler.lower import SOURCE, TEST
 from mlops_compile.compiler.model import settle_model
 from mlops_compile.compiler.read import UNKNOWN, Reader, known, whole
+from mlops_compile.compiler.searching import (
+    Variant,
+    check_search,
+    is_search,
+    settled_values,
+    variants_of,
+)
 from mlops_compile.compiler.spec import (
     PLACES,
     Data,
@@ -47,18 +54,34 @@ def check(config: Config) -> Spec:
     Raises CompileError with every problem, each with its key.
     """
     spec, problems = check_further(config)
-    if problems:
-        raise CompileError(problems)
+    _, more = check_variants(config, problems)
+    if problems or more:
+        raise CompileError(dict.fromkeys((*problems, *more)))
     return spec
 
 
 def check_further(config: Config, memo: Memo | None = None) -> tuple[Spec, tuple[Problem, ...]]:
-    """The same, of a config with problems too: what is faulty is UNKNOWN in the spec. Configs of
-    one memo share the groups of their specs that are made of the same objects."""
+    """The same, of a config with problems too: what is faulty is UNKNOWN in the spec. Of a search,
+    the values that its trials take are judged by `check_variants`. Configs of one memo share the
+    groups of their specs that are made of the same objects."""
+    return _checked(settled_values(config.values), memo)
+
+
+def check_variants(
+    config: Config, problems: tuple[Problem, ...]
+) -> tuple[tuple[Variant, ...], tuple[Problem, ...]]:
+    """The trials that show every end and choice of what a search varies, and what is wrong with
+    those beside the config's own `problems`; nothing without a search."""
+    if not is_search(config.values):
+        return (), ()
+    return variants_of(settled_values(config.values), problems, _checked)
+
+
+def _checked(values: Map, memo: Memo | None = None) -> tuple[Spec, tuple[Problem, ...]]:
     reader = Reader(memo)
-    spec = reader.group(Spec, config.values, ())
+    spec = reader.group(Spec, values, ())
     if known(spec):
-        spec = _settle(reader, spec)
+        spec = _settle(reader, spec, values)
     return spec, tuple(dict.fromkeys(reader.problems))
 
 
@@ -74,7 +97,7 @@ def check_places(config: Config) -> tuple[Store, Execution]:
     return store, execution
 
 
-def _settle(reader: Reader, spec: Spec) -> Spec:
+def _settle(reader: Reader, spec: Spec, values: Map) -> Spec:
     data, task = spec.data, spec.data.task
     family: Family = FAMILIES[spec.model.family] if known(spec.model.family) else UNKNOWN
     if known(family, task) and task not in family.tasks:
@@ -85,7 +108,7 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
     once, model, evaluate = reader.once, spec.model, spec.evaluate
     once("split", (data, evaluate), lambda own: check_splitting(own, data, evaluate))
     once("store", (spec.store,), lambda own: _check_store(own, spec.store))
-    return replace(
+    settled = replace(
         spec,
         data=once("data", (data,), lambda own: _settle_data(own, data)),
         model=once("model", (model, family, data), lambda r: settle_model(r, model, family, data)),
@@ -101,6 +124,7 @@ def _settle(reader: Reader, spec: Spec) -> Spec:
         ),
         deploy=once("deploy", (spec.deploy, data), lambda _: _settle_deploy(spec.deploy, data)),
     )
+    return replace(settled, search=check_search(reader, settled, values))
 
 
 def _settle_data(reader: Reader, data: Data) -> Data:

@@ -43,7 +43,7 @@ def column_problems(name: str, column: Column, data: Data) -> Iterator[Problem]:
         yield problem("impossible", message, (*where, "violation"), "take drop or fail")
     if known(column.role, column.sensitive) and column.sensitive and column.role == "segment":
         message = "results are told by the values of a segment, and these are sensitive"
-        hint = "take another column, or bring one with coarser values"
+        hint = "name it in evaluate.segments instead, where its levels are numbered and not named"
         yield problem("impossible", message, (*where, "role"), hint)
     if known(data.target) and name == data.target:
         yield from _of_target(column, data, where)

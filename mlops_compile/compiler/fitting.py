@@ -132,7 +132,7 @@ def _columns(
                 hint = "boolean are true and false; leave the type out, and it is as the data looks"
             yield problem("column-type", message, (*_COLUMNS, name, "type"), hint)
     yield from _mixed(stated, facts, misfits)
-    yield from _weights(stated, facts)
+    yield from _weights(data, facts)
     features = [name for name in facts if role_of(stated, name) == "feature"]
     for name in features:
         if name != data.target and not sendable(name):
@@ -180,8 +180,9 @@ def _segments(spec: Spec, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
             yield problem("impossible", message, where, hint)
 
 
-def _weights(stated: Mapping[str, Column], facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
-    """Columns that say how much rows count: one, of numbers, in every row."""
+def _weights(data: Data, facts: Mapping[str, ColumnFact]) -> Iterator[Problem]:
+    """Columns that say how much rows count: one, of numbers, in every row that is kept."""
+    stated = dict(data.columns)
     first, *others = [name for name in facts if role_of(stated, name) == "weight"] or [""]
     for name in others:
         message = f"rows have one weight, and {first!r} is it already"
@@ -190,9 +191,9 @@ def _weights(stated: Mapping[str, Column], facts: Mapping[str, ColumnFact]) -> I
         message = f"the column holds {IN_PLAIN_WORDS[facts[first].type]}, and weights are numbers"
         hint = "take another column, or leave the role weight out"
         yield problem("impossible", message, (*_COLUMNS, first, "role"), hint)
-    elif first and facts[first].missing:
+    elif first and facts[first].missing and not may_drop(data):
         message = "the weight is missing in some rows"
-        hint = "mend them, or leave the role weight out"
+        hint = f"drop them: data.columns.{first}={{role: weight, nullable: false, violation: drop}}"
         yield problem("impossible", message, (*_COLUMNS, first, "role"), hint)
 
 
@@ -204,7 +205,8 @@ def _split(spec: Spec, facts: Mapping[str, ColumnFact], rows: int | None) -> Ite
     if exact and rows is not None and whole(data.split):
         yield from _parts(data.split, rows)
     folds = spec.evaluate.cross_validation if known(spec.evaluate) else None
-    for where, by in ((SPLIT, data.split), (FOLDS, folds)):
+    cv = spec.search.cv if known(spec.search) else None
+    for where, by in ((SPLIT, data.split), (FOLDS, folds), (("search", "cv"), cv)):
         if by is None or not known(by, data.target, data.columns):
             continue
         for place, name, use in used_columns(by, where):

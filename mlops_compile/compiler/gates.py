@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlops_compile.compiler.instead import number_in, shown
 from mlops_compile.compiler.read import Reader, known
@@ -11,7 +11,7 @@ from mlops_compile.compiler.spec import Data
 from mlops_compile.compiler.suggest import nearest, suggest
 from mlops_compile.ir.value import KeyPath, Map, Value
 from mlops_compile.steps.evaluation import Evaluate
-from mlops_compile.steps.gates import BOUNDS, CALIBRATION, PARTS, Bound, bound_of
+from mlops_compile.steps.gates import BOUNDS, CALIBRATION, FOLDED, PARTS, Bound, bound_of
 from mlops_compile.steps.metrics import METRICS, Metric
 
 # The comparison that may be meant where there is none, and the number.
@@ -57,8 +57,10 @@ def settle_gates(reader: Reader, asked: Asked) -> Map:
             found = _segments(reader, asked, item, where)
         elif name == "calibration":
             found = _calibration(reader, asked, item, where)
+        elif name == "folds":
+            found = _folds(reader, asked, item, where)
         elif _has_part(reader, asked, name, where):
-            found = _metrics(reader, asked, item, where)
+            found = _metrics(reader, asked, item, where, baseline=True)
         if found:
             gates[name] = found
     return Map(gates)
@@ -82,7 +84,7 @@ def _metric(reader: Reader, asked: Asked, name: str, item: Value, where: KeyPath
     if not _is_metric(reader, asked, name, where):
         return None
     if not isinstance(item, Map):
-        return _gate(reader, METRICS[name], item, where, of_test=True)
+        return _gate(reader, METRICS[name], item, where, baseline=True)
     ends: dict[str, Value] = {}
     for end, text in item.items():
         place = (*where, end)
@@ -93,7 +95,9 @@ def _metric(reader: Reader, asked: Asked, name: str, item: Value, where: KeyPath
             message = "there are no intervals: evaluate.bootstrap is null"
             hint = "leave evaluate.bootstrap out, or this gate"
             reader.complain("impossible", message, place, hint, by_key=True)
-        elif text is not None and (gate := _gate(reader, METRICS[name], text, place, of_test=True)):
+        elif text is not None and (
+            gate := _gate(reader, METRICS[name], text, place, baseline=True)
+        ):
             ends[end] = gate
             if end != "value" and " * " in gate:
                 message = "an interval is of the difference to the baseline, not of a multiple"
@@ -103,13 +107,49 @@ def _metric(reader: Reader, asked: Asked, name: str, item: Value, where: KeyPath
     return Map(ends)
 
 
-def _metrics(reader: Reader, asked: Asked, item: Map, where: KeyPath) -> Map:
+def _metrics(
+    reader: Reader, asked: Asked, item: Map, where: KeyPath, *, baseline: bool = False
+) -> Map:
     """Gates of several metrics of a part, or of a segment."""
     gates: dict[str, Value] = {}
     for name, text in item.items():
         place = (*where, name)
         if text is not None and _is_metric(reader, asked, name, place):
-            if gate := _gate(reader, METRICS[name], text, place):
+            if gate := _gate(reader, METRICS[name], text, place, baseline=baseline):
+                gates[name] = gate
+    return Map(gates)
+
+
+def _folds(reader: Reader, asked: Asked, item: Map, where: KeyPath) -> Map:
+    """Gates of the metrics of folds: a text for the mean, or a map of what of them."""
+    if asked.evaluate.cross_validation is None:
+        kind = "random" if asked.task == "regression" else "stratified"
+        message = "there are no folds: evaluate.cross_validation is null"
+        hint = f"set evaluate.cross_validation={{kind: {kind}, folds: 5}}, or leave these gates out"
+        reader.complain("impossible", message, where, hint, by_key=True)
+    gates: dict[str, Value] = {}
+    for name, own in item.items():
+        place = (*where, name)
+        if own is None or not _is_metric(reader, asked, name, place):
+            continue
+        if isinstance(own, Map):
+            gates[name] = _of_folds(reader, METRICS[name], own, place)
+        else:
+            gates[name] = _gate(reader, METRICS[name], own, place, baseline=True)
+    return Map({name: own for name, own in gates.items() if own})
+
+
+def _of_folds(reader: Reader, metric: Metric, own: Map, where: KeyPath) -> Map:
+    spread = replace(metric, low=0, high=float("inf"), greater_is_better=False)
+    gates: dict[str, Value] = {}
+    for name, text in own.items():
+        place = (*where, name)
+        if name not in FOLDED:
+            message, hint = "a gate of folds has no such key", suggest(name, FOLDED, "keys")
+            reader.complain("unknown-key", message, place, hint)
+        elif text is not None:
+            of = spread if name == "deviation" else metric
+            if gate := _gate(reader, of, text, place, baseline=name == "mean"):
                 gates[name] = gate
     return Map(gates)
 
@@ -179,6 +219,10 @@ def _calibration(reader: Reader, asked: Asked, item: Map, where: KeyPath) -> Map
 
 def _is_metric(reader: Reader, asked: Asked, name: str, where: KeyPath) -> bool:
     """Whether it is a metric that is computed; a problem if not."""
+    if name in ("cv", "cross_validation") and len(where) == len(_WHERE) + 1:
+        message, hint = "there is no such metric", "gates of folds stand below folds"
+        reader.complain("unknown-choice", message, where, hint, by_key=True)
+        return False
     if name == "test" and len(where) == len(_WHERE) + 1:
         message, hint = "there is no such metric", "gates of the test part stand at the top"
         reader.complain("unknown-choice", message, where, f"{hint}, without it", by_key=True)
@@ -207,17 +251,17 @@ def _these(task: str) -> str:
 
 
 def _gate(
-    reader: Reader, metric: Metric, text: Value, where: KeyPath, *, of_test: bool = False
+    reader: Reader, metric: Metric, text: Value, where: KeyPath, *, baseline: bool = False
 ) -> str:
-    """A gate in one form: `>= 0.9`; empty if it is none."""
+    """A gate in one form: `>= 0.9`; empty if it is none. Of some figures there is a baseline's."""
     bound = bound_of(text)
     if bound is None:
         hint = f'write a comparison and a number: "{_meant(metric, text)}"'
         reader.complain("wrong-type", f"{shown(text)} is no comparison", where, hint)
         return ""
-    if bound.baseline and not of_test:
-        message = "only the test part has a baseline"
-        hint = "compare with a number here, and with the baseline in a gate of the test part"
+    if bound.baseline and not baseline:
+        message = "only a part as a whole, and the mean of folds, have a baseline"
+        hint = "compare with a number here, and with the baseline in a gate of the whole"
         reader.complain("impossible", message, where, hint)
         return ""
     if not bound.baseline:

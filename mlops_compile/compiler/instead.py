@@ -32,6 +32,7 @@ _USUAL: Mapping[KeyPath, str] = {
     ("data", "drop"): _LEFT_OUT,
     ("data", "ignore"): _LEFT_OUT,
     ("evaluate", "threshold"): "a threshold belongs to the model: model.threshold",
+    ("model", "cross_validation"): "folds belong to the evaluation: evaluate.cross_validation",
 }
 _COLUMNS: KeyPath = ("data", "columns")
 _FRACTION = re.compile(r"\s*(\d{1,9})\s*/\s*([1-9]\d{0,8})\s*\Z")

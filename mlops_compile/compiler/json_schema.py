@@ -19,7 +19,7 @@ from mlops_compile.ir.value import Map, freeze, pretty, thaw
 from mlops_compile.steps.evaluation import Evaluate
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.parameters import parameters
-from mlops_compile.steps.gates import BOUNDS, CALIBRATION, GATE
+from mlops_compile.steps.gates import BOUNDS, CALIBRATION, FOLDED, GATE
 from mlops_compile.steps.metrics import METRICS
 from mlops_compile.steps.preparations import PREPARATIONS
 
@@ -226,6 +226,7 @@ def _add_metrics(properties: Json) -> None:
         "description": 'for example ">= 0.9", or ">= baseline + 0.1"',
     }
     ends = _open(_closed(dict.fromkeys(BOUNDS, gate)))
+    of_folds = _open(_closed(dict.fromkeys(FOLDED, gate)))
     of_part = _open(_closed(dict.fromkeys(METRICS, gate)))
     levels = _open({"type": "object", "additionalProperties": of_part})
     column = _open(_closed({**dict.fromkeys(METRICS, gate), "levels": levels}))
@@ -235,6 +236,7 @@ def _add_metrics(properties: Json) -> None:
         **dict.fromkeys(("validation", "train"), of_part),
         "segments": {**of_segments, "description": "of every level of a column, or of single ones"},
         "calibration": _open(_closed(dict.fromkeys(CALIBRATION, gate))),
+        "folds": _open(_closed({name: {"anyOf": [gate, of_folds]} for name in METRICS})),
     }
     properties["gates"]["properties"] = gates
     properties["gates"]["additionalProperties"] = False

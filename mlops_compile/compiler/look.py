@@ -6,7 +6,8 @@ import hashlib
 import os
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -44,17 +45,35 @@ class Keeping(Protocol):
     def kept(self, digest: Digest) -> Path | None: ...
 
 
+# Makes a directory that is there as long as its context.
+Rooms = Callable[[], AbstractContextManager[Path]]
+
+
+@contextmanager
+def system_room() -> Iterator[Path]:
+    """A directory where the system has temporary ones."""
+    with tempfile.TemporaryDirectory(prefix="mlops-") as name:
+        yield Path(name)
+
+
 class Look:
-    """Looks at files. What had to be fetched is removed at the end of the `with` block; a file that
-    `keeping` has stands for what would be fetched, and `keep` gives it what was."""
+    """Looks at files. What had to be fetched, to a `room`, is removed at the end of the `with`
+    block; a file that `keeping` has stands for what would be fetched, and `keep` gives it what was.
+    """
 
     def __init__(
-        self, files: Files, cache: Cache, refresh: bool, keeping: Keeping | None = None
+        self,
+        files: Files,
+        cache: Cache,
+        refresh: bool,
+        keeping: Keeping | None = None,
+        room: Rooms = system_room,
     ) -> None:
         self._files = files
         self._cache = cache
         self._refresh = refresh
         self._keeping = keeping
+        self._rooms = room
         self._held = ExitStack()
         self._room: Path | None = None
         self._here: dict[str, Path] = {}
@@ -101,8 +120,7 @@ class Look:
 
     def _own_room(self) -> Path:
         if self._room is None:
-            made = tempfile.TemporaryDirectory(prefix="mlops-")
-            self._room = Path(self._held.enter_context(made))
+            self._room = self._held.enter_context(self._rooms())
         return self._room
 
     def _kept(self, place: Place) -> Path | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
-from mlops_compile.compiler.spec import Data, Model, Spec, supervised
+from mlops_compile.compiler.spec import Data, Model, Spec, searches, supervised
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order
-from mlops_compile.ir.schema import declared, key_value
+from mlops_compile.ir.schema import declared, key_value, to_value
 from mlops_compile.ir.value import KeyPath, Map, Value
 from mlops_compile.steps.evaluation import COUNTED
 from mlops_compile.steps.foldings import fold_ports
@@ -18,6 +19,7 @@ from mlops_compile.steps.splits import OWN_PARTS, asked_parts
 
 SOURCE, TEST = "data", "test"
 _VALUES = ("seed", "model")
+SEARCH_FOLDS = "search/folds"
 # What of the config an evaluate step reads that makes metrics and nothing else.
 COUNTED_READS: tuple[KeyPath, ...] = (
     ("model", "family"),
@@ -28,7 +30,7 @@ COUNTED_READS: tuple[KeyPath, ...] = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """A step to come: where each of its input ports comes from, the optional ports it makes, and
-    what of the config it reads (else what its kind does)."""
+    what of the config it reads (else what its kind does), or of another config, its `params`."""
 
     name: str
     kind: str
@@ -36,43 +38,138 @@ class Piece:
     makes: tuple[str, ...] = ()
     source: str | None = None
     reads: tuple[KeyPath, ...] | None = None
+    params: Map | None = None
 
 
-def pieces(spec: Spec) -> tuple[Piece, ...]:
-    """The steps that a spec asks for, and what they take from each other."""
+def pieces(spec: Spec, stated: Map) -> tuple[Piece, ...]:
+    """The steps that a spec asks for, and what they take from each other; `stated` is for a
+    search."""
     acquired = acquisition(spec.data)
-    parts = _from(split="train validation test")
+    refitted, parts = _refitted(spec)
     model = modelling(spec, parts, makes=("predictions", "evaluation"))
     return (
         *acquired,
-        Piece(name="validate", kind="validate", takes=_from(**{acquired[-1].name: "table"})),
+        Piece(name="validate", kind="validate", takes=taken(**{acquired[-1].name: "table"})),
         Piece(
             name="split",
             kind="split",
-            takes=_from(validate="table target"),
+            takes=taken(validate="table target"),
             makes=(*_own_parts(spec), "facts"),
         ),
         Piece(
             name="inspect",
             kind="inspect",
-            takes=_from(validate="table target", split="train test"),
+            takes=taken(validate="table target", split="train test"),
         ),
-        *model,
-        *_fold_pieces(spec),
-        Piece(
-            name="package",
-            kind="package",
-            takes={
-                **_from(
-                    train="model",
-                    evaluate="evaluation predictions",
-                    validate="table profile",
-                    split="facts",
+        *_search_pieces(spec, stated),
+        *refitted,
+        *_chosen(
+            spec,
+            (
+                *model,
+                *_fold_pieces(spec),
+                Piece(
+                    name="package",
+                    kind="package",
+                    takes={
+                        **taken(
+                            train="model",
+                            evaluate="evaluation predictions",
+                            validate="table profile",
+                            split="facts",
+                        ),
+                        **_applied(model),
+                        **_judged(spec),
+                    },
                 ),
-                **_applied(model),
-            },
+            ),
         ),
     )
+
+
+def _judged(spec: Spec) -> dict[str, Ref]:
+    """What gates of folds are held to, where there are such gates."""
+    return (
+        {"folds": Ref(step="summarise", output="metrics")} if "folds" in spec.evaluate.gates else {}
+    )
+
+
+def _refitted(spec: Spec) -> tuple[tuple[Piece, ...], dict[str, Ref]]:
+    """The parts that the model is made on; where it is trained on two of them, the step that makes
+    one of these."""
+    parts = taken(split="train validation test")
+    if spec.search.refit == "train":
+        return (), parts
+    takes = {name: parts[name] for name in ("train", "validation")}
+    piece = Piece(name="refit", kind="refit", takes=takes)
+    return (piece,), {**parts, **taken(refit="train validation")}
+
+
+def _chosen(spec: Spec, found: Iterable[Piece]) -> Iterator[Piece]:
+    """The steps whose values a search chooses, where there is one."""
+    chosen = taken(search="best")["best"]
+    for piece in found:
+        reads = searches(spec) and "chosen" in KINDS[piece.kind].optional_inputs
+        yield replace(piece, takes={**piece.takes, "chosen": chosen}) if reads else piece
+
+
+def _search_pieces(spec: Spec, stated: Map) -> Iterator[Piece]:
+    """The search, and the folds that its trials are trained on. Its params are as they are stated:
+    what follows from them follows in each trial anew."""
+    if not searches(spec):
+        return
+    folds = folding_piece(spec, spec.search.cv, SEARCH_FOLDS) if spec.search.cv else None
+    takes = taken(validate="table target")
+    if folds is not None:
+        yield folds
+        ports = (*KINDS["folds"].outputs, *folds.makes)
+        takes |= {port: Ref(step=SEARCH_FOLDS, output=port) for port in ports}
+    else:
+        takes |= taken(split="train validation")
+    if "early_stopping" in _own_parts(spec):
+        takes |= taken(split="early_stopping")
+    yield Piece(
+        name="search", kind="search", takes=takes, params=slice_of(stated, KINDS["search"].reads)
+    )
+
+
+def fold_parts(step: str, number: int) -> dict[str, Ref]:
+    names = ("train", "validation", "test")
+    return {part: Ref(step=step, output=f"{part}_{number}") for part in names}
+
+
+def folding_piece(spec: Spec, folding: Any, name: str) -> Piece:
+    """The step that makes folds of the rows of the train and validation parts."""
+    value = to_value(folding, defaults=False)
+    return Piece(
+        name=name,
+        kind="folds",
+        takes=taken(validate="table target", split="train validation"),
+        makes=fold_ports(folding.folds)[len(fold_ports(1)) :],
+        params=Map({"evaluate": Map({"cross_validation": value})}),
+    )
+
+
+def prepared(spec: Spec, parts: Mapping[str, Ref], under: str) -> tuple[Piece, dict[str, Ref]]:
+    """The step that prepares rows, and what training on them takes."""
+    train = parts["train"]
+    if spec.prepare.rows:
+        train = Ref(step=f"{under}prepare", output="rows")
+    prepare = Piece(
+        name=f"{under}prepare",
+        kind="prepare",
+        takes={
+            **taken(validate="table target" if supervised(spec.prepare) else "table"),
+            "train": parts["train"],
+        },
+        makes=("rows",) if spec.prepare.rows else (),
+    )
+    return prepare, {
+        **taken(**{f"{under}prepare": "features preparation"}),
+        **taken(validate="target table" if has_weights(spec) else "target"),
+        "train": train,
+        "validation": _rows_for(spec, "early_stopping", parts["validation"]),
+    }
 
 
 def modelling(
@@ -84,33 +181,17 @@ def modelling(
     Their keys follow from the rows, the params and the plan's seed: a fold of a search and the same
     fold alone are one.
     """
-    prepared = _from(**{f"{under}prepare": "features preparation"})
-    target = _from(validate="target")
-    train = parts["train"]
-    if spec.prepare.rows:
-        train = Ref(step=f"{under}prepare", output="rows")
-    answers = {**_from(**{f"{under}train": "model"}), "features": prepared["features"], **target}
+    prepare, takes = prepared(spec, parts, under)
+    train = takes["train"]
+    answers = {
+        **taken(**{f"{under}train": "model"}),
+        "features": takes["features"],
+        **taken(validate="target"),
+    }
     ends = _endings(spec, answers, parts["validation"], under)
     return (
-        Piece(
-            name=f"{under}prepare",
-            kind="prepare",
-            takes={
-                **_from(validate="table target" if supervised(spec.prepare) else "table"),
-                "train": parts["train"],
-            },
-            makes=("rows",) if spec.prepare.rows else (),
-        ),
-        Piece(
-            name=f"{under}train",
-            kind="train",
-            takes={
-                **prepared,
-                **_from(validate="target table" if has_weights(spec) else "target"),
-                "train": train,
-                "validation": _rows_for(spec, "early_stopping", parts["validation"]),
-            },
-        ),
+        prepare,
+        Piece(name=f"{under}train", kind="train", takes=takes),
         *ends,
         Piece(
             name=f"{under}evaluate",
@@ -118,7 +199,7 @@ def modelling(
             takes={
                 **answers,
                 **_applied(ends),
-                **(_from(validate="table") if looks_at_rows(spec, makes) else {}),
+                **(taken(validate="table") if looks_at_rows(spec, makes) else {}),
                 **parts,
                 "train": train,
             },
@@ -134,6 +215,8 @@ def _endings(
     """The steps that follow training where the config asks for them: what they make, evaluation
     and service apply."""
     found = []
+    if has_weights(spec):
+        answers = {**answers, **taken(validate="table")}
     if spec.model.calibration is not None:
         rows = _rows_for(spec, "calibration", validation)
         takes = {**answers, "validation": rows}
@@ -170,17 +253,9 @@ def _fold_pieces(spec: Spec) -> Iterator[Piece]:
     if spec.evaluate.cross_validation is None:
         return
     numbers = range(1, spec.evaluate.cross_validation.folds + 1)
-    yield Piece(
-        name="folds",
-        kind="folds",
-        takes=_from(validate="table target", split="train validation"),
-        makes=fold_ports(len(numbers))[len(fold_ports(1)) :],
-    )
+    yield folding_piece(spec, spec.evaluate.cross_validation, "folds")
     for number in numbers:
-        parts = {
-            part: Ref(step="folds", output=f"{part}_{number}")
-            for part in ("train", "validation", "test")
-        }
+        parts = fold_parts("folds", number)
         yield from modelling(spec, parts, f"fold/{number}/")
     metrics = {
         f"metrics_{number}": Ref(step=f"fold/{number}/evaluate", output="metrics")
@@ -215,7 +290,7 @@ def acquisition(data: Data) -> tuple[Piece, ...]:
             name="combine",
             kind="combine",
             takes={
-                **_from(acquire="table"),
+                **taken(acquire="table"),
                 **{name: Ref(step=f"acquire/{name}", output="table") for name in others},
             },
         ),
@@ -237,7 +312,7 @@ def looks_at_rows(spec: Spec, makes: tuple[str, ...]) -> bool:
     return bool(spec.evaluate.segments) or "segment" in roles
 
 
-def _from(**outputs: str) -> dict[str, Ref]:
+def taken(**outputs: str) -> dict[str, Ref]:
     """Ports that have the names of the outputs that they take, by the step that makes them."""
     return {
         output: Ref(step=step, output=output)
@@ -246,17 +321,26 @@ def _from(**outputs: str) -> dict[str, Ref]:
     }
 
 
-def lower(spec: Spec, memo: Memo | None = None) -> Plan:
-    """The plan of a spec. Defaults and places are left out of every slice. Specs of one memo share
-    the steps that are alike in all."""
+def lower(spec: Spec, stated: Map | None = None, memo: Memo | None = None) -> Plan:
+    """The plan of a spec. Defaults and places are left out of every slice. Of a search, `stated` is
+    the config as `searching.stated` gives it. Specs of one memo share the steps that are alike."""
     shared = memo or Memo()
     config = causes(spec, shared)
     # Which steps there are follows from all but the seed and the model's parameters.
     groups = [getattr(spec, item.name) for item in declared(Spec) if item.name not in _VALUES]
     groups += [getattr(spec.model, item.name) for item in declared(Model) if item.name != "params"]
-    found = shared.of("pieces", tuple(groups), lambda: pieces(spec))
-    steps = tuple(_step(piece, spec, config, shared) for piece in found)
+    if stated is None:
+        found = shared.of("pieces", tuple(groups), lambda: pieces(spec, Map()))
+    else:
+        found = pieces(spec, stated)
+    steps = tuple(step_of(piece, spec, config, shared) for piece in found)
     return Plan(steps=in_order(steps))
+
+
+def causes_in(spec: Spec, groups: tuple[str, ...]) -> Map:
+    """The causes that lie in some groups; a group of nothing but defaults has none."""
+    values = {name: to_value(getattr(spec, name), defaults=False, places=False) for name in groups}
+    return Map({name: value for name, value in values.items() if len(_as_map(value))})
 
 
 def causes(spec: Spec, memo: Memo | None = None) -> Map:
@@ -281,16 +365,19 @@ def _cause(name: str, held: object) -> tuple[Value] | None:
     return (Map({**rest, "columns": stated} if len(stated) else rest),)
 
 
-def _step(piece: Piece, spec: Spec, config: Map, memo: Memo) -> Step:
-    kind = KINDS[piece.kind]
-    reads = kind.reads if piece.reads is None else piece.reads
-    read = tuple(config.get(name) for name in sorted({path[0] for path in reads}))
-    params = memo.of(("slice", reads), read, lambda: slice_of(config, reads))
+def step_of(piece: Piece, spec: Spec, config: Map, memo: Memo | None = None) -> Step:
+    """The step of a piece, with the slice of the config that it reads."""
+    kind, shared = KINDS[piece.kind], memo or Memo()
+    params = piece.params
+    if params is None:
+        reads = kind.reads if piece.reads is None else piece.reads
+        read = tuple(config.get(name) for name in sorted({path[0] for path in reads}))
+        params = shared.of(("slice", reads), read, lambda: slice_of(config, reads))
     takes = tuple((port, piece.takes[port]) for port in sorted(piece.takes))
-    draws = memo.of(("seeded", kind.name), (params,), lambda: kind.seeded(params))
+    draws = shared.of(("seeded", kind.name), (params,), partial(kind.seeded, params))
     seed = spec.seed if draws else None
     what = (piece.name, piece.kind, takes, piece.makes, piece.source)
-    return memo.of(what, (params, seed), lambda: _made(piece, params, seed))
+    return shared.of(what, (params, seed), partial(_made, piece, params, seed))
 
 
 def _made(piece: Piece, params: Map, seed: int | None) -> Step:

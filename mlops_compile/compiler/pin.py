@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from mlops_compile.compiler.derive import unasked
@@ -24,14 +24,17 @@ def pin(
     pinned: Pinned,
     version: Callable[[str], str],
     code: Code | None = None,
+    others: Iterable[Plan] = (),
     memo: Memo | None = None,
 ) -> Lock:
     """The lock of a plan over a source; `version` gives a distribution's installed version, `code`
-    are the user's functions that the plan calls."""
+    are the user's functions that the plan calls. `others` are plans that a search may come to,
+    whose distributions are pinned too."""
     code, shared = code or Code(), memo or Memo()
     used = frozenset(
         name
-        for step in plan.steps
+        for each in (plan, *others)
+        for step in each.steps
         for name in shared.of("used", (step, code), partial(_used, step, code))
     )
     return Lock(

@@ -17,6 +17,7 @@ defaults:
   - data: {name}
   - prepare: auto
   - model: {model}
+  - search: none
   - evaluate: default
   - deploy: http
   - store: local

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mlops_compile.compiler.look import Cache, Keeping, Look
+from mlops_compile.compiler.look import Cache, Keeping, Look, Rooms, system_room
 from mlops_compile.compiler.lower import SOURCE, TEST
 from mlops_compile.compiler.spec import Data
 from mlops_compile.ir.lock import Lock
@@ -67,12 +67,13 @@ class _Found:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looking:
     """What looking at sources needs of a project. `keeping` is where the rows of a source that is
-    asked once are kept. `refresh`: trust no earlier look; the pins of
-    `committed` stand where the data is not here."""
+    asked once are kept, `room` makes a directory for files that are brought here. `refresh`: trust
+    no earlier look; the pins of `committed` stand where the data is not here."""
 
     cache: Cache
     project: Path
     keeping: Keeping | None = None
+    room: Rooms = system_room
     committed: Lock | None = None
     refresh: bool = False
 
@@ -191,7 +192,7 @@ def _pin(wanted: _Wanted, data: Data, looking: Looking) -> _Found:
         return _Found(source=found, levels=tuple(sorted(classes)))
     files = kind.files(spec, looking.project)
     keeping = looking.keeping if kind.once else None
-    with Look(files, looking.cache, looking.refresh, keeping) as look:
+    with Look(files, looking.cache, looking.refresh, keeping, looking.room) as look:
         digest = look.digest
         facts = _facts(wanted, look, looking.cache)
         misfits = _misfits(wanted, facts, look)
@@ -211,6 +212,7 @@ def _pin(wanted: _Wanted, data: Data, looking: Looking) -> _Found:
         rows=rows,
         columns=tuple(ColumnFact.parse(name, str(text)) for name, text in columns.items()),
         files=len(files.places) if files.tree else None,
+        credentials_env=kind.credentials_env(spec),
     )
     return _Found(source=source, levels=tuple(map(str, levels)), misfits=misfits)
 
@@ -273,7 +275,7 @@ def _facts(wanted: _Wanted, look: Look, cache: Cache) -> Map:
 
 
 def _from_lock(wanted: _Wanted, data: Data, lock: Lock) -> Source | None:
-    sources: dict[str, Any] = dict(lock.sources)
+    sources = dict(lock.sources)
     source = sources.get(wanted.name)
     location = wanted.kind.location(wanted.keys)
     if source is None or source.kind != wanted.kind.name or source.location != location:
@@ -284,8 +286,8 @@ def _from_lock(wanted: _Wanted, data: Data, lock: Lock) -> Source | None:
         return None
     if lock.contract.target != data.target and data.task != "regression":
         return None
-    types = {column.name: column.type for column in source.columns}
+    # A time with a zone is what is asked for where times are.
+    types = {column.name: column.type.removesuffix("_utc") for column in source.columns}
     if any(types.get(name, stored) != stored for name, stored in wanted.types.items()):
         return None
-    found: Source = source
-    return found
+    return replace(source, credentials_env=wanted.kind.credentials_env(wanted.keys))

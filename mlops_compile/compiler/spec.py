@@ -16,6 +16,7 @@ from mlops_compile.steps.evaluation import Evaluate
 from mlops_compile.steps.families import FAMILIES, OTHERS
 from mlops_compile.steps.joins import Join
 from mlops_compile.steps.preparations.used import learns_from_target
+from mlops_compile.steps.searching import Search
 from mlops_compile.steps.thresholds import Threshold
 
 
@@ -96,9 +97,6 @@ class Model:
         "from which probability on the answer is the positive class; else the more probable one",
         default=None,
     )
-    cross_validation: Any = key(
-        "folds to train and to evaluate on besides; null: none", default=None, variants="folds"
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +138,7 @@ class Spec:
     data: Data = key("where the rows come from, and what is to be predicted")
     prepare: Prepare = group("how columns become features", Prepare)
     model: Model = key("the model")
+    search: Search = group("trials of other values, of which the best makes the model", Search)
     code: CodeRoots = group("where functions of yours are", CodeRoots)
     evaluate: Evaluate = group("what is measured, and what must be reached", Evaluate)
     deploy: Deploy = group("the service that is generated", Deploy)
@@ -148,6 +147,11 @@ class Spec:
 
 
 PLACES = ("store", "execution")
+
+
+def searches(spec: Spec) -> bool:
+    """Whether trials choose the values that make the model."""
+    return spec.search.kind != "none"
 
 
 def supervised(prepare: Prepare) -> bool:

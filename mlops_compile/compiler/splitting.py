@@ -38,11 +38,16 @@ def check_splitting(reader: Reader, data: Data, evaluate: Evaluate) -> None:
     folds = evaluate.cross_validation if known(evaluate) else None
     if folds is None or not known(folds):
         return
-    _check_ways(reader, data, folds, FOLDS)
+    check_folds(reader, data, folds, FOLDS)
+
+
+def check_folds(reader: Reader, data: Data, folds: Any, where: KeyPath) -> None:
+    """Problems of folds that stand at a place of the config."""
+    _check_ways(reader, data, folds, where)
     if folds.kind == "time" and whole(data.split) and "early_stopping" in asked_parts(data.split):
         message = "folds by time would stop early on rows that may come after those they test on"
         hint = "take data.split.validation_size in place of early_stopping_size"
-        reader.complain("impossible", message, (*FOLDS, "kind"), hint)
+        reader.complain("impossible", message, (*where, "kind"), hint)
 
 
 def has_rows_for(data: Data, use: str) -> bool:

@@ -9,8 +9,9 @@ from mlops_compile.compiler.derive import unasked
 from mlops_compile.compiler.fitting import data_problems
 from mlops_compile.compiler.lower import SOURCE, TEST, lower, others_of
 from mlops_compile.compiler.pin import contract_of
+from mlops_compile.compiler.searching import stated
 from mlops_compile.compiler.sources import together
-from mlops_compile.compiler.spec import Data
+from mlops_compile.compiler.spec import Data, searches
 from mlops_compile.ir.config import Composition, Config
 from mlops_compile.ir.lock import Lock, plan_value, to_value
 from mlops_compile.ir.plan import Step
@@ -18,7 +19,7 @@ from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map, Value, dotted, leaves, pick, same
 from mlops_compile.steps.joins import where_of
-from mlops_compile.steps.kinds import KINDS
+from mlops_compile.steps.kinds import FITTED, KINDS
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.kind import SOURCE_KEYS
 
@@ -35,10 +36,17 @@ def verify(lock: Lock) -> None:
     if SOURCE not in sources:
         raise CompileError([problem("lock", "must hold the source `data`", ("sources",), _HINT)])
     try:
-        spec = check(Config(values=_config(lock), composition=_NOWHERE))
+        values = config_of(lock)
+        spec = check(Config(values=values, composition=NOWHERE))
     except CompileError as error:
         raise CompileError(_from_lock(found) for found in error.problems) from None
-    found = [*_differences(plan_value(lower(spec)), plan_value(lock.plan), ("steps",))]
+    found = [
+        *_differences(
+            plan_value(lower(spec, stated(values) if searches(spec) else Map())),
+            plan_value(lock.plan),
+            ("steps",),
+        )
+    ]
     found += _source_problems(spec.data, sources)
     if not found:
         try:
@@ -60,7 +68,7 @@ def verify(lock: Lock) -> None:
         raise CompileError(found)
 
 
-_NOWHERE = Composition(config_name="lock", search_path=(), overrides=())
+NOWHERE = Composition(config_name="lock", search_path=(), overrides=())
 
 
 def _source_problems(data: Data, sources: Mapping[str, Source]) -> Iterator[Problem]:
@@ -77,10 +85,12 @@ def _source_problems(data: Data, sources: Mapping[str, Source]) -> Iterator[Prob
             yield problem("lock", message, ("sources", name, "kind"), _HINT)
 
 
-def _config(lock: Lock) -> Map:
+def config_of(lock: Lock) -> Map:
     """The config that a lock's steps are slices of."""
     merged: Value = Map()
     for step in lock.plan.steps:
+        if step.name.split("/")[0] == "search":
+            continue
         merged = _merged(merged, step.params)
         if step.source is not None:
             merged = _merged(merged, _place(step, lock.source(step.source)))
@@ -91,7 +101,22 @@ def _config(lock: Lock) -> Map:
         return merged
     deploy = merged.get("deploy", Map())
     name = deploy.get("name", "data") if isinstance(deploy, Map) else "data"
-    return Map({**merged, "data": Map({**data, "name": name}), "seed": seeds[0] if seeds else 0})
+    seed = seeds[0] if seeds else 0
+    return _with_search(Map({**merged, "data": Map({**data, "name": name}), "seed": seed}), lock)
+
+
+def _with_search(config: Map, lock: Lock) -> Map:
+    """The config with what its search states, which the steps behind it hold as it was settled."""
+    for step in lock.plan.steps:
+        if step.kind == "search":
+            model, own = config.get("model", Map()), step.params.get("model", Map())
+            if not (isinstance(model, Map) and isinstance(own, Map)):
+                return config
+            fitted = {path[1] for path in FITTED}
+            rest = {name: item for name, item in model.items() if name not in fitted}
+            parts = {name: step.params.get(name, Map()) for name in ("search", "prepare")}
+            return Map({**config, **parts, "model": Map({**rest, **own})})
+    return config
 
 
 def _place(step: Step, source: Source) -> Map:

@@ -66,6 +66,7 @@ def _facts(work: Work, spec: ServingSpec, evaluation: Map) -> Table:
         "fields": _fields(spec, _map(profile["columns"]), hidden),
         "columns": list(_columns(preparation)),
         "parameters": list(_parameters(work)),
+        "search": _search(work),
         "meaning": _meaning(evaluation),
         "others": [name for name in _measured(parts) if name != "test"],
         "metrics": list(_metrics(evaluation, parts)),
@@ -173,6 +174,21 @@ def _parameters(work: Work) -> Iterator[tuple[str, str]]:
     for path, value in settings:
         if path != ("family",) and not (isinstance(value, Map) and not len(value)):
             yield dotted(path), _text(value)
+
+
+def _search(work: Work) -> Table | None:
+    """What the search came to that chose the values, if there was one."""
+    won = at(work.params, ("search", "won"))
+    if not isinstance(won, Map):
+        return None
+    each = won["each"]
+    assert isinstance(each, tuple)
+    return {
+        **{name: won[name] for name in ("number", "trials", "metric")},
+        **{name: shown(won[name]) for name in ("objective", "deviation")},
+        "folds": len(each),
+        "values": [(name, _text(value)) for name, value in _map(won["params"]).items()],
+    }
 
 
 def _meaning(evaluation: Map) -> str:

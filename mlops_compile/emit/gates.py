@@ -51,16 +51,16 @@ def _unmet(gate: Gate, evaluation: Map) -> Iterator[Problem]:
         case "calibration":
             value = at(evaluation, ("calibration", gate.metric))
             yield from _judge(gate, gate.metric, value, "of the calibration")
+        case "folds":
+            yield from _of_folds(gate, evaluation)
         case _:
             value = _of_part(evaluation, gate.part, gate.metric)
-            yield from _judge(gate, gate.metric, value, f"of the {gate.part} part")
+            baseline = _metric_of(at(evaluation, ("baselines", gate.part)), gate.metric)
+            yield from _judge(gate, gate.metric, value, f"of the {gate.part} part", baseline)
 
 
 def _of_test(gate: Gate, evaluation: Map) -> Iterator[Problem]:
     baseline = _of_part(evaluation, "baseline", gate.metric)
-    if gate.bound.baseline and not isinstance(baseline, float):
-        yield _not_there(gate, f"the baseline has no {gate.metric}: {baseline}")
-        return
     if gate.end == "value":
         value = _of_part(evaluation, "test", gate.metric)
         yield from _judge(gate, gate.metric, value, "", baseline)
@@ -75,6 +75,21 @@ def _of_test(gate: Gate, evaluation: Map) -> Iterator[Problem]:
     if value is None:
         value = at(evaluation, ("intervals", "not_computed", gate.metric))
     yield from _judge(replace(gate, bound=bound), what, value, "")
+
+
+def _of_folds(gate: Gate, evaluation: Map) -> Iterator[Problem]:
+    """The mean (against the mean of the folds' baselines) or the deviation over the folds, or each
+    fold that falls short."""
+    folds, metric = evaluation["folds"], gate.metric
+    each = at(folds, ("each",))
+    assert isinstance(each, tuple)
+    if gate.end == "each":
+        for number, fold in enumerate(each, start=1):
+            yield from _judge(gate, metric, at(fold, (metric,)), f"of fold {number}")
+        return
+    value, baseline = at(folds, (gate.end, metric)), at(folds, ("baseline", metric))
+    what = f"the {gate.end} of {metric} over {len(each)} folds"
+    yield from _judge(gate, what, value, "", baseline)
 
 
 def _of_levels(gate: Gate, evaluation: Map) -> Iterator[Problem]:
@@ -107,6 +122,9 @@ def _judge(
         yield _not_there(gate, f"{named} was not computed: {value or 'it has no meaning here'}")
         return
     other = baseline if isinstance(baseline, float) else None
+    if gate.bound.baseline and other is None:
+        yield _not_there(gate, f"the baseline has no {gate.metric}: {baseline}")
+        return
     if not gate.bound.holds(value, other):
         limit = str(gate.bound)
         if gate.bound.baseline:

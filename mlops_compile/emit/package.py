@@ -25,6 +25,8 @@ def run(work: Work) -> None:
     evaluation = parse(work.inputs["evaluation"].read_bytes())
     judged = work.params["evaluate"]
     assert isinstance(evaluation, Map) and isinstance(judged, Map)
+    if "folds" in work.inputs:
+        evaluation = Map({**evaluation, "folds": parse(work.inputs["folds"].read_bytes())})
     if found := refusals(judged, evaluation):
         raise GateError(found)
     classes = read_meta(work.inputs["model"])["classes"]

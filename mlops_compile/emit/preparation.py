@@ -60,6 +60,18 @@ def function_names(preparation: Map) -> dict[str, str]:
     return {name: f"FUNCTION_{n}" for n, name in enumerate(sorted(found))}
 
 
+def quiet_functions(preparation: Map, sensitive: frozenset[str]) -> tuple[str, ...]:
+    """The user's functions that take a sensitive column, or one that is derived from such."""
+    hidden, found = {*sensitive}, set()
+    for state in _maps(preparation.get("derived", ())):
+        inputs = state["inputs"]
+        assert isinstance(inputs, tuple)
+        if hidden & {*map(str, inputs)}:
+            hidden.add(str(state["name"]))
+            found |= {str(state["function"])} if "function" in state else set()
+    return tuple(sorted(found))
+
+
 def derived_names(preparation: Map) -> tuple[str, ...]:
     """The derived columns, each behind those that it is computed from."""
     return tuple(str(state["name"]) for state in _maps(preparation.get("derived", ())))
@@ -116,8 +128,10 @@ def _hoisted(lines: tuple[str, ...], features: tuple[str, ...], attribute: str) 
 
 
 def carried(lines: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
-    """The imports and the functions of rows.py that lines call, as source; nothing for none."""
-    functions = {node.name: node for node in _ROWS.body if isinstance(node, ast.FunctionDef)}
+    """The imports, the functions and the classes of rows.py that lines use, as source; nothing for
+    none."""
+    kinds = ast.FunctionDef | ast.ClassDef
+    functions = {node.name: node for node in _ROWS.body if isinstance(node, kinds)}
     wanted: set[str] = set()
     new = {name for line in lines for name in _loaded(ast.parse(line))} & {*functions}
     while new:

@@ -15,6 +15,7 @@ from mlops_compile.emit.preparation import (
     column_codes,
     derived_names,
     function_names,
+    quiet_functions,
 )
 from mlops_compile.ir.contract import RequestField
 from mlops_compile.ir.schema import from_value
@@ -84,7 +85,7 @@ def serving_spec(work: Work) -> ServingSpec:
             )
             for name in derived_names(preparation)
         ),
-        carried=_carried(preparation, codes),
+        carried=_carried(preparation, codes, _sensitive(schema)),
     )
 
 
@@ -99,7 +100,13 @@ def _attributes(request: tuple[RequestField, ...], derived: tuple[str, ...]) -> 
     return {**fields, **{name: f"d{position}" for position, name in enumerate(derived)}}
 
 
-def _carried(preparation: Map, codes: Mapping[str, ColumnCode]) -> Carried:
+def _sensitive(schema: pa.Schema) -> frozenset[str]:
+    return frozenset(field.name for field in schema if b"sensitive" in (field.metadata or {}))
+
+
+def _carried(
+    preparation: Map, codes: Mapping[str, ColumnCode], sensitive: frozenset[str]
+) -> Carried:
     imports, functions = carried(tuple(line for code in codes.values() for line in code.lines))
     files = preparation.get("functions", Map({"files": Map()}))
     assert isinstance(files, Map) and isinstance(files["files"], Map)
@@ -108,6 +115,7 @@ def _carried(preparation: Map, codes: Mapping[str, ColumnCode]) -> Carried:
         functions=functions,
         files=tuple((path, str(text)) for path, text in files["files"].items()),
         called=tuple(function_names(preparation).items()),
+        quiet=quiet_functions(preparation, sensitive),
     )
 
 

@@ -38,6 +38,7 @@ class Jobs:
         self._limited = limited
         roots = tuple(_absolute(project / root) for root in lock.code.roots)
         self._code = LocatedCode(code=lock.code, roots=roots)
+        self._trees = {step.name: kind_of(step.kind).trees for step in lock.plan.steps}
         self._held = ExitStack()
         self._scratch: Path | StoreError | None = None
         self._rooms = 0
@@ -63,11 +64,7 @@ class Jobs:
             params=step.params,
             store=_absolute(self._store.root),
             inputs=wanted.inputs,
-            trees=tuple(
-                port
-                for port, ref in step.inputs
-                if ref.output in kind_of(self._lock.plan[ref.step].kind).trees
-            ),
+            trees=tuple(port for port, ref in step.inputs if ref.output in self._trees[ref.step]),
             sound=sound,
             outputs=step.outputs,
             room=self._room(step.name),

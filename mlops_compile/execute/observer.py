@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.record import StepResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a search is: trials that have ended (and how many of them failed) of all; the best so
+    far, by number and objective; and about how many seconds are left, if that can be told."""
+
+    ended: int
+    failed: int
+    trials: int
+    best: tuple[int, float] | None = None
+    seconds: float | None = None
 
 
 class Observer(Protocol):
@@ -26,6 +39,9 @@ class Observer(Protocol):
     def expected(self, steps: int, seconds: float | None) -> None:
         """So many steps are left, and about so many seconds; None: no earlier run tells."""
 
+    def searched(self, progress: Progress) -> None:
+        """A trial of a search has ended. Its steps are not told, unless they fail."""
+
 
 class Silent:
     """An observer that keeps everything to itself."""
@@ -43,4 +59,7 @@ class Silent:
         pass
 
     def expected(self, steps: int, seconds: float | None) -> None:
+        pass
+
+    def searched(self, progress: Progress) -> None:
         pass

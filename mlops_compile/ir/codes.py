@@ -294,7 +294,7 @@ CODES: Mapping[str, Code] = _table(
     _code(
         120,
         "weight",
-        "A weight is missing or negative, or all weights of the training part are 0.",
+        "A weight is missing or negative, or all weights of a part are 0 that is learned from.",
     ),
     _code(
         121,
@@ -339,8 +339,9 @@ CODES: Mapping[str, Code] = _table(
     _code(
         95,
         "no-source",
-        "Nothing in the store derives from a source of that location or digest, or more than one"
-        " digest begins with these digits.",
+        "Nothing in the store derives from a source of that location or digest, more than one"
+        " digest begins with these digits, or another project that shares the store may have had"
+        " its data at a location of that name.",
     ),
     _code(
         96, "root", "What the store is to keep for a lock cannot be told, so nothing is removed."

@@ -267,7 +267,16 @@ class Reading:
     def source(self, sources: Map, name: str) -> Source | None:
         where = ("sources", name)
         value = self.get(sources, name, Map, ("sources",))
-        known = {"kind", "location", "digest", "size", "rows", "columns", "files"}
+        known = {
+            "kind",
+            "location",
+            "digest",
+            "size",
+            "rows",
+            "columns",
+            "files",
+            "credentials_env",
+        }
         self.only(value, known, where)
         sha256 = self.get(value, "digest", str, where)
         size = self.get(value, "size", int, where)
@@ -283,6 +292,8 @@ class Reading:
         )
         rows = self.get(value, "rows", int, where)
         files = self.get(value, "files", int, where) if "files" in value else None
+        name = "credentials_env"
+        credentials = self.get(value, name, str, where) if name in value else None
         if digest is None or None in facts:
             return None
         return self.make(
@@ -294,6 +305,7 @@ class Reading:
                 rows=rows,
                 columns=tuple(fact for fact in facts if fact),
                 files=files,
+                credentials_env=credentials,
             ),
         )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import FORMAT, Lock, check_format, html_table
 from mlops_compile.ir.problem import CompileError, Problem, problem
-from mlops_compile.ir.value import Map, Value, parse, pretty
+from mlops_compile.ir.value import Map, Value, canonical, parse, pretty
 
 Status: TypeAlias = Literal["ran", "hit", "failed", "skipped"]
 
@@ -48,7 +50,9 @@ class RunRecord:
 
     `metrics` is the content of the evaluate step's `metrics` output, by part; under `folds` is
     that of the summarise step, in a cross-validation; `evaluation` holds the `SUMMARY` of its
-    `evaluation`.
+    `evaluation`. Of a search, `trials` are all that were tried, in order, each with its `number`,
+    `params` (values by dotted key), `status` (ok or failed), `objective`, `deviation` and `each` (a
+    number a fold), or `error` and `log`; `best` is the winner.
     """
 
     lock: Lock
@@ -56,6 +60,8 @@ class RunRecord:
     platform: Map = field(default_factory=Map, compare=False)
     metrics: Map = field(default_factory=Map)
     evaluation: Map = field(default_factory=Map)
+    trials: tuple[Map, ...] = ()
+    best: Map = field(default_factory=Map)
 
     def __getitem__(self, step: str) -> StepResult:
         for result in self.results:
@@ -116,18 +122,41 @@ def results_value(record: RunRecord) -> tuple[Value, ...]:
 
 def encode_record(record: RunRecord) -> str:
     """The text of a run directory's record.json."""
-    return pretty(
-        Map(
-            {
-                "format": FORMAT,
-                "plan": record.lock.digest,
-                "platform": record.platform,
-                "metrics": record.metrics,
-                "evaluation": record.evaluation,
-                "steps": results_value(record),
-            }
+    value: dict[str, Value] = {
+        "format": FORMAT,
+        "plan": record.lock.digest,
+        "platform": record.platform,
+        "metrics": record.metrics,
+        "evaluation": record.evaluation,
+        "steps": results_value(record),
+    }
+    if record.trials:
+        value |= {"trials": record.trials, "best": record.best}
+    return pretty(Map(value))
+
+
+def trials_csv(record: RunRecord) -> str:
+    """The trials of a search as a csv text: a row a trial, a column a value."""
+    params = [trial["params"] for trial in record.trials]
+    names = sorted({name for values in params if isinstance(values, Map) for name in values})
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["number", "status", "objective", "deviation", *names, "error", "log"])
+    for trial in record.trials:
+        own = trial["params"]
+        assert isinstance(own, Map)
+        told = [trial.get(name) for name in ("number", "status", "objective", "deviation")]
+        held = [own.get(name) for name in names]
+        rows.writerow(
+            [_cell(item) for item in (*told, *held, trial.get("error"), trial.get("log"))]
         )
-    )
+    return text.getvalue()
+
+
+def _cell(value: Value) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return canonical(value).decode("utf-8")
 
 
 def decode_record(text: str, lock: Lock, name: str) -> RunRecord:
@@ -146,12 +175,23 @@ def decode_record(text: str, lock: Lock, name: str) -> RunRecord:
         evaluation = value.get("evaluation", Map())  # records of before it was kept have none
         if not isinstance(metrics, Map) or not isinstance(evaluation, Map):
             raise ValueError("`metrics` and `evaluation` are objects")
+        trials, best = value.get("trials", ()), value.get("best", Map())
+        if not isinstance(trials, tuple) or not isinstance(best, Map):
+            raise ValueError("`trials` is a list and `best` an object")
+        if not all(isinstance(trial, Map) for trial in trials):
+            raise ValueError("a trial is an object")
     except (ValueError, KeyError, OverflowError) as error:
         hint = "run again to write a whole one"
         why = f"{error} is missing" if isinstance(error, KeyError) else error
         raise CompileError([problem("record", f"{name} is broken: {why}", hint=hint)]) from None
     return RunRecord(
-        lock=lock, results=results, platform=platform, metrics=metrics, evaluation=evaluation
+        lock=lock,
+        results=results,
+        platform=platform,
+        metrics=metrics,
+        evaluation=evaluation,
+        trials=tuple(trial for trial in trials if isinstance(trial, Map)),
+        best=best,
     )
 
 

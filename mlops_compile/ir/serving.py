@@ -68,12 +68,14 @@ class DerivedColumn:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
     """Source that the generated code carries: `imports` and `functions` of ours; the user's own
-    `files` by path, and the functions of them that are called, each with its name in the code."""
+    `files` by path, and the functions of them that are called, each with its name in the code; what
+    those of them that are `quiet` say of a failure may hold values of sensitive columns."""
 
     imports: tuple[str, ...] = ()
     functions: str = ""
     files: tuple[tuple[str, str], ...] = ()
     called: tuple[tuple[str, str], ...] = ()
+    quiet: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for path, _ in self.files:

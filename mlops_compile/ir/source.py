@@ -36,7 +36,8 @@ class ColumnFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A pinned source. `location` says where it was found and is never part of a key.
+    """A pinned source. `location` says where it was found, `credentials_env` which environment
+    variable holds what it takes to be let in; neither is ever part of a key.
 
     `files` is the number of its files where it is a folder or a pattern: the digest is then that of
     their names and digests.
@@ -48,6 +49,7 @@ class Source:
     rows: int
     columns: tuple[ColumnFact, ...]
     files: int | None = None
+    credentials_env: str | None = None
 
     def __post_init__(self) -> None:
         if self.rows < 0:
@@ -76,6 +78,7 @@ class Source:
                 "rows": self.rows,
                 "columns": Map({column.name: column.text for column in self.columns}),
                 **({} if self.files is None else {"files": self.files}),
+                **({} if (name := self.credentials_env) is None else {"credentials_env": name}),
             }
         )
 
@@ -83,7 +86,7 @@ class Source:
     def from_dict(cls, value: Map) -> Source:
         """The source that `to_dict` wrote. ValueError or KeyError for anything else."""
         columns, size, rows = value["columns"], value["size"], value["rows"]
-        files = value.get("files")
+        files, credentials = value.get("files"), value.get("credentials_env")
         if not (isinstance(columns, Map) and isinstance(size, int) and isinstance(rows, int)):
             raise ValueError("a source holds an object `columns` and whole numbers `size`, `rows`")
         if not (files is None or isinstance(files, int)):
@@ -95,6 +98,7 @@ class Source:
             rows=rows,
             columns=tuple(ColumnFact.parse(name, _text(fact)) for name, fact in columns.items()),
             files=files,
+            credentials_env=None if credentials is None else _text(credentials),
         )
 
 

@@ -42,10 +42,19 @@ def _read(work: Work, source: Source) -> None:
         raise CompileError([problem("source-changed", message, hint=hint)])
 
 
+def is_copied(params: Map) -> bool:
+    """Whether the source of an acquire step is copied into the store before it is read."""
+    keys = pick(params, where_of(params))
+    kind = SOURCES.get(str(keys.get("kind"))) if isinstance(keys, Map) else None
+    return kind is not None and kind.snapshot
+
+
 def source_spec(params: Map, source: Source) -> tuple[SourceKind, Any]:
     """The kind of an acquire step's source, and its keys."""
     keys = pick(params, where_of(params))
     assert isinstance(keys, Map)
     kind = SOURCES[str(keys["kind"])]
     places = {kind.place: source.location} if kind.snapshot else {}
+    if source.credentials_env is not None:
+        places["credentials_env"] = source.credentials_env
     return kind, from_value(kind.spec, Map({**keys, **places}))

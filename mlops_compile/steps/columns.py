@@ -26,7 +26,7 @@ _USUAL: Mapping[str, str] = {
 _STORED: Mapping[str, str | None] = {
     "numeric": None,
     "categorical": "string",
-    "datetime": None,
+    "datetime": "timestamp",
     "boolean": "bool",
 }
 _FITS: Mapping[str, tuple[str, ...]] = {
@@ -166,7 +166,8 @@ def sendable(name: str) -> bool:
 
 
 def storage_type(column: Column) -> str | None:
-    """The storage type that a stated column type asks for; None: whatever is found."""
+    """The storage type that a stated column type asks for; None: whatever is found. Times that have
+    a zone are timestamp_utc all the same."""
     return _STORED[column.type] if column.type else None
 
 

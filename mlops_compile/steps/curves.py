@@ -6,6 +6,7 @@ weighted where the rows are.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,30 +120,46 @@ def calibration(answers: Answers) -> Value:
 
 def residuals(answers: Answers) -> Value:
     """Truth less prediction: quantiles, mean and spread, and the mean by tenths of the rows in
-    order of their prediction."""
-    errors = answers.truth - answers.predicted
-    quantiles = np.quantile(errors, _QUANTILES)
+    order of their prediction. Rows that weigh nothing are none."""
+    if answers.weight is not None:
+        answers = answers.take(np.flatnonzero(answers.weight > 0))
+        if not len(answers.truth):
+            return _left_out("all weights are 0")
+    errors, weights = answers.truth - answers.predicted, answers.weight
+    mean = float(np.average(errors, weights=weights))
     order = np.argsort(answers.predicted, kind="stable")
-    bins = []
-    for rows in np.array_split(order, min(_BINS, len(order))):
-        bins.append(
-            Map(
-                {
-                    "rows": len(rows),
-                    "predicted": float(answers.predicted[rows].mean()),
-                    "mean": float(errors[rows].mean()) + 0.0,
-                    "mean_absolute": float(np.abs(errors[rows]).mean()),
-                }
-            )
-        )
     return Map(
         {
             "quantiles": Map(
-                {f"{q:g}": float(v) for q, v in zip(_QUANTILES, quantiles, strict=True)}
+                {
+                    f"{q:g}": float(value)
+                    for q, value in zip(_QUANTILES, _quantiles(errors, weights), strict=True)
+                }
             ),
-            "mean": float(errors.mean()) + 0.0,
-            "standard_deviation": float(errors.std()),
-            "by_prediction": tuple(bins),
+            "mean": mean + 0.0,
+            "standard_deviation": math.sqrt(np.average((errors - mean) ** 2, weights=weights)),
+            "by_prediction": tuple(
+                _tenth(answers.take(rows)) for rows in np.array_split(order, min(_BINS, len(order)))
+            ),
+        }
+    )
+
+
+def _quantiles(errors: Array, weights: Array | None) -> Array:
+    """Between two rows where all count alike, else the first row up to which enough weighs."""
+    if weights is None:
+        return np.quantile(errors, _QUANTILES)
+    return np.quantile(errors, _QUANTILES, method="inverted_cdf", weights=weights)
+
+
+def _tenth(answers: Answers) -> Map:
+    errors, weights = answers.truth - answers.predicted, answers.weight
+    return Map(
+        {
+            "rows": len(errors),
+            "predicted": float(np.average(answers.predicted, weights=weights)),
+            "mean": float(np.average(errors, weights=weights)) + 0.0,
+            "mean_absolute": float(np.average(np.abs(errors), weights=weights)),
         }
     )
 

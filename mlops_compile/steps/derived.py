@@ -109,7 +109,8 @@ def derived_code(state: Map, taken: tuple[tuple[str, str], ...], function: str, 
         case "function":
             arguments = ", ".join(_argument(name, sort) for name, sort in taken)
             result = _RESULTS[str(state["sort"])].__name__
-            return f"{to} = {result}({function}({arguments}))"
+            name = repr(str(state["function"]))
+            return f"{to} = called({name}, {function}, {result}, {arguments})"
         case "difference" if taken[0][1] == "datetime":
             gone = " or ".join(f"{name} is None" for name in names)
             first, second = names

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,7 @@ from mlops_compile.steps.segments import measure_segments
 from mlops_compile.steps.tables import read_table, write_table
 from mlops_compile.steps.threshold import read_threshold
 from mlops_compile.steps.train import PREPARATION, read_target
+from mlops_compile.steps.weights import row_weights
 
 if TYPE_CHECKING:
     from mlops_compile.steps.kind import Work
@@ -45,16 +46,20 @@ def run(work: Work) -> None:
         name: np.load(work.inputs[name], allow_pickle=False)
         for name in ("train", "validation", "test")
     }
-    weights = _weights(work)
+    weights = {name: row_weights(work, name, own) for name, own in rows.items()}
     parts = {
-        name: _answers(work, target, classes, rows[name], weights)
+        name: _answers(work, target, classes, rows[name], weights[name])
         for name in ("test", "validation", *(["train"] if asked.train else []))
         if len(rows[name])
     }
     test = parts["test"]
-    parts["baseline"] = test.instead(
-        _baseline(target, rows["train"], weights, len(classes), len(test.truth))
-    )
+    constants = {
+        name: own.instead(
+            _baseline(target[rows["train"]], weights["train"], len(classes), len(own.truth))
+        )
+        for name, own in parts.items()
+    }
+    parts["baseline"] = constants.pop("test")
     facts = {name: _part(name, answers, asked) for name, answers in parts.items()}
     metrics = Map({name: part["metrics"] for name, part in facts.items()})
     work.outputs["metrics"].write_text(pretty(metrics), "utf-8")
@@ -71,11 +76,9 @@ def run(work: Work) -> None:
     found |= told(asked.include, test)
     found |= _importance(work, asked, rows["test"], test)
     found["parts"] = Map(facts)
+    found["baselines"] = Map({name: _part(name, own, asked) for name, own in constants.items()})
     found["rows"] = Map(
-        {
-            name: Map(summary(target[own], classes, None if weights is None else weights[own]))
-            for name, own in rows.items()
-        }
+        {name: Map(summary(target[own], classes, weights[name])) for name, own in rows.items()}
     )
     work.outputs["evaluation"].write_text(pretty(Map(found)), "utf-8")
 
@@ -86,15 +89,15 @@ def _names(asked: Evaluate) -> tuple[str, ...]:
 
 
 def _answers(
-    work: Work, target: Array, classes: tuple[str, ...], rows: Array, weights: Array | None
+    work: Work, target: Array, classes: tuple[str, ...], rows: Array, weight: Array | None
 ) -> Answers:
-    """What the model answers for some rows of the table."""
+    """What the model answers for some rows of the table, and what they weigh."""
     features = read_matrix(work.inputs["features"], rows)
     return Answers(
         truth=target[rows],
         predicted=_predict(work, features, len(classes)),
         classes=classes,
-        weight=None if weights is None else weights[rows],
+        weight=weight,
         decision=read_threshold(work),
     )
 
@@ -105,22 +108,6 @@ def _predict(work: Work, features: Array, classes: int) -> Array:
     if "calibration" not in work.inputs:
         return predicted
     return calibrated(read_calibration(work.inputs["calibration"]), predicted)
-
-
-def _weights(work: Work) -> Array | None:
-    """The column of the role weight, if there is one: of all rows of the table."""
-    if "table" not in work.inputs:
-        return None
-    table = read_table(work.inputs["table"])
-    for field in table.schema:
-        if field.metadata[b"role"] == b"weight":
-            weights = table.column(field.name).to_numpy().astype("float64")
-            if not np.all(np.isfinite(weights) & (weights >= 0)):
-                message = "a weight is a number from 0 on, and a row has none, or one below 0"
-                where = ("data", "columns", field.name, "role")
-                raise StepError([problem("metric", message, where, "mend or drop these rows")])
-            return cast("Array", weights)
-    return None
 
 
 def _part(name: str, answers: Answers, asked: Evaluate) -> Map:
@@ -141,12 +128,11 @@ def _part(name: str, answers: Answers, asked: Evaluate) -> Map:
     return Map({"metrics": Map(values), "not_computed": Map(missing)})
 
 
-def _baseline(target: Array, train: Array, weights: Array | None, classes: int, rows: int) -> Array:
-    """The training part's class shares, or its mean, for every row."""
-    own = None if weights is None else weights[train]
+def _baseline(train: Array, weights: Array | None, classes: int, rows: int) -> Array:
+    """The class shares of the training part's targets, or their mean, for every row."""
     if not classes:
-        return np.full(rows, float(np.average(target[train], weights=own)))
-    counts = np.bincount(target[train], own, minlength=classes)
+        return np.full(rows, float(np.average(train, weights=weights)))
+    counts = np.bincount(train, weights, minlength=classes)
     return np.tile(counts / counts.sum(), (rows, 1))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from mlops_compile.ir.schema import key
-from mlops_compile.steps.registry import table
+from mlops_compile.steps.registry import Variant, table
 
 MOST_FOLDS = 100
 _FOLDS = "how many folds there are"
@@ -97,22 +97,14 @@ Folding: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoldsKind:
-    """A kind of folds and the dataclass of its keys."""
-
-    name: str
-    spec: type[Any]
-
-
-FOLDS: Mapping[str, FoldsKind] = table(
+FOLDS: Mapping[str, Variant] = table(
     "kind of folds",
-    FoldsKind(name="random", spec=RandomFolds),
-    FoldsKind(name="stratified", spec=StratifiedFolds),
-    FoldsKind(name="group", spec=GroupFolds),
-    FoldsKind(name="time", spec=TimeFolds),
-    FoldsKind(name="hash", spec=HashFolds),
-    FoldsKind(name="column", spec=ColumnFolds),
+    Variant(name="random", spec=RandomFolds),
+    Variant(name="stratified", spec=StratifiedFolds),
+    Variant(name="group", spec=GroupFolds),
+    Variant(name="time", spec=TimeFolds),
+    Variant(name="hash", spec=HashFolds),
+    Variant(name="column", spec=ColumnFolds),
 )
 
 

@@ -17,8 +17,10 @@ GATE = (
     rf"|baseline(?:\s*([-+*])\s*((?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?))?)\s*$"
 )
 _GATE = re.compile(GATE)
-PARTS = ("validation", "train", "segments", "calibration")
+PARTS = ("validation", "train", "segments", "calibration", "folds")
 BOUNDS = ("value", "low", "high")
+# What of the folds of a cross-validation: the first is meant where none is named.
+FOLDED = ("mean", "deviation", "each")
 CALIBRATION = ("ece", "brier")
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -76,8 +78,8 @@ def bound_of(text: Value) -> Bound | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """A bound on a metric of a part (test, validation, train, segments, calibration), on its
-    value or on the low or high end of its interval; of a column's level, or of all its levels."""
+    """A bound on a metric of a part (test, or one of PARTS), on its value or on the low or high end
+    of its interval; of a column's level, or of all its levels; of the folds, on one of FOLDED."""
 
     where: KeyPath
     part: str
@@ -100,11 +102,21 @@ def gates_of(settled: Map) -> Iterator[Gate]:
                 assert isinstance(item, Map)
                 for metric, text in item.items():
                     yield _gate((*where, metric), name, metric, text)
+            case "folds":
+                assert isinstance(item, Map)
+                for metric, own in item.items():
+                    yield from _of_ends(own, (*where, metric), name, metric, FOLDED[0])
             case _:
-                ends = item if isinstance(item, Map) else Map({"value": item})
-                for end, text in ends.items():
-                    path = (*where, end) if isinstance(item, Map) else where
-                    yield _gate(path, "test", name, text, end=end)
+                yield from _of_ends(item, where, "test", name, BOUNDS[0])
+
+
+def _of_ends(item: Value, where: KeyPath, part: str, metric: str, usual: str) -> Iterator[Gate]:
+    """The gate of a text, on what is usual; or each of a map."""
+    if not isinstance(item, Map):
+        yield _gate(where, part, metric, item, end=usual)
+        return
+    for end, text in item.items():
+        yield _gate((*where, end), part, metric, text, end=end)
 
 
 def _of_segments(column: str, gates: Map, where: KeyPath) -> Iterator[Gate]:

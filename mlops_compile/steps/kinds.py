@@ -19,12 +19,14 @@ from mlops_compile.steps.families.kind import Family
 from mlops_compile.steps.foldings import MOST_FOLDS, fold_ports
 from mlops_compile.steps.joins import Join, where_of
 from mlops_compile.steps.kind import StepKind
+from mlops_compile.steps.preparations import PREPARATIONS
 from mlops_compile.steps.preparations.used import learns_from_target, used
 from mlops_compile.steps.registry import table
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.kind import SOURCE_KEYS
 from mlops_compile.steps.splits import OWN_PARTS
 from mlops_compile.steps.splits import draws as draws_rows
+from mlops_compile.steps.stated_space import space_of
 
 _TABLES = ("numpy", "pandas", "pyarrow")
 _METRICS = (
@@ -122,6 +124,52 @@ def _package_needs(params: Map) -> Needs:
     return Needs(distributions=tuple(sorted(both)), contract=True)
 
 
+def _search_needs(params: Map) -> Needs:
+    """What any of its trials may need, and what draws them."""
+    stated, kind = _map(params, ("search", "space")), pick(params, ("search", "kind"))
+    space, _ = space_of(stated, str(pick(params, ("model", "family"))))
+    families = [FAMILIES[name] for name in space.families] or [family_of(params)]
+    names = {name for family in families for name in _distributions(family)}
+    prepare = params.get("prepare", Map())
+    for preparation in {*_named(prepare), *_named(stated.get("prepare")), *_usual(families)}:
+        names |= {*PREPARATIONS[preparation].distributions}
+    sampler = {"tpe": ("optuna",), "sobol": ("scipy",)}.get(str(kind), ())
+    functions = functions_of(prepare) if isinstance(prepare, Map) else ()
+    return Needs(
+        distributions=tuple(sorted({*names, *_METRICS, *sampler})),
+        functions=functions,
+        platform=True,
+    )
+
+
+def _usual(families: list[Family]) -> set[str]:
+    """The preparations that families have unless others are stated."""
+    return {
+        name for family in families for chain in family.chains.values() for name in _named(chain)
+    }
+
+
+def _named(value: Value) -> set[str]:
+    """The names of preparations anywhere in a part of a config."""
+    if isinstance(value, Map):
+        below = {name for item in value.values() for name in _named(item)}
+        return below | {name for name in value if name in PREPARATIONS}
+    if isinstance(value, tuple):
+        return {name for item in value for name in _named(item)}
+    return {value} if isinstance(value, str) and value in PREPARATIONS else set()
+
+
+def _numbered(port: str) -> tuple[str, ...]:
+    return tuple(f"{port}_{number}" for number in range(2, MOST_FOLDS + 1))
+
+
+# The input of steps that take a search's choice: values that stand in place of their params' own.
+CHOSEN = "chosen"
+# What of the config a model is fitted by.
+FITTED: tuple[KeyPath, ...] = tuple(
+    ("model", name) for name in ("family", "params", "class_weight", "monotone")
+)
+
 KINDS: Mapping[str, StepKind] = table(
     "step kind",
     StepKind(
@@ -190,7 +238,7 @@ KINDS: Mapping[str, StepKind] = table(
         version=2,
         run="mlops_compile.steps.prepare:run",
         inputs=("table", "train"),
-        optional_inputs=("target",),
+        optional_inputs=("target", CHOSEN),
         outputs=("features", "preparation"),
         optional_outputs=("rows",),
         reads=(("prepare",),),
@@ -200,23 +248,74 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="train",
-        version=1,
+        version=2,
         run="mlops_compile.steps.train:run",
         inputs=("features", "preparation", "target", "train", "validation"),
-        optional_inputs=("table",),
+        optional_inputs=("table", CHOSEN),
         outputs=("model",),
         trees=("model",),
-        reads=tuple(("model", name) for name in ("family", "params", "class_weight", "monotone")),
+        reads=FITTED,
         needs=_train_needs,
         seeded=lambda params: family_of(params).seeded,
         imports=_family_imports("mlops_compile.steps.train"),
         threaded=True,
     ),
     StepKind(
+        name="trial",
+        version=1,
+        run="mlops_compile.steps.trial:run",
+        inputs=("features", "preparation", "target", "train", "validation", "test"),
+        optional_inputs=("table",),
+        outputs=("predictions",),
+        reads=FITTED,
+        needs=_train_needs,
+        seeded=lambda params: family_of(params).seeded,
+        imports=_family_imports("mlops_compile.steps.trial"),
+        threaded=True,
+    ),
+    StepKind(
+        name="score",
+        version=1,
+        run="mlops_compile.steps.score:run",
+        inputs=("target", "predictions_1", "test_1"),
+        optional_inputs=("table", *_numbered("predictions"), *_numbered("test")),
+        outputs=("metrics",),
+        reads=(("search", "metric"), ("evaluate", "options")),
+        needs=lambda params: Needs(distributions=_METRICS, platform=True),
+        imports=lambda params: ("mlops_compile.steps.score", "sklearn.metrics"),
+    ),
+    StepKind(
+        name="search",
+        version=1,
+        run="mlops_compile.steps.sampling:refuse",
+        inputs=("table", "target"),
+        optional_inputs=("*",),
+        outputs=("best", "trials"),
+        reads=(
+            ("search",),
+            ("prepare",),
+            *FITTED,
+            ("evaluate", "options"),
+        ),
+        needs=_search_needs,
+        seeded=lambda params: pick(params, ("search", "kind")) != "grid",
+    ),
+    StepKind(
+        name="refit",
+        version=1,
+        run="mlops_compile.steps.refit:run",
+        inputs=("train", "validation"),
+        outputs=("train", "validation"),
+        reads=(("search", "refit"),),
+        needs=lambda params: Needs(distributions=("numpy",)),
+        imports=lambda params: ("mlops_compile.steps.refit",),
+    ),
+    StepKind(
         name="calibrate",
         version=1,
         run="mlops_compile.steps.calibrate:run",
         inputs=("model", "features", "target", "validation"),
+        optional_inputs=("table", CHOSEN),
         outputs=("calibration",),
         reads=(("model", "family"), ("model", "calibration")),
         needs=_evaluate_needs,
@@ -228,7 +327,7 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.steps.threshold:run",
         inputs=("model", "features", "target", "validation"),
-        optional_inputs=("calibration",),
+        optional_inputs=("calibration", "table", CHOSEN),
         outputs=("decision",),
         reads=(("model", "family"), ("model", "threshold")),
         needs=_train_needs,
@@ -237,11 +336,11 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="evaluate",
-        version=2,
+        version=3,
         run="mlops_compile.steps.evaluate:run",
         inputs=("model", "features", "target", "train", "validation", "test"),
         outputs=("metrics",),
-        optional_inputs=("table", "calibration", "decision"),
+        optional_inputs=("table", "calibration", "decision", CHOSEN),
         optional_outputs=("predictions", "evaluation"),
         reads=(
             ("model", "family"),
@@ -278,15 +377,16 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="package",
-        version=2,
+        version=3,
         run="mlops_compile.emit.package:run",
         inputs=("model", "evaluation", "predictions", "table", "profile", "facts"),
-        optional_inputs=("calibration", "decision"),
+        optional_inputs=("calibration", "decision", "folds", CHOSEN),
         outputs=("bundle",),
         trees=("bundle",),
         reads=(
             ("data", "columns", "*", "sensitive"),
             ("model", "family"),
+            ("search", "won"),
             ("deploy",),
             *(("evaluate", key) for key in JUDGED),
         ),
@@ -343,6 +443,10 @@ def needs_of(lock: Lock) -> dict[str, Needs]:
         hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
         message = f"the lock names {error.args[0]!r}, which is not known here"
         raise CompileError([problem("lock", message, ("steps",), hint)]) from None
+    except (AssertionError, AttributeError, TypeError, ValueError):  # params of no kind's form
+        hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
+        message = "the params of a step have not the form that its kind reads"
+        raise CompileError([problem("lock", message, ("steps",), hint)]) from None
 
 
 def _kind_or_none(name: str) -> StepKind | None:
@@ -354,6 +458,8 @@ def _kind_or_none(name: str) -> StepKind | None:
 
 def _needs(step: Step, lock: Lock) -> Needs:
     kind = kind_of(step.kind)
+    if CHOSEN in dict(step.inputs):
+        return Needs()  # those of the step that is made of it, once the search has ended
     needs = kind.needs(step.params)
     versions = dict(lock.environment)
     if kind.seeded(step.params) != (step.seed is not None):

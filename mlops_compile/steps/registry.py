@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Generic, TypeVar
 
 Piece = TypeVar("Piece")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A kind that a config may name, and the dataclass of its keys."""
+
+    name: str
+    spec: type[Any]
 
 
 class Pieces(Mapping[str, Piece], Generic[Piece]):

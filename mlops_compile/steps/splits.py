@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from mlops_compile.ir.schema import key
 from mlops_compile.ir.value import Map
-from mlops_compile.steps.registry import table
+from mlops_compile.steps.registry import Variant, table
 
 # The column that marks the rows of `data.test`, written when sources are combined.
 TEST_ROWS = "mlops:test"
@@ -159,23 +159,15 @@ Split: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SplitKind:
-    """A kind of split and the dataclass of its keys."""
-
-    name: str
-    spec: type[Any]
-
-
-SPLITS: Mapping[str, SplitKind] = table(
+SPLITS: Mapping[str, Variant] = table(
     "split kind",
-    SplitKind(name="random", spec=RandomSplit),
-    SplitKind(name="stratified", spec=StratifiedSplit),
-    SplitKind(name="group", spec=GroupSplit),
-    SplitKind(name="time", spec=TimeSplit),
-    SplitKind(name="hash", spec=HashSplit),
-    SplitKind(name="column", spec=ColumnSplit),
-    SplitKind(name="file", spec=FileSplit),
+    Variant(name="random", spec=RandomSplit),
+    Variant(name="stratified", spec=StratifiedSplit),
+    Variant(name="group", spec=GroupSplit),
+    Variant(name="time", spec=TimeSplit),
+    Variant(name="hash", spec=HashSplit),
+    Variant(name="column", spec=ColumnSplit),
+    Variant(name="file", spec=FileSplit),
 )
 
 

@@ -29,6 +29,10 @@ def run(work: Work) -> None:
     rule = from_value(Threshold, pick(work.params, _WHERE))
     target, classes = read_target(work.inputs["target"])
     part = load_part(work, target, "validation")
+    if part.weights is not None and len(part.target) and not part.weights.any():
+        message = "all weights of the validation part are 0, which leaves nothing to choose by"
+        hint = "give rows that count (data.split.threshold_size), or take rule: fixed"
+        raise StepError([problem("weight", message, _WHERE, hint)])
     scores = np.empty(0)
     if len(part.target):
         predicted = family_of(work.params).predict(
@@ -37,10 +41,12 @@ def run(work: Work) -> None:
         if "calibration" in work.inputs:
             predicted = calibrated(read_calibration(work.inputs["calibration"]), predicted)
         scores = predicted[:, 1]
-    threshold = rule.value if rule.value is not None else choose(rule, part.target, scores)
+    threshold = rule.value
+    if threshold is None:
+        threshold = choose(rule, part.target, scores, part.weights)
     value: dict[str, Value] = {"rule": rule.rule, "threshold": threshold}
     if len(scores):
-        counts = _counts(part.target, scores, np.array([threshold]))
+        counts = _counts(part.target, scores, part.weights, np.array([threshold]))
         value["reached"] = Map({name: float(rate(counts)[0]) for name, rate in RATES.items()})
     work.outputs["decision"].write_text(pretty(Map(value)), "utf-8")
 
@@ -54,15 +60,16 @@ def read_threshold(work: Work) -> float | None:
     return value["threshold"]
 
 
-def choose(rule: Threshold, truth: Array, scores: Array) -> float:
+def choose(rule: Threshold, truth: Array, scores: Array, weights: Array | None = None) -> float:
     """The best threshold of a rule: one of the scores, or the number above the highest of them.
+    Each row counts as much as it weighs, as with scikit-learn's `sample_weight`.
 
     Among equally good ones it is the one nearest to 0.5, and of two that are as near, the higher.
     StepError for a constraint that none of them keeps.
     """
     distinct = np.unique(scores)
     candidates = np.append(distinct, math.nextafter(float(distinct[-1]), math.inf))
-    counts = _counts(truth, scores, candidates)
+    counts = _counts(truth, scores, weights, candidates)
     if rule.rule == "costs":
         assert rule.false_positive is not None and rule.false_negative is not None
         worth = -(
@@ -89,14 +96,26 @@ def _unreached(rule: Threshold, most: float) -> Any:
     return problem("threshold", message, (*_WHERE, "at_least"), hint)
 
 
-def _counts(truth: Array, scores: Array, thresholds: Array) -> Counts:
+def _counts(truth: Array, scores: Array, weights: Array | None, thresholds: Array) -> Counts:
     """The counts of each threshold: a row is positive from it on."""
-    positive, negative = np.sort(scores[truth == 1]), np.sort(scores[truth == 0])
-    missed = np.searchsorted(positive, thresholds, side="left")
-    spared = np.searchsorted(negative, thresholds, side="left")
+    missed, positive = _below(scores, weights, truth == 1, thresholds)
+    spared, negative = _below(scores, weights, truth == 0, thresholds)
     return Counts(
-        true_positive=len(positive) - missed,
-        false_positive=len(negative) - spared,
+        true_positive=positive - missed,
+        false_positive=negative - spared,
         false_negative=missed,
         true_negative=spared,
     )
+
+
+def _below(
+    scores: Array, weights: Array | None, rows: Array, thresholds: Array
+) -> tuple[Array, Any]:
+    """What of these rows is below each threshold, and what there is in all: their number, or what
+    they weigh."""
+    order = np.argsort(scores[rows], kind="stable")
+    places = np.searchsorted(scores[rows][order], thresholds, side="left")
+    if weights is None:
+        return places, len(order)
+    sums = np.append(0.0, np.cumsum(weights[rows][order]))
+    return sums[places], sums[-1]

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Rows by truth and answer, for each threshold that could be taken (arrays of equal length)."""
+    """Rows by truth and answer, or what they weigh, for each threshold that could be taken (arrays
+    of equal length)."""
 
     true_positive: Array
     false_positive: Array

@@ -1,4 +1,4 @@
-"""How much each row counts in training, and the direction that each feature may push in."""
+"""How much each row counts, and the direction that each feature may push in."""
 
 from __future__ import annotations
 
@@ -23,23 +23,20 @@ if TYPE_CHECKING:
 BALANCED = "balanced"
 
 
-def weighted(
-    parts: Mapping[str, Part], work: Work, by_class: Mapping[int, float] | str | None
-) -> dict[str, Part]:
-    """Parts with the weights of their rows: those of the column with the role weight, in `train`
-    times those of the classes. None where all rows count alike."""
+def row_weights(work: Work, name: str, rows: Array) -> Array | None:
+    """The weights of the rows of a part, from the column with the role weight of a step's input
+    `table`; None where all rows count alike. StepError for a weight that is none, and where all
+    rows to learn from weigh nothing."""
     column = _column(work.inputs["table"]) if "table" in work.inputs else None
-    found = {}
-    for name, part in parts.items():
-        weights = None
-        if column is not None:
-            rows = np.load(work.inputs[name], allow_pickle=False)
-            weights = _checked(*column, rows, name)
-        if by_class is not None and name == "train":
-            factors = _factors(part.target, by_class)
-            weights = factors if weights is None else weights * factors
-        found[name] = replace(part, weights=weights)
-    return found
+    return None if column is None else _checked(*column, rows, name)
+
+
+def by_class(part: Part, weights: Mapping[int, float] | str | None) -> Part:
+    """The part with its rows' weights times those of their classes."""
+    if weights is None:
+        return part
+    factors = _factors(part, weights)
+    return replace(part, weights=factors if part.weights is None else part.weights * factors)
 
 
 def class_weights(stated: Value, classes: tuple[str, ...]) -> Mapping[int, float] | str | None:
@@ -50,13 +47,15 @@ def class_weights(stated: Value, classes: tuple[str, ...]) -> Mapping[int, float
     return BALANCED if stated == BALANCED else None
 
 
-def _factors(target: Array, by_class: Mapping[int, float] | str) -> Array:
-    """A factor a row; balanced: rows / (classes * rows of its class), as scikit-learn has it."""
-    counts = np.bincount(target)
-    if isinstance(by_class, str):
-        found: Array = (len(target) / (len(counts) * counts))[target]
-        return found
-    return np.array([by_class[code] for code in range(len(counts))])[target]
+def _factors(part: Part, by_class: Mapping[int, float] | str) -> Array:
+    """A factor a row; balanced: what all rows weigh / (classes * what those of its class weigh), as
+    scikit-learn's `compute_class_weight` has it. A class that weighs nothing keeps its factor 1."""
+    counts = np.bincount(part.target, part.weights)
+    if not isinstance(by_class, str):
+        return np.array([by_class[code] for code in range(len(counts))])[part.target]
+    shares = len(counts) * counts
+    found: Array = np.divide(counts.sum(), shares, out=np.ones(len(counts)), where=shares > 0)
+    return found[part.target]
 
 
 def _column(path: Path) -> tuple[str, Array] | None:

@@ -1,20 +1,23 @@
-"""A census of a store: every blob and every action, in little memory, and who derives from whom."""
+"""A census of a store: every blob and every action, in little memory."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from mlops_compile.ir.digest import is_sha256
-from mlops_compile.ir.value import Map
-from mlops_compile.store.actions import Action
-from mlops_compile.store.reach import shape_of
+from mlops_compile.ir.digest import Digest, is_sha256
+from mlops_compile.ir.problem import StoreError
+from mlops_compile.store.entry import Entry, entry_of, held
+from mlops_compile.store.lineage import Lineage
 from mlops_compile.store.store import Store
+
+_LISTING = b"{"  # begins the text that lists a folder's files
+_LONGEST = 1 << 26  # bytes of such a text
 
 
 class Blob(NamedTuple):
@@ -25,76 +28,31 @@ class Blob(NamedTuple):
     changed: int
 
 
-class Entry(NamedTuple):
-    """An action, by digests: what it was made of and what it made.
-
-    `source` is the content that it read (empty for most), `parts` its files where it is a folder,
-    `sources` all contents that it is known to derive from. `size` is that of its record in bytes,
-    `used` the Unix time of its last use.
-    """
-
-    key: str
-    kind: str
-    step: str
-    plan: str
-    shape: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    blobs: tuple[str, ...]
-    source: str
-    sources: tuple[str, ...]
-    size: int
-    used: float
-    parts: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True)
 class Census:
-    """What was in a store at one time. `locations` says where contents of sources were found."""
+    """What was in a store at one time. `locations` says where contents of sources were found,
+    `unread` are the keys of records that cannot be read."""
 
     blobs: Mapping[str, Blob]
     entries: Mapping[str, Entry]
     locations: Mapping[str, tuple[str, ...]]
+    unread: tuple[str, ...] = ()
 
     @cached_property
-    def takers(self) -> Mapping[str, tuple[str, ...]]:
-        """The keys of the actions that take a digest as input."""
-        return _by(self.entries.values(), lambda entry: entry.inputs)
+    def lineage(self) -> Lineage:
+        """What derives from what."""
+        return Lineage(self.entries)
 
     @cached_property
-    def makers(self) -> Mapping[str, tuple[str, ...]]:
-        """The keys of the actions that make a digest as output."""
-        return _by(self.entries.values(), lambda entry: entry.outputs)
-
-    def derived(self, sources: Iterable[str]) -> frozenset[str]:
-        """The keys of all actions that derive from contents of sources, at any distance."""
-        contents = frozenset(sources)
-        left = [entry.key for entry in self.entries.values() if contents & {*entry.sources}]
-        found = set(left)
-        while left:
-            for digest in self.entries[left.pop()].outputs:
-                behind = [key for key in self.takers.get(digest, ()) if key not in found]
-                found.update(behind)
-                left += behind
-        return frozenset(found)
-
-    def ancestors(self, key: str) -> Iterator[str]:
-        """The keys of the actions that made what an action takes."""
-        for digest in self.entries[key].inputs:
-            yield from self.makers.get(digest, ())
-
-    @cached_property
-    def origins(self) -> Mapping[str, frozenset[str]]:
-        """The contents of sources that each action derives from, by its key."""
-        found: dict[str, set[str]] = {key: set() for key in self.entries}
-        for source in {name for entry in self.entries.values() for name in entry.sources}:
-            for key in self.derived([source]):
-                found[key].add(source)
-        return {key: frozenset(sources) for key, sources in found.items()}
+    def loose(self) -> frozenset[str]:
+        """The blobs that no action holds: what a killed run had not recorded yet, copies of sources
+        that no run has read, and what was of a record that is lost."""
+        needed = {sha for entry in self.entries.values() for sha in held(entry)}
+        return frozenset(self.blobs.keys() - needed)
 
     def data(self, key: str) -> str:
         """The data set that an action derives from, for people."""
-        return self.named(self.origins.get(key, frozenset()))
+        return self.named(self.lineage.origins(key))
 
     def named(self, sources: Iterable[str]) -> str:
         """Contents of sources, for people: where they were found, or their digests."""
@@ -114,25 +72,32 @@ def take_census(store: Store, *, settled: bool = False) -> Census:
     uses = store.index.uses()
     entries: dict[str, Entry] = {}
     locations: dict[str, set[str]] = {}
+    unread: list[str] = []
     for key in store.records.every_key():
         action = store.records.read(key)
         if action is None:
+            if look_at(store.records.place(key)) is not None:  # it did not just go
+                unread.append(key)
             continue
         size = _size(store.records.place(key))
-        entry = _entry(key, action, size, max(uses.get(key, 0.0), action.made))
+        entry = entry_of(key, action, size, max(uses.get(key, 0.0), action.made))
         entries[key] = entry
-        for digest, location in _located(action, entry.source):
-            locations.setdefault(digest, set()).add(location)
+        location = action.about.get("location")
+        if entry.source and isinstance(location, str):
+            locations.setdefault(entry.source, set()).add(location)
     told = {digest: tuple(sorted(names)) for digest, names in locations.items()}
-    return Census(blobs=blobs, entries=entries, locations=told)
+    return Census(blobs=blobs, entries=entries, locations=told, unread=tuple(unread))
 
 
-def held(entry: Entry) -> Iterator[str]:
-    """The blobs that an action keeps, its source's snapshot among them."""
-    yield from entry.blobs
-    if entry.source and entry.source not in entry.blobs:
-        yield entry.source
-    yield from (part for part in entry.parts if part not in entry.blobs)
+def with_files(store: Store, sha: str) -> frozenset[str]:
+    """A source's content and, where it is a folder that is whole in the store, its files."""
+    parts: list[str] = []
+    with contextlib.suppress(StoreError, OSError), store.blobs.place(sha).open("rb") as file:
+        if file.read(1) == _LISTING:
+            size = os.fstat(file.fileno()).st_size
+            listed = store.blobs.tree(Digest(sha256=sha, size=size))
+            parts += (part.sha256 for _, part in listed) if size <= _LONGEST else ()
+    return frozenset({sha, *parts})
 
 
 def look_at(place: Path) -> Blob | None:
@@ -152,53 +117,6 @@ def _blobs(root: Path) -> Iterator[tuple[str, Blob]]:
                     yield item.name, blob
 
 
-def _entry(key: str, action: Action, size: int, used: float) -> Entry:
-    inputs = action.preimage.get("inputs")
-    taken = inputs.values() if isinstance(inputs, Map) else ()
-    source = _source(action)
-    told = action.about.get("sources")
-    parts = action.about.get("parts")
-    sources = {source, *(map(str, told.values()) if isinstance(told, Map) else ())} - {""}
-    return Entry(
-        key=key,
-        kind=action.kind,
-        step=action.step,
-        plan=action.plan,
-        shape=shape_of(action.preimage),
-        inputs=tuple(sorted({str(digest) for digest in taken})),
-        outputs=tuple(sorted({digest.sha256 for _, digest in action.outputs})),
-        blobs=tuple(sorted({digest.sha256 for digest in action.blobs})),
-        source=source,
-        sources=tuple(sorted(sources)),
-        size=size,
-        used=used,
-        parts=tuple(sorted(map(str, parts))) if isinstance(parts, tuple) else (),
-    )
-
-
-def _source(action: Action) -> str:
-    source = action.preimage.get("source")
-    return str(source.get("digest", "")) if isinstance(source, Map) else ""
-
-
-def _located(action: Action, source: str) -> Iterator[tuple[str, str]]:
-    location, sources = action.about.get("location"), action.about.get("sources")
-    if source and isinstance(location, str):
-        yield source, location
-    if isinstance(sources, Map):
-        yield from ((str(digest), name) for name, digest in sources.items())
-
-
 def _size(place: Path) -> int:
     found = look_at(place)
     return found.size if found is not None else 0
-
-
-def _by(
-    entries: Iterable[Entry], names: Callable[[Entry], tuple[str, ...]]
-) -> Mapping[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
-    for entry in entries:
-        for name in names(entry):
-            found.setdefault(name, []).append(entry.key)
-    return {name: tuple(keys) for name, keys in found.items()}

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from mlops_compile.store.census import Census, Entry, held, look_at, take_census
+from mlops_compile.store.census import Census, look_at, take_census
+from mlops_compile.store.entry import Entry, entry_of, held
 from mlops_compile.store.files import sync_directory
 from mlops_compile.store.garbage import Garbage, Limits, garbage, reached, release
 from mlops_compile.store.reach import Marks
@@ -26,7 +27,8 @@ Marking = Callable[[str], Marks]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
-    """What went, or would go: actions by kind, blobs, and bytes on disk; and what stays."""
+    """What went, or would go: actions by kind, blobs, and bytes on disk; and what stays. `sources`
+    are those whose readings went, by digest and location."""
 
     actions: tuple[tuple[str, int], ...]
     blobs: int
@@ -34,6 +36,7 @@ class Collected:
     kept_actions: int
     kept_size: int
     live: int
+    sources: tuple[tuple[str, str], ...]
 
 
 def collect(
@@ -91,6 +94,9 @@ class _Remover:
         self._census = census
         self._counts = found.stays + Counter(sha for e in found.actions for sha in held(e))
         self._live = live
+        self._support = found.support
+        self._staying: set[str] = set()
+        self._seen = {*census.entries}
         self.gone: list[str] = []
         self.blobs: list[str] = []
 
@@ -98,7 +104,13 @@ class _Remover:
         """Remove actions, and the blobs that nobody else holds: row, record, blobs, in this
         order, so that a kill in between leaves no record without its blobs."""
         marks = self._live.marks()
-        going = [e for e in batch if not reached(e, marks, self._census) and self._unchanged(e)]
+        self._notice_new()
+        going = []
+        for entry in batch:  # behind all that it stays for
+            if self._stays(entry, marks):
+                self._staying.update((entry.key, *self._support[entry.key]))
+            else:
+                going.append(entry)
         self._store.index.drop([entry.key for entry in going])
         _remove([self._store.records.place(entry.key) for entry in going])
         self.gone += [entry.key for entry in going]
@@ -107,16 +119,30 @@ class _Remover:
 
     def remove_blobs(self, blobs: Sequence[str]) -> None:
         """Remove blobs that are of no action."""
-        self._remove(blobs, self._live.marks())
+        self._notice_new()
+        self._remove([sha for sha in blobs if self._counts[sha] <= 0], self._live.marks())
 
     def _remove(self, blobs: Sequence[str], marks: Marks) -> None:
         going = [sha for sha in blobs if sha not in marks.blobs and self._same(sha)]
         _remove([self._store.blobs.place(sha) for sha in going])
         self.blobs += going
 
-    def _unchanged(self, entry: Entry) -> bool:
-        """Whether no run has made an action again since the census."""
-        return all(self._same(sha) for sha in entry.blobs if sha in self._census.blobs)
+    def _stays(self, entry: Entry, marks: Marks) -> bool:
+        """Whether an action has come into use since the census, by itself or for another."""
+        if entry.key in self._staying or reached(entry, marks, self._census):
+            return True
+        return not all(self._same(sha) for sha in entry.blobs if sha in self._census.blobs)
+
+    def _notice_new(self) -> None:
+        """What runs have recorded since the census needs its blobs, and those that made what it was
+        made of, though such a run may have ended."""
+        for key in [key for key in self._store.records.every_key() if key not in self._seen]:
+            self._seen.add(key)
+            if (action := self._store.records.read(key)) is not None:
+                new = entry_of(key, action)
+                self._counts.update(held(new))
+                for digest in new.inputs:
+                    self._staying.update(self._census.lineage.makers.get(digest, ()))
 
     def _same(self, sha: str) -> bool:
         """Whether a blob was not written again since the census: nobody else needs it then, since
@@ -143,6 +169,7 @@ def _told(census: Census, gone: Sequence[str], blobs: Sequence[str], live: _Live
     kinds = Counter(census.entries[key].kind for key in gone)
     records = sum(census.entries[key].size for key in gone)
     size = records + sum(census.blobs[sha].size for sha in blobs)
+    read = {census.entries[key].source for key in gone} - {""}
     total = sum(blob.size for blob in census.blobs.values())
     total += sum(entry.size for entry in census.entries.values())
     return Collected(
@@ -152,6 +179,7 @@ def _told(census: Census, gone: Sequence[str], blobs: Sequence[str], live: _Live
         kept_actions=len(census.entries) - len(gone),
         kept_size=total - size,
         live=live.runs,
+        sources=tuple((sha, census.named([sha])) for sha in sorted(read)),
     )
 
 

@@ -11,14 +11,17 @@ from pathlib import Path
 
 from mlops_compile.ir.digest import is_sha256
 from mlops_compile.ir.key import key_of
+from mlops_compile.ir.value import Map
 from mlops_compile.store.begun import FILE as BEGUN
 from mlops_compile.store.begun import read_begun
-from mlops_compile.store.census import Blob, Census, held, look_at
+from mlops_compile.store.census import Blob, Census, look_at
+from mlops_compile.store.entry import held
 from mlops_compile.store.files import digest_file, make_directory, share
 from mlops_compile.store.index import FILE
 from mlops_compile.store.store import Store
 
 AGAIN = "made again by the next run that needs it"
+_COPY = "set aside: what was made of this copy stays; to make that again, the source is read"
 _FOLDERS = ("actions", "blobs", "claims", "pins", "scratch")
 
 
@@ -104,13 +107,19 @@ def wrong_blobs(store: Store, census: Census, progress: Progress) -> Iterator[Wr
             if found != sha:
                 keys = needed.get(sha, ())
                 matter = "its bytes are not what its name says"
-                fate = AGAIN if keys else "set aside; nothing needs it"
+                fate = _fate(census, sha, keys)
                 fault = fault_of(census, "blob", sha, matter, keys, fate)
                 yield Wrong(fault=fault, place=place, seen=seen, mend=set_aside)
             elif place.stat().st_mode & 0o222:
                 matter = "it can be written to"
                 fault = Fault(what="blob", name=sha, matter=matter, fate="made read-only")
                 yield Wrong(fault=fault, place=place, seen=seen, mend=_make_read_only)
+
+
+def _fate(census: Census, sha: str, keys: Sequence[str]) -> str:
+    if any(sha in census.entries[key].blobs for key in keys):
+        return AGAIN
+    return _COPY if keys else "set aside; nothing needs it"
 
 
 def wrong_records(store: Store, census: Census) -> Iterator[Wrong]:
@@ -140,6 +149,23 @@ def lost_results(store: Store, census: Census) -> Iterator[Wrong]:
             matter = f"its result {lost[0].sha256[:12]} is not in the store, or not whole"
             fault = fault_of(census, "record", key, matter, (key,), AGAIN)
             yield Wrong(fault=fault, place=place, seen=seen, mend=_remove)
+
+
+def lost_copies(
+    store: Store, census: Census, copied: Callable[[Map], bool]
+) -> Iterator[tuple[str, str]]:
+    """The copies of sources that results were made of and that are not in the store: digest and
+    data set. `copied` tells from the params of a step whether its source is copied at all."""
+    for key, entry in census.entries.items():
+        lost = [sha for sha in (entry.source, *entry.parts) if sha and not _is_there(store, sha)]
+        action = store.records.read(key) if lost else None
+        params = action.preimage.get("params") if action is not None else None
+        if isinstance(params, Map) and copied(params):
+            yield from ((sha, census.named([entry.source])) for sha in lost)
+
+
+def _is_there(store: Store, sha: str) -> bool:
+    return store.blobs.place(sha).exists()
 
 
 def wrong_pins(store: Store, sound: Callable[[str], bool]) -> Iterator[Wrong]:

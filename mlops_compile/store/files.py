@@ -37,8 +37,9 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def make_directory(path: Path, root: Path) -> None:
-    """Make a directory of a store, at any depth below its root. It takes the group's rights, and
-    the setgid bit, from the root: whatever the umask, a store that a group shares stays shared."""
+    """Make a directory of a store, durably, at any depth below its root. It takes the group's
+    rights, and the setgid bit, from the root: whatever the umask, what a group shares stays shared.
+    """
     if path.is_dir():
         return
     if path == root:
@@ -48,6 +49,7 @@ def make_directory(path: Path, root: Path) -> None:
     with contextlib.suppress(FileExistsError):
         path.mkdir()
         share(path, root)
+        sync_directory(path.parent)
 
 
 def share(path: Path, root: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Collection, Iterable
@@ -10,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_compile.ir.key import key_of
-from mlops_compile.ir.problem import CompileError, StoreError, problem
+from mlops_compile.ir.problem import StoreError, problem
 from mlops_compile.ir.value import Map, canonical, parse
 from mlops_compile.store.begun import Begun, end_begun, read_begun, write_begun
-from mlops_compile.store.census import Census, held, take_census
+from mlops_compile.store.census import Census, take_census, with_files
+from mlops_compile.store.entry import held
 from mlops_compile.store.files import sync_directory, write_atomic
 from mlops_compile.store.index import FILE as INDEX
+from mlops_compile.store.known import known_sources
 from mlops_compile.store.store import Store
 
 _RECORD = "forgotten.jsonl"
 _FOLDERS = ("actions/*", "blobs/*", "pins")
-_SHORTEST = 8  # digits of a digest
-_NOTHING = Begun()
 _HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
@@ -29,14 +28,18 @@ _HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 class Forgotten:
     """What was forgotten, or would be: contents of sources by sha256, and what derives from them.
 
-    `kept` are blobs that other actions need, which do not derive from them. `names` are all the
-    digests and keys by which something else may tell of them.
+    `unknown` of the actions may derive from them or not: a record is lost that would tell. `loose`
+    of the blobs are of no action, as a kill leaves them. `kept` are blobs that other actions need,
+    which do not derive from them. `names` are all the digests and keys by which something else may
+    tell of them.
     """
 
     sources: tuple[str, ...]
     locations: tuple[str, ...]
     actions: int
+    unknown: int
     blobs: int
+    loose: int
     size: int
     kept: int
     pins: tuple[str, ...]
@@ -46,47 +49,12 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """What a project keeps beside its store: the directories of its cache and of logs."""
+    """What a project keeps beside its store: the directories of its cache and of logs, and the
+    texts of its locks, whose sources are no leftovers."""
 
     cache: Path
     logs: Path
-
-
-def known_sources(
-    census: Census, what: str, contents: frozenset[str] = frozenset(), begun: Begun = _NOTHING
-) -> tuple[str, ...]:
-    """The contents of sources that a text names: a location, or at least eight digits of a digest.
-
-    `contents` are digests that are known to have been at that place, `begun` what an earlier
-    `forget` has begun. CompileError where nothing is known by that name, or where digits could be
-    of more than one.
-    """
-    known = {source for entry in census.entries.values() for source in entry.sources}
-    known |= {*begun.sources}
-    place = os.path.normpath(what)
-    there = {
-        source
-        for source, names in census.locations.items()
-        if place in map(os.path.normpath, names)
-    }
-    there |= contents & {*known, *census.blobs}
-    if place in map(os.path.normpath, begun.locations):
-        there |= {*begun.sources}
-    if there:
-        return tuple(sorted(there))
-    digits = what.lower()
-    found = {s for s in known if len(digits) >= _SHORTEST and s.startswith(digits)}
-    if digits in census.blobs:  # a snapshot that no action has read
-        found.add(digits)
-    if len(found) == 1:
-        return tuple(found)
-    if found:
-        message = f"{what} begins the digest of {len(found)} sources"
-        hint = f"give more digits: {', '.join(sorted(s[: len(what) + 4] for s in found))}"
-    else:
-        message = f"nothing of a source {what!r} is in the store"
-        hint = "give its location as the config has it, or its digest as the lock has it"
-    raise CompileError([problem("no-source", message, hint=hint)])
+    locks: tuple[str, ...] = ()
 
 
 def forget(
@@ -99,7 +67,8 @@ def forget(
     when: str,
     dry_run: bool = False,
 ) -> Forgotten:
-    """Remove what `known_sources` finds and all that derives from it, and write that down.
+    """Remove what `known_sources` finds and all that derives from it, and write that down; and
+    whatever could derive from it, since a record is lost or was never written.
 
     What an earlier one has begun and not finished goes, too. `when` is the time that is written.
     StoreError while a run uses it; OSError where the store cannot be written.
@@ -107,7 +76,7 @@ def forget(
 
     def looked_at() -> _Forgetting:
         census, begun = take_census(store), _begun(store)
-        sources = known_sources(census, what, contents, begun)
+        sources = known_sources(census, what, contents, begun, _has_leftovers(store, census))
         return _Forgetting(store, census, sources, begun, beside)
 
     if dry_run:
@@ -143,9 +112,15 @@ def is_begun(store: Store) -> bool:
 
 def _begun(store: Store) -> Begun:
     try:
-        return read_begun(store.root) or _NOTHING
+        return read_begun(store.root) or Begun()
     except (ValueError, KeyError):  # a check names it
-        return _NOTHING
+        return Begun()
+
+
+def _has_leftovers(store: Store, census: Census) -> bool:
+    """Whether a store holds something of which nothing tells what it derives from."""
+    lost = census.lineage.unknown or census.unread or census.loose
+    return bool(lost or store.rooms.left() or [*store.root.glob("quarantine/*")])
 
 
 class _Forgetting:
@@ -163,27 +138,51 @@ class _Forgetting:
         self._census = census
         self._beside = beside
         self._sources = tuple(sorted({*sources, *begun.sources}))
-        self._keys = sorted(census.derived(self._sources) | {*begun.keys} & census.entries.keys())
+        gone = census.lineage.derived(self._sources) | ({*begun.keys} & census.entries.keys())
+        self._unknown = census.lineage.unknown - gone
+        self._keys = sorted(gone | self._unknown)
+        pins = store.pins.all()
+        self._pins = [name for name, text in pins.items() if self._tells(text)]
+        locks = [text for name, text in pins.items() if name not in self._pins]
+        locks += [*beside.locks, *(run.lock for run in store.rooms.live())]
+        copies = {copy for text in locks for copy in self._copies(text)}
+        self._plan(
+            begun, {sha for copy in copies if copy.isdisjoint(self._sources) for sha in copy}
+        )
+
+    def _plan(self, begun: Begun, spared: set[str]) -> None:
+        """Tell what goes with the actions, but for these copies of other sources."""
+        census, store = self._census, self._store
         own = {sha for key in self._keys for sha in held(census.entries[key])}
         own |= {*self._sources, *begun.blobs}
         others = census.entries.keys() - {*self._keys}
         needed = {sha for key in others for sha in held(census.entries[key])}
-        gone = {*self._keys, *begun.keys}
-        plans = {plan for plan, key in store.index.pairs() if key in gone} | {*begun.plans}
+        loose = census.loose - own - spared
+        self._records = sorted({*self._keys, *census.unread})
+        names = {*self._records, *begun.keys}
+        plans = {plan for plan, key in store.index.pairs() if key in names} | {*begun.plans}
         locations = {n for s in self._sources for n in census.locations.get(s, ())}
+        going = (own - needed) | loose
         self._begun = Begun(
             sources=self._sources,
             locations=tuple(sorted({*locations, *begun.locations})),
-            keys=tuple(sorted(gone)),
-            blobs=tuple(sorted(own - needed)),
+            keys=tuple(sorted(names)),
+            blobs=tuple(sorted(going)),
             plans=tuple(sorted(plans)),
         )
-        self._blobs = sorted(sha for sha in own - needed if sha in census.blobs)
-        self._kept = sorted(sha for sha in own & needed if sha in census.blobs)
-        self._names = frozenset({*self._sources, *gone, *(own - needed), *plans})
-        texts = store.pins.all().items()
-        self._pins = [name for name, text in texts if _tells(text, {*self._sources})]
-        self._cached = _cached(beside.cache, self._names)
+        self._blobs = sorted(going & census.blobs.keys())
+        self._loose = len(loose)
+        self._kept = sorted(own & needed & census.blobs.keys())
+        self._names = frozenset({*self._sources, *names, *going, *plans})
+        self._cached = _cached(self._beside.cache, self._names)
+
+    def _copies(self, lock: str) -> list[frozenset[str]]:
+        """The contents that a lock names, each with its files where it is a folder."""
+        return [with_files(self._store, sha) for sha in sorted({*_HEX.findall(lock)})]
+
+    def _tells(self, lock: str) -> bool:
+        """Whether a lock names one of the sources, or a folder that holds it."""
+        return any(not copy.isdisjoint(self._sources) for copy in self._copies(lock))
 
     def told(self) -> Forgotten:
         """What goes, for people."""
@@ -192,7 +191,9 @@ class _Forgetting:
             sources=self._sources,
             locations=self._begun.locations,
             actions=len(self._keys),
+            unknown=len(self._unknown),
             blobs=len(self._blobs),
+            loose=self._loose,
             size=size + sum(self._census.entries[key].size for key in self._keys),
             kept=len(self._kept),
             pins=tuple(self._pins),
@@ -202,7 +203,7 @@ class _Forgetting:
 
     def refuse_live(self) -> None:
         """StoreError while a run goes on that uses one of the sources."""
-        if any(_tells(run.lock, {*self._sources}) for run in self._store.rooms.live()):
+        if any(self._tells(run.lock) for run in self._store.rooms.live()):
             message = "a run goes on that uses this source"
             hint = "wait until it has ended, or end it"
             raise StoreError([problem("store", message, hint=hint)])
@@ -218,7 +219,9 @@ class _Forgetting:
                     "sources": told.sources,
                     "reason": reason,
                     "actions": told.actions,
+                    "unknown": told.unknown,
                     "blobs": told.blobs,
+                    "loose": told.loose,
                     "bytes": told.size,
                     "kept": told.kept,
                 }
@@ -239,7 +242,7 @@ class _Forgetting:
         write_begun(store.root, self._begun)
         _remove(map(store.blobs.place, self._blobs))
         store.index.drop(self._begun.keys)
-        _remove(map(store.records.place, self._keys))
+        _remove(map(store.records.place, self._records))
         _remove([*map(store.pins.place, self._pins), *self._cached])
         _remove([store.root / "quarantine", beside.logs])
         self._sweep()

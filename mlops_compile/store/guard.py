@@ -45,8 +45,8 @@ class Guard:
             with self._mutex:
                 self._inside -= 1
                 if self._inside == 0 and self._handle is not None:
-                    os.close(self._handle)
-                    self._handle = None
+                    handle, self._handle = self._handle, None
+                    leave(handle)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -60,7 +60,7 @@ class Guard:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(handle)
+            leave(handle)
 
     def _wait_for(self, handle: int) -> None:
         """Take part in the lock, once nobody removes; `heard` may end the wait."""
@@ -91,3 +91,11 @@ class Guard:
         with contextlib.suppress(OSError):  # another user's, who gave the group its rights
             share(self._place, self._root)
         return handle
+
+
+def leave(handle: int) -> None:
+    """Let others in, though a process that was forked meanwhile has the file open, too."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_UN)
+    finally:
+        os.close(handle)

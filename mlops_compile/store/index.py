@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlops_compile.store.actions import Action, Records
 from mlops_compile.store.files import make_directory, share
+from mlops_compile.store.guard import leave
 from mlops_compile.store.rows import FORMAT, Rows
 from mlops_compile.store.sqlite import connect, errors, is_damage, transaction, wrong_database
 
@@ -298,7 +299,7 @@ class Index:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(handle)
+            leave(handle)
 
 
 def _grouped(pairs: Iterable[tuple[Any, Any]]) -> Mapping[str, tuple[str, ...]]:

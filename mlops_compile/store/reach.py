@@ -61,7 +61,7 @@ def reach(lock: Lock, needs: Mapping[str, Needs] | None, store: Store) -> Marks:
         variants = store.index.variants(candidates)
         found = {*known.get(plan_keys[step.name], ()), *(k for v in variants.values() for k in v)}
         made[step.name] = list(_outputs(store, found))
-        keys |= found
+        keys |= found | set(_tried(store, found))
         if not all(made[ref.step] for _, ref in step.inputs):
             behind.append(step)
     return Marks(keys=frozenset(keys), blobs=contents, shapes=_shapes(behind, sources))
@@ -117,6 +117,14 @@ def _inputs(
 def _platformless(lock: Lock, step: Step, needs: Needs, inputs: Mapping[str, Digest]) -> str:
     here = Needs(distributions=needs.distributions, contract=needs.contract)
     return key_of(action_preimage(lock, step, here, inputs, Map()))
+
+
+def _tried(store: Store, keys: set[str]) -> Iterator[str]:
+    """The trials of a search, which its record names: a larger one begins with them."""
+    for key in sorted(keys):
+        action = store.records.read(key)
+        trials = action.about.get("trials", ()) if action is not None else ()
+        yield from map(str, trials if isinstance(trials, tuple) else ())
 
 
 def _outputs(store: Store, keys: set[str]) -> Iterator[Mapping[str, Digest]]:

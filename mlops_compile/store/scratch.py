@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_compile.ir.problem import StoreError, problem
 from mlops_compile.store.files import make_directory, share
 
 _LOCK = ".lock"
@@ -49,11 +50,13 @@ class Scratch:
         remove = _remove
         try:  # from before it is made: an interrupt may come at any time
             lock = _made_and_locked(directory)
-            share(directory, self._store)
+            share(directory / _LOCK, self._store)
             if lock_text:
                 new = directory / f".{_PLAN}"
                 new.write_text(lock_text, "utf-8")
+                share(new, self._store)
                 new.rename(directory / _PLAN)
+            share(directory, self._store)
             yield directory
         except Exception:
             raise
@@ -68,7 +71,7 @@ class Scratch:
                     os.close(lock)
 
     def live(self) -> tuple[LiveRun, ...]:
-        """The runs that go on."""
+        """The runs that go on. StoreError where another user's may not be known."""
         return tuple(_run(place) for place in self._places() if _held(place))
 
     def dead(self) -> tuple[Path, ...]:
@@ -177,6 +180,12 @@ def _held(place: Path) -> bool:
 def _run(place: Path) -> LiveRun:
     try:
         text = (place / _PLAN).read_text("utf-8")
+    except PermissionError:
+        if os.access(place, os.X_OK):
+            message = f"another user's run goes on, and its lock {place / _PLAN} cannot be read"
+            hint = "wait until it has ended: what it uses must stay"
+            raise StoreError([problem("store", message, hint=hint)]) from None
+        text = ""  # it is being made: who works there has looked nothing up yet
     except (OSError, UnicodeDecodeError):
         text = ""
     try:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlops_compile.store.census import Census, Entry, held, take_census
+from mlops_compile.store.census import Census, take_census
+from mlops_compile.store.entry import Entry, held
 from mlops_compile.store.store import Store
 
 SHARED, SNAPSHOTS, LOOSE = "(shared)", "(snapshots)", "(nobody's)"

@@ -6,11 +6,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import composing, data, engine, store, sweeps
+from tests.benchmarks import composing, data, engine, searching, store, sweeps
 from tests.benchmarks.pairs import Missing, Pair, Row
 
-_ALL = (*composing.ROWS, *data.ROWS, *engine.ROWS, *store.ROWS, *sweeps.ROWS)
-ROWS = {row.name: row for row in _ALL}
+_MODULES = (composing, data, engine, searching, store, sweeps)
+ROWS = {row.name: row for module in _MODULES for row in module.ROWS}
 
 
 def main() -> None:

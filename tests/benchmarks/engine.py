@@ -18,7 +18,7 @@ from tests.benchmarks.pairs import Command, Missing, Pair, Row, compare, environ
 from tests.probe import PROBES, SOURCE, Probes, probe
 
 _HERE = Path(__file__).resolve().parent
-_ADULT = (
+ADULT = (
     "age,workclass,fnlwgt,education,education-num,marital-status,occupation,relationship,race,"
     "sex,capital-gain,capital-loss,hours-per-week,native-country,income"
 )
@@ -135,11 +135,11 @@ def main_job(directory: Path, runs: int, times: int) -> Pair:
     """`run` from nothing, packaging included, beside a script that reads, trains and evaluates."""
     file = adult(times)
     made = [sys.executable, "-m", "mlops_compile", "init", "adult", "--data", str(file)]
-    made += ["--target", "income", "--columns", _ADULT]
+    made += ["--target", "income", "--columns", ADULT]
     subprocess.run(made, cwd=directory, env=dict(environment()), check=True, capture_output=True)
     project = directory / "adult"
     script = directory / "script.py"
-    script.write_text(SCRIPT.format(columns=_ADULT))
+    script.write_text(SCRIPT.format(columns=ADULT))
     try:
         ours = Command(
             words=(sys.executable, "-m", "mlops_compile", "run", "--quiet"),

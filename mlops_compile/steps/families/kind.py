@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,9 @@ class Training:
     `validation` are the rows to stop early by. `codes` are the columns that hold native categories;
     `classes` is the number of classes, 0 in a regression. `names` are those of the features.
     `monotone` says of each feature that predictions rise (1) or fall (-1) with it or may do both
-    (0); it is empty where nothing is asked for.
+    (0); it is empty where nothing is asked for. `kept` is where a family may leave what it made of
+    these rows and targets, whatever the params, for a later fit to the same: it must not change a
+    bit.
     """
 
     params: Map
@@ -46,6 +48,7 @@ class Training:
     threads: int
     names: tuple[str, ...] = ()
     monotone: tuple[int, ...] = ()
+    kept: dict[Any, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,19 @@ _UNSTABLE = {
     "linear_tree": True,
     "use_quantized_grad": True,
 }
+# Parameters that say how trees grow, and nothing of how the rows are binned before. LightGBM bins
+# anew where one of the others differs.
+_NOT_BINNING = frozenset(
+    (
+        *("learning_rate", "num_leaves", "max_depth", "min_sum_hessian_in_leaf", "num_threads"),
+        *("bagging_fraction", "bagging_freq", "pos_bagging_fraction", "neg_bagging_fraction"),
+        *("feature_fraction", "feature_fraction_bynode", "extra_trees", "max_delta_step"),
+        *("lambda_l1", "lambda_l2", "linear_lambda", "min_gain_to_split", "path_smooth"),
+        *("drop_rate", "max_drop", "skip_drop", "top_rate", "other_rate"),
+        *("cat_l2", "cat_smooth", "max_cat_threshold", "max_cat_to_onehot", "min_data_per_group"),
+        *("scale_pos_weight", "is_unbalance", "metric", "early_stopping_round", "verbosity"),
+    )
+)
 _SOURCES = re.compile(r" at \S+, line \d+ *\.\s*\Z")
 _THREADS = re.compile(r"^\[num_threads: .*\]$", re.MULTILINE)
 
@@ -46,20 +59,8 @@ def fit(training: Training) -> Mapping[str, bytes]:
         raise StepError(problem_of(complaint) for complaint in found)
     params = _params(training)
     rounds = params.pop("num_iterations", 100)
-    columns = [f"f{number}" for number in range(training.train.features.shape[1])]
-    train = lightgbm.Dataset(
-        training.train.features,
-        label=training.train.target,
-        weight=training.train.weights,
-        feature_name=columns,
-        categorical_feature=list(training.codes),
-        free_raw_data=False,
-        params=params,
-    )
-    valid = []
-    if training.validation is not None and params.get("early_stopping_round", 0) > 0:
-        part = training.validation
-        valid = [train.create_valid(part.features, label=part.target, weight=part.weights)]
+    train, validation = _datasets(training, params)
+    valid = [] if validation is None else [validation]
     try:
         with _quiet():  # what is refused is refused here, before the first round
             lightgbm.Booster(params, train)
@@ -69,6 +70,35 @@ def fit(training: Training) -> Mapping[str, bytes]:
     best = booster.best_iteration if booster.best_iteration > 0 else None
     text = booster.model_to_string(num_iteration=best)
     return {"lightgbm.txt": _THREADS.sub("[num_threads: 0]", text).encode("utf-8")}
+
+
+def _datasets(training: Training, params: dict[str, Any]) -> tuple[Any, Any]:
+    """The binned rows to train on, and those to stop early by, if that is asked for; those that an
+    earlier fit to the same rows has left, where nothing that binning depends on differs."""
+    import lightgbm
+
+    bins = {name: value for name, value in params.items() if name not in _NOT_BINNING}
+    stops = training.validation is not None and params.get("early_stopping_round", 0) > 0
+    key = (repr(sorted(bins.items())), stops)
+    if key not in training.kept:
+        train = lightgbm.Dataset(
+            training.train.features,
+            label=training.train.target,
+            weight=training.train.weights,
+            feature_name=[f"f{number}" for number in range(training.train.features.shape[1])],
+            categorical_feature=list(training.codes),
+            free_raw_data=False,
+            params=params,
+        )
+        validation = None
+        if stops:
+            part = training.validation
+            assert part is not None
+            validation = train.create_valid(part.features, label=part.target, weight=part.weights)
+        training.kept.clear()  # one at a time: each holds a binned copy of the rows
+        training.kept[key] = train, validation
+    found: tuple[Any, Any] = training.kept[key]
+    return found
 
 
 def _refusal(text: str, params: Map) -> Problem:

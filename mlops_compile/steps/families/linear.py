@@ -5,20 +5,42 @@ the order of the features, rounded after each product and each addition, in nump
 Python over one row, so that training, evaluation and serving give the same bits.
 """
 
-# numpy is imported inside the functions that need it: compiling reads only the declaration.
+# numpy, scikit-learn and threadpoolctl are imported inside the functions that need them: compiling
+# reads only the declarations.
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops_compile.ir.problem import StepError, problem
+from mlops_compile.ir.value import thaw
+
 if TYPE_CHECKING:
-    from mlops_compile.steps.families.kind import Array
+    from mlops_compile.steps.families.kind import Array, Training
 
 FILE = "linear.json"
+
+
+def fit(training: Training, estimator: str) -> Mapping[str, bytes]:
+    """Weights and intercepts of scikit-learn's linear model of this name; BLAS runs on one thread,
+    since its sums depend on their number."""
+    import sklearn.linear_model
+    import threadpoolctl
+
+    made = getattr(sklearn.linear_model, estimator)
+    model = made(**thaw(training.params), random_state=training.seed)
+    part = training.train
+    try:
+        with threadpoolctl.threadpool_limits(limits=1):
+            model.fit(part.features, part.target, sample_weight=part.weights)
+    except ValueError as error:
+        message = f"scikit-learn refuses these parameters: {error}"
+        raise StepError([problem("training", message, ("model", "params"))]) from None
+    return encode(model.coef_, model.intercept_)
 
 
 def encode(coef: Array, intercept: Array | float) -> dict[str, bytes]:

@@ -1,18 +1,16 @@
 """Logistic regression by scikit-learn, kept and evaluated as plain numbers."""
 
-# numpy, scikit-learn and threadpoolctl are imported inside the functions that need them: compiling
-# reads only the declaration.
+# numpy is imported inside the function that needs it: compiling reads only the declaration.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_compile.ir.problem import StepError, problem
-from mlops_compile.ir.value import Map, thaw
+from mlops_compile.ir.value import Map
 from mlops_compile.steps.families import linear
-from mlops_compile.steps.families.kind import Complaint, Family, Training, chains
+from mlops_compile.steps.families.kind import Complaint, Family, chains
 
 if TYPE_CHECKING:
     from mlops_compile.steps.families.kind import Array
@@ -49,24 +47,6 @@ def complaints(params: Map, task: str, has_validation: bool) -> tuple[Complaint,
     return tuple(found)
 
 
-def fit(training: Training) -> Mapping[str, bytes]:
-    """Weights and intercepts; BLAS runs on one thread, since its sums depend on their number."""
-    import sklearn.linear_model
-    import threadpoolctl
-
-    model = sklearn.linear_model.LogisticRegression(
-        **thaw(training.params), random_state=training.seed
-    )
-    part = training.train
-    try:
-        with threadpoolctl.threadpool_limits(limits=1):
-            model.fit(part.features, part.target, sample_weight=part.weights)
-    except ValueError as error:
-        message = f"scikit-learn refuses these parameters: {error}"
-        raise StepError([problem("training", message, ("model", "params"))]) from None
-    return linear.encode(model.coef_, model.intercept_)
-
-
 def predict(directory: Path, features: Array, classes: int) -> Array:
     """Probabilities."""
     import numpy as np
@@ -95,7 +75,7 @@ FAMILY = Family(
     ),
     seeded=True,
     complaints=complaints,
-    fit=fit,
+    fit=partial(linear.fit, estimator="LogisticRegression"),
     predict=predict,
     scorer="scorers/linear.py.jinja",
     serving=(),

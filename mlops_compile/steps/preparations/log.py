@@ -36,8 +36,8 @@ class Log:
     )
     offset: float = key("what is added first", default=0.0)
     outside: str = key(
-        "values that have no logarithm: fail (in training rows), missing, or clip (to the least"
-        " training value that has one)",
+        "values that have no logarithm: fail (in training rows), missing, or clip (all below the"
+        " least training value that has one become it)",
         default="fail",
         choices=("fail", "missing", "clip"),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import zlib
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from datetime import datetime
 from statistics import NormalDist
 from unicodedata import normalize
@@ -98,6 +99,24 @@ def normal_of(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
         share = 0.0
     least = 1e-7 - 2.220446049250313e-16
     return NormalDist().inv_cdf(min(max(share, least), 1.0 - least))
+
+
+class FunctionFailed(Exception):
+    """A function of the user's raised, or gave what is not of its type; `function` is its name."""
+
+    def __init__(self, function: str) -> None:
+        super().__init__(function)
+        self.function = function
+
+
+def called(
+    name: str, function: Callable[..., object], result: Callable[..., object], *values: object
+) -> object:
+    """What a function of the user's gives for a row's values, in the form of a column."""
+    try:
+        return result(function(*values))
+    except Exception as error:
+        raise FunctionFailed(name) from error
 
 
 def number_from(x: object) -> float:

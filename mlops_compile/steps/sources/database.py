@@ -7,6 +7,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,11 +78,14 @@ def _spooled(partitions: Any, names: Sequence[str], spool: Path) -> dict[str, st
             with pa.ipc.new_stream(file, batch.schema) as writer:
                 writer.write_batch(batch)
             row += len(rows)
+    if not row:  # before it is pinned
+        raise _fault("empty", "the query gives no rows", "query")
     return {name: "float64" if found == NOTHING else found for name, found in types.items()}
 
 
 def _column(name: str, values: list[Any], row: int) -> pa.Array:
     """A batch of a column, of whatever type the driver gives."""
+    values = _numbers(values)
     with contextlib.suppress(pa.ArrowException, OverflowError):
         column = pa.array(values)
         if storage_of(column.type) is not None:
@@ -90,7 +94,10 @@ def _column(name: str, values: list[Any], row: int) -> pa.Array:
     for offset, value in enumerate(values):
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             message = f"row {row + offset + 1} of the query: {name!r} is beyond 64 bits"
-            hint = f"SELECT CAST({name} AS TEXT) keeps its digits"
+            hint = (
+                f"SELECT CAST({name} AS TEXT) keeps its digits; cast to a floating-point type, it"
+                " is rounded"
+            )
             raise _fault("too-long", message, "query", hint)
         kind = type(value).__name__
         if value is not None and storage_of(_type_of(value)) is None:
@@ -101,6 +108,21 @@ def _column(name: str, values: list[Any], row: int) -> pa.Array:
     kinds = sorted({type(value).__name__ for value in values if value is not None})
     message = f"{name!r} holds {' and '.join(kinds)} in one column"
     raise _fault("mixed-types", message, "query", f"cast it: SELECT CAST({name} AS TEXT)")
+
+
+def _numbers(values: list[Any]) -> list[Any]:
+    """Decimals (NUMERIC) as whole numbers where all are, so that none is rounded; where one is
+    infinite, as floats. A NaN is missing."""
+    kinds = {type(value) for value in values} - {type(None)}
+    if kinds != {Decimal}:
+        return values
+    known = [None if value is None or value.is_nan() else value for value in values]
+    numbers = [value for value in known if value is not None]
+    if any(value.is_infinite() for value in numbers):
+        return [None if value is None else float(value) for value in known]
+    if all(value == value.to_integral_value() for value in numbers):
+        return [None if value is None else int(value) for value in known]
+    return known
 
 
 def _type_of(value: Any) -> pa.DataType:

@@ -142,9 +142,10 @@ class SourceKind:
     belong to an installed distribution), `once` that they are asked for once, and stand until they
     are refreshed on purpose. `complaints(spec)` are the problems that can be seen without the data.
     `scan(files, spec, types, target)` finds the facts; `types` are storage types that the config
-    asks for. `read(files, spec, source, out)` writes the table as an Arrow file. Both get the
-    source's one file, or a directory that holds its files and nothing else, and raise ProblemsError
-    with sentences for people. `misfit(files, spec, name, sort)` finds the first cell of a column of
+    asks for. `credentials_env(spec)` names the environment variable with the credentials.
+    `read(files, spec, source, out)` writes the table as an Arrow file. Both get the source's one
+    file, or a directory that holds its files and nothing else, and raise ProblemsError with
+    sentences for people. `misfit(files, spec, name, sort)` finds the first cell of a column of
     texts that keeps it from being numeric, datetime or boolean; there is none where texts are texts
     by a type of their own.
     """
@@ -161,3 +162,4 @@ class SourceKind:
     misfit: Callable[[tuple[Path, ...], Any, str, str], Misfit | None] = lambda *_: None
     place: str = "path"
     once: bool = False
+    credentials_env: Callable[[Any], str | None] = lambda spec: None

@@ -124,8 +124,9 @@ def _sentences(uri: str) -> Iterator[None]:
         hint = f"python -m pip install 'mlops_compile[{extra}]'" if extra else str(error)
         message = f"{protocol}:// needs a package that is not installed"
         raise CompileError([problem("source", message, _PATH, hint)]) from None
-    except FileNotFoundError:
-        raise CompileError([problem("no-file", f"there is no object {uri}", _PATH)]) from None
+    except FileNotFoundError as error:
+        hint = "the bucket does not exist" if "bucket does not exist" in str(error) else ""
+        raise CompileError([problem("no-file", f"there is no object {uri}", _PATH, hint)]) from None
     except Exception as error:
         raise CompileError([_told(error, uri, protocol)]) from None
 

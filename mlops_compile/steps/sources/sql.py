@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_compile.ir.digest import digest_of
-from mlops_compile.ir.problem import CompileError, Problem, problem
+from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.schema import key
 from mlops_compile.ir.source import ColumnFact, Source
 from mlops_compile.ir.value import KeyPath
@@ -112,8 +112,6 @@ def scan(paths: tuple[Path, ...], spec: SqlSource, types: Mapping[str, str], tar
         seen[field.name] = Seen(MOST_LEVELS)
         for batch in table.select([field.name]).to_batches():
             seen[field.name].see(_as(batch.column(0), types.get(field.name)), field.name == target)
-    if not table.num_rows:
-        raise CompileError([problem("empty", "the query gives no rows", _QUERY)])
     return Facts(
         rows=table.num_rows,
         columns=tuple(
@@ -159,9 +157,12 @@ def _type(table: pa.Table, name: str, wanted: str | None) -> str:
     found = str(storage_of(table.schema.field(name).type))
     if wanted is None or wanted == found:
         return found
-    column = table.column(name)
-    fits = all(_cast(chunk, wanted) is not None for chunk in column.chunks)
-    return wanted if fits else found
+    chunks = table.column(name).chunks
+    # SQLite has no times but texts; with a zone they are times of another storage type.
+    for candidate in (wanted, "timestamp_utc") if wanted == "timestamp" else (wanted,):
+        if all(_cast(chunk, candidate) is not None for chunk in chunks):
+            return candidate
+    return found
 
 
 def _as(column: pa.Array, wanted: str | None) -> pa.Array:
@@ -202,4 +203,5 @@ KIND = SourceKind(
     read=read,
     place="uri",
     once=True,
+    credentials_env=lambda spec: spec.credentials_env,
 )

@@ -131,10 +131,7 @@ async def _predict(body: bytes) -> bytes:
         raise Refused(400, "bad request", f"the body is not JSON: {error}") from None
     if len(records) > MAX_RECORDS:
         raise Refused(413, "content too large", f"at most {MAX_RECORDS} records in a request")
-    if len(records) > LARGE:
-        scores = await asyncio.to_thread(_scorer.scores, records)
-    else:
-        scores = _scorer.scores(records) if records else []
+    scores = await _scores(records)
     for number, row in enumerate(scores):
         if not all(map(math.isfinite, row)):
             where = f" - at `$[{number}]`" if many else ""
@@ -143,6 +140,12 @@ async def _predict(body: bytes) -> bytes:
     if many:
         return _encode({"predictions": [answer(row) for row in scores], "model": MODEL})
     return _encode({**answer(scores[0]), "model": MODEL})
+
+
+async def _scores(records: list[Record]) -> list[list[float]]:
+    if len(records) > LARGE:
+        return await asyncio.to_thread(_scorer.scores, records)
+    return _scorer.scores(records) if records else []
 
 
 _PAGES = {

@@ -1,0 +1,1 @@
+"""Every source, split, folds, preparation, family, option and task with every other."""
