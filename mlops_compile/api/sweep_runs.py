@@ -70,7 +70,7 @@ def _one_by_one(
     resources: Resources,
     fail_fast: bool,
 ) -> tuple[PointRun, ...]:
-    """The points of a sweep over searches: each has a driver of its own, and the store in common."""
+    """The points of a sweep over searches: each has a driver of its own."""
     assert swept.state is not None
     found: list[PointRun] = []
     for number, point in enumerate(swept.points):
