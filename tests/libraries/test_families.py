@@ -233,7 +233,7 @@ FORESTS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"criterion": "entropy", "max_features": "log2", "max_depth": 6}, CLASSES),
     ({"criterion": "log_loss", "max_leaf_nodes": 20, "min_impurity_decrease": 0.001}, CLASSES),
     ({"criterion": "poisson", "max_features": 0.5}, ("regression",)),
-    ({"bootstrap": True, "max_samples": 0.5, "ccp_alpha": 0.001}, TASKS),
+    ({"bootstrap": True, "max_samples": 150, "ccp_alpha": 0.001}, TASKS),
 ]
 
 
