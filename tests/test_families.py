@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -495,6 +496,21 @@ def test_too_many_levels_are_a_sentence() -> None:
 
 
 # Weights and directions
+
+
+def test_a_share_of_large_weights_is_not_drawn(tmp_path: Path) -> None:
+    """scikit-learn would draw half of 120 million rows for each tree."""
+    params = {"n_estimators": 2, "max_samples": 0.5, "bootstrap": True}
+    heavy = Part(features=FEATURES, target=TARGETS["binary"], weights=np.full(120, 1e6))
+    for name in ("random_forest", "extra_trees"):
+        with pytest.raises(StepError, match="60,000,000 rows would be drawn") as caught:
+            FAMILIES[name].fit(training("binary", params, train=heavy))
+        assert (
+            caught.value.problems[0].hint == "state a number of rows: model.params.max_samples=60"
+        )
+        light = replace(heavy, weights=np.full(120, 2.0))
+        assert fit(tmp_path, name, "binary", params, train=light).shape == (120, 2)
+
 
 LIBRARIES: dict[str, Any] = {
     "ridge": sklearn.linear_model.Ridge,

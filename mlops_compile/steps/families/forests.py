@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.value import Map, thaw
 from mlops_compile.steps.families import trees
-from mlops_compile.steps.families.kind import Complaint, Training, chains
+from mlops_compile.steps.families.kind import Complaint, Part, Training, chains
 
 if TYPE_CHECKING:
     from mlops_compile.steps.families.kind import Array
@@ -32,6 +32,8 @@ DISTRIBUTIONS = (
 )
 # A whole number counts rows or features, any other is a share of them, with bounds of its own.
 _COUNTS = {"max_features": 1, "min_samples_leaf": 1, "min_samples_split": 2}
+# So many times the rows that there are may be drawn for a tree.
+_MOST_DRAWN = 10
 _BELOW_ONE = ("min_samples_leaf",)
 
 
@@ -82,6 +84,7 @@ def fit(training: Training, names: tuple[str, str]) -> Mapping[str, bytes]:
     params = {**thaw(training.params), "n_jobs": training.threads}
     estimator = getattr(sklearn.ensemble, names[0] if training.classes else names[1])
     part = training.train
+    _check_drawn(part, params.get("max_samples"))
     try:
         model = estimator(**params, random_state=training.seed)
         model.fit(part.features, part.target, sample_weight=part.weights)
@@ -105,6 +108,21 @@ def fit(training: Training, names: tuple[str, str]) -> Mapping[str, bytes]:
         )
     known = [None] * part.features.shape[1]
     return trees.encode(found, base=[0.0] * width, link="mean", known=known)
+
+
+def _check_drawn(part: Part, share: object) -> None:
+    """StepError where a share of what rows weigh is far more than there are rows: that many would
+    be drawn for each tree, billions where weights are counts of people."""
+    if not isinstance(share, float) or part.weights is None:
+        return
+    drawn, rows = round(share * float(part.weights.sum())), len(part.weights)
+    if drawn > _MOST_DRAWN * rows:
+        message = (
+            f"with weights max_samples is a share of what all rows weigh: {drawn:,} rows would be"
+            f" drawn for each tree, from {rows:,}"
+        )
+        hint = f"state a number of rows: model.params.max_samples={max(1, round(share * rows))}"
+        raise StepError([problem("training", message, ("model", "params", "max_samples"), hint)])
 
 
 def _as_double(thresholds: Array) -> Array:
