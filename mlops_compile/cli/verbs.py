@@ -71,7 +71,7 @@ def _run(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     parser.add_argument(
-        "--fail-fast", action="store_true", help="begin nothing more once a step has failed"
+        "--fail-fast", action="store_true", help="begin nothing more once a step or a trial failed"
     )
     parser.add_argument(
         "-j",
