@@ -17,14 +17,15 @@ PACKAGE = Path(mlops_compile.__file__).parent
 TREES = [ast.parse(file.read_text("utf-8")) for file in sorted(PACKAGE.rglob("*.py"))]
 
 
-def _takers() -> dict[str, int]:
-    """Functions that take a code, and at which place; `Problem` takes it by name."""
-    found = {}
+def _takers() -> dict[str, set[int]]:
+    """Functions that take a code, and at which places (two may have one name); `Problem` takes it
+    by name."""
+    found: dict[str, set[int]] = {}
     for node in (node for tree in TREES for node in ast.walk(tree)):
         if isinstance(node, ast.FunctionDef):
             names = [item.arg for item in node.args.args if item.arg != "self"]
             if "code" in names:
-                found[node.name] = names.index("code")
+                found.setdefault(node.name, set()).add(names.index("code"))
     return found
 
 
@@ -36,7 +37,7 @@ def _written() -> Iterator[str]:
         if isinstance(node, ast.Call):
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
             if name in takers:
-                held += node.args[takers[name] : takers[name] + 1]
+                held += [node.args[n] for n in takers[name] if n < len(node.args)]
             if name in takers or name == "Problem":
                 held += [word.value for word in node.keywords if word.arg == "code"]
         elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "code":

@@ -79,7 +79,7 @@ def ask(home: Path) -> Ask:
         ("compile ~deploy.max_b", ["~deploy.max_body_bytes "]),
         ("compile see", ["seed="]),
         ("compile seed=", ["0 "]),
-        ("compile hydra/launcher=", ["basic "]),
+        ("compile hydra/launcher=", ["basic ", "joblib "]),
         ("compile hydra.job.na", ["hydra.job.name="]),
         ("compile data.source.path=ro", ["rows.csv "]),
         ("compile --re", ["--refresh ", "--resolve "]),

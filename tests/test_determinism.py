@@ -19,6 +19,7 @@ BAGGING = ("model.params.bagging_freq=1", "model.params.bagging_fraction=0.7")
 EARLY = ("model.params.early_stopping_round=3", "data.split.validation_size=0.2")
 DATES = "data.split={kind: time, column: since}"
 # group: name: (what `make` is told, or the bundled set's name; overrides)
+_QUICK = "linear"  # the group that is built with the quick tests, too
 CASES: dict[str, dict[str, tuple[dict | str, tuple[str, ...]]]] = {
     "lightgbm": {
         "binary": ({"split": "stratified"}, ("model.params.num_iterations=20", *BAGGING)),
@@ -155,7 +156,10 @@ def _made(project: Path, document: dict) -> dict:
     return made
 
 
-@pytest.mark.parametrize("group", CASES)
+@pytest.mark.parametrize(
+    "group",
+    [pytest.param(name, marks=() if name == _QUICK else pytest.mark.slow) for name in CASES],
+)
 def test_built_twice(tmp_path: Path, group: str) -> None:
     """The other process builds in the other order: nor does it matter what was built before."""
     built = []

@@ -1,4 +1,4 @@
-"""A short cut of tests/faults: each fault a few times; `nox -s faults` does them by the hundred."""
+"""A short cut of tests/faults: each fault once or more; `nox -s faults` has them by the hundred."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.faults.faults import FAULTS, Impossible
 from tests.faults.plan import Truth
 from tests.faults.victim import Victim, seconds_of_a_run
 
-TIMES = {"killed": 4, "raced": 1, "raced_and_killed": 1, "interrupted": 1}
+TIMES = {"killed": 3}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def victim(tmp_path: Path, truth: Truth) -> Iterator[Victim]:
 @pytest.mark.parametrize("name", FAULTS)
 def test_after_a_fault_everything_is_right(name: str, victim: Victim) -> None:
     seconds = seconds_of_a_run(victim)
-    for number in range(TIMES.get(name, 2)):
+    for number in range(TIMES.get(name, 1)):
         victim.what = f"{name} {number}"
         try:
             FAULTS[name](victim, random.Random(f"{name} {number}"), seconds)

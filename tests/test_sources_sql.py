@@ -82,7 +82,7 @@ def test_rows_are_asked_into_the_store_alone(
     monkeypatch.setattr(tempfile, "tempdir", str(project / "nowhere"))
     source(project)
     assert {place.name for place in (project / ".mlops").iterdir()} == {"cache", "store"}
-    assert not list((project / ".mlops" / "store" / "scratch").iterdir())
+    assert not list((project / ".mlops" / "store").glob("scratch/*"))
 
 
 def test_the_pin_stands_until_it_is_refreshed(project: Path) -> None:

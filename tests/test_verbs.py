@@ -51,7 +51,7 @@ def _last_run(directory: Path) -> Path:
     return max((directory / "outputs").glob("*/*"))
 
 
-@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("header", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_from_a_file_to_a_service(tmp_path: Path, header: bool) -> None:
     names, _, body = rows("multiclass").partition("\n")
     (tmp_path / "rows.csv").write_text(rows("multiclass") if header else body)

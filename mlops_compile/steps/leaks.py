@@ -103,7 +103,7 @@ def _teaches_nothing(column: pa.ChunkedArray, sort: str) -> str:
     """Why a column tells no row from another; empty if it does."""
     known = pc.is_valid(column)
     if sort == "numeric":
-        known = pc.and_(known, pc.invert(pc.is_nan(column)))
+        known = pc.and_kleene(known, pc.invert(pc.is_nan(column)))
     if not pc.any(known, min_count=0).as_py():
         return "is missing in every row"
     if not pc.all(known).as_py():
