@@ -36,7 +36,7 @@ def serving(directory: Path, model: str) -> Iterator[httpx.Client]:
     command = [sys.executable, "-m", "mlops_compile", "serve", model, "--port", str(port)]
     process = subprocess.Popen(command, cwd=directory, env=package_environment())
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-        for _ in range(300):
+        for _ in range(2400):
             with contextlib.suppress(httpx.TransportError):
                 client.get("/health/ready")
                 break

@@ -79,8 +79,6 @@ class Run:
 
     def record(self) -> RunRecord:
         """Run to the end; the metrics are read by whoever has the record."""
-        with self._interrupts.at_once():
-            self._store.sweep()
         try:
             with self._store.listening(self._interrupts.check), self._jobs:
                 try:
@@ -93,6 +91,7 @@ class Run:
 
     def _run(self) -> None:
         with self._interrupts.at_once():
+            self._store.sweep()
             self._check_sources()
         self._settle()
         while self._schedule.left:
