@@ -381,7 +381,7 @@ def test_a_column_of_weights_weighs_what_is_measured(tmp_path: Path) -> None:
     """Weights of 0 and 1: the metrics are those of the rows that count."""
     draw = np.random.RandomState(1)
     lines = ["x,w,y"]
-    for _ in range(2400):
+    for _ in range(400):
         x, w = draw.normal(), draw.randint(0, 2)
         lines.append(f"{x:.3f},{w},{'yes' if x + draw.normal() > 0 else 'no'}")
     (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
