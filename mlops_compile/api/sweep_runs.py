@@ -60,7 +60,7 @@ def run_points(
             if swept.together is not None:
                 record = run(swept.together.lock, directory / LOGS, workers)
                 found += _written(swept, swept.together, record, state, directories)
-            for number in swept.alone:
+            for number in sorted(swept.alone):
                 if fail_fast and not all(point.record.ok for point in found):
                     break
                 lock = swept.points[number].lock
@@ -83,8 +83,8 @@ def _written(
     state: State,
     directories: Mapping[int, Path],
 ) -> Sequence[PointRun]:
-    results, alone = {result.step: result for result in record.results}, set(swept.alone)
-    points = ((n, point.lock) for n, point in enumerate(swept.points) if n not in alone)
+    results = {result.step: result for result in record.results}
+    points = ((n, point.lock) for n, point in enumerate(swept.points) if n not in swept.alone)
     locks = [(number, lock) for number, lock in points if lock is not None]
     store, found = state.store, []
     try:

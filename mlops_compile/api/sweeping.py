@@ -42,20 +42,16 @@ class Swept:
     """The distinct points of a multirun in order, and those that compile as one plan. `jobs` holds
     the number of the job that each point was asked by first.
 
-    `together` are those of them that run at once; a point with a search runs by itself.
+    `together` are those of them that run at once; those with a search, whose numbers are in
+    `alone`, run by themselves.
     """
 
     points: tuple[SweptPoint, ...]
     jobs: tuple[int, ...]
     merged: Merged | None
     together: Merged | None
+    alone: frozenset[int]
     state: State | None
-
-    @property
-    def alone(self) -> tuple[int, ...]:
-        """The points with a search."""
-        locks = ((number, point.lock) for number, point in enumerate(self.points))
-        return tuple(number for number, lock in locks if lock and search_step(lock))
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -107,12 +103,14 @@ def compile_points(
         points.append(SweptPoint(config=config, lock=lock))
         jobs.append(job)
     merged = merge(parts) if parts else None
-    plain = [part for part in parts if search_step(part.lock) is None]
+    alone = frozenset(part.number for part in parts if search_step(part.lock))
+    plain = [part for part in parts if part.number not in alone]
     return Swept(
         points=tuple(points),
         jobs=tuple(jobs),
         merged=merged,
-        together=merged if len(plain) == len(parts) else merge(plain) if plain else None,
+        together=merge(plain) if alone and plain else None if alone else merged,
+        alone=alone,
         state=state,
     )
 
