@@ -23,7 +23,7 @@ from mlops_compile.ir.serving import Carried, DerivedColumn, ServedColumn, Servi
 from mlops_compile.ir.value import Map, Value, parse
 from mlops_compile.steps.calibrations import read_calibration
 from mlops_compile.steps.deploy import SERVICE, Deploy
-from mlops_compile.steps.kinds import family_of
+from mlops_compile.steps.needs import family_of
 from mlops_compile.steps.prepare import read_preparation
 from mlops_compile.steps.tables import read_table
 from mlops_compile.steps.threshold import read_threshold

@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.value import Map, Value, pick, pretty
 from mlops_compile.steps.families.kind import Part
-from mlops_compile.steps.kinds import family_of
+from mlops_compile.steps.needs import family_of
 from mlops_compile.steps.train import load_part, read_target
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from mlops_compile.steps.importance import (
     permutation,
 )
 from mlops_compile.steps.intervals import intervals
-from mlops_compile.steps.kinds import family_of
 from mlops_compile.steps.measure import Answers, measure, summary
+from mlops_compile.steps.needs import family_of
 from mlops_compile.steps.prepare import read_matrix, read_preparation
 from mlops_compile.steps.segments import measure_segments
 from mlops_compile.steps.tables import read_table, write_table

@@ -11,34 +11,29 @@ from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.schema import declared
 from mlops_compile.ir.value import KeyPath, Map, Value, pick
-from mlops_compile.steps.deploy import SERVICE
-from mlops_compile.steps.derive import functions_of
 from mlops_compile.steps.evaluation import JUDGED, MEASURED, draws
-from mlops_compile.steps.families import FAMILIES
-from mlops_compile.steps.families.kind import Family
 from mlops_compile.steps.foldings import MOST_FOLDS, fold_ports
-from mlops_compile.steps.joins import Join, where_of
+from mlops_compile.steps.joins import Join
 from mlops_compile.steps.kind import StepKind
-from mlops_compile.steps.preparations import PREPARATIONS
-from mlops_compile.steps.preparations.used import learns_from_target, used
+from mlops_compile.steps.needs import (
+    METRICS,
+    TABLES,
+    acquire_needs,
+    evaluate_needs,
+    family_of,
+    map_at,
+    package_needs,
+    prepare_imports,
+    prepare_needs,
+    prepare_of,
+    search_needs,
+    train_needs,
+)
+from mlops_compile.steps.preparations.used import learns_from_target
 from mlops_compile.steps.registry import table
-from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.kind import SOURCE_KEYS
 from mlops_compile.steps.splits import OWN_PARTS
 from mlops_compile.steps.splits import draws as draws_rows
-from mlops_compile.steps.stated_space import space_of
-
-_TABLES = ("numpy", "pandas", "pyarrow")
-_METRICS = (
-    "joblib",
-    "narwhals",
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "scikit-learn",
-    "scipy",
-    "threadpoolctl",
-)
 
 
 def kind_of(name: str) -> StepKind:
@@ -59,104 +54,9 @@ def _offered(name: str) -> StepKind:
     raise KeyError(name)
 
 
-def family_of(params: Map) -> Family:
-    """The family that a step's params name."""
-    return FAMILIES[str(pick(params, ("model", "family")))]
-
-
 def _family_imports(*modules: str) -> Callable[[Map], tuple[str, ...]]:
     """These modules, then those of the family that params name."""
     return lambda params: (*modules, *family_of(params).imports)
-
-
-def _map(params: Map, path: KeyPath) -> Map:
-    found = pick(params, path)
-    assert isinstance(found, Map)
-    return found
-
-
-def _acquire_needs(params: Map) -> Needs:
-    kind = str(pick(params, (*where_of(params), "kind")))
-    return Needs(distributions=SOURCES[kind].distributions)
-
-
-def _prepare(params: Map) -> Map:
-    prepare = params.get("prepare", Map())
-    assert isinstance(prepare, Map)
-    return prepare
-
-
-def _prepare_needs(params: Map) -> Needs:
-    prepare = _prepare(params)
-    found = [*used(prepare)]
-    functions = functions_of(prepare)
-    more = {name for preparation, _ in found for name in preparation.distributions}
-    return Needs(
-        distributions=tuple(sorted({*_TABLES, *more})),
-        functions=functions,
-        platform=bool(functions) or any(item.platform(options) for item, options in found),
-    )
-
-
-def _prepare_imports(params: Map) -> tuple[str, ...]:
-    usual = ("mlops_compile.steps.prepare", "pandas")
-    return (*usual, "sklearn.preprocessing") if learns_from_target(_prepare(params)) else usual
-
-
-def _train_needs(params: Map) -> Needs:
-    return Needs(distributions=_distributions(family_of(params)), platform=True)
-
-
-def _distributions(family: Family) -> tuple[str, ...]:
-    """What a family is fitted and evaluated with: its libraries, and who offers it."""
-    return tuple(sorted({*family.distributions, *([family.origin] if family.origin else ())}))
-
-
-def _evaluate_needs(params: Map) -> Needs:
-    both = {*_distributions(family_of(params)), *_METRICS}
-    return Needs(distributions=tuple(sorted(both)), platform=True)
-
-
-def _package_needs(params: Map) -> Needs:
-    family = family_of(params)
-    both = {*SERVICE, *family.serving, *_TABLES, "jinja2", "markupsafe"}
-    both |= {family.origin} if family.origin else set()
-    return Needs(distributions=tuple(sorted(both)), contract=True)
-
-
-def _search_needs(params: Map) -> Needs:
-    """What any of its trials may need, and what draws them."""
-    stated, kind = _map(params, ("search", "space")), pick(params, ("search", "kind"))
-    space, _ = space_of(stated, str(pick(params, ("model", "family"))))
-    families = [FAMILIES[name] for name in space.families] or [family_of(params)]
-    names = {name for family in families for name in _distributions(family)}
-    prepare = params.get("prepare", Map())
-    for preparation in {*_named(prepare), *_named(stated.get("prepare")), *_usual(families)}:
-        names |= {*PREPARATIONS[preparation].distributions}
-    sampler = {"tpe": ("optuna",), "sobol": ("scipy",)}.get(str(kind), ())
-    functions = functions_of(prepare) if isinstance(prepare, Map) else ()
-    return Needs(
-        distributions=tuple(sorted({*names, *_METRICS, *sampler})),
-        functions=functions,
-        platform=True,
-    )
-
-
-def _usual(families: list[Family]) -> set[str]:
-    """The preparations that families have unless others are stated."""
-    return {
-        name for family in families for chain in family.chains.values() for name in _named(chain)
-    }
-
-
-def _named(value: Value) -> set[str]:
-    """The names of preparations anywhere in a part of a config."""
-    if isinstance(value, Map):
-        below = {name for item in value.values() for name in _named(item)}
-        return below | {name for name in value if name in PREPARATIONS}
-    if isinstance(value, tuple):
-        return {name for item in value for name in _named(item)}
-    return {value} if isinstance(value, str) and value in PREPARATIONS else set()
 
 
 def _numbered(port: str) -> tuple[str, ...]:
@@ -178,7 +78,7 @@ KINDS: Mapping[str, StepKind] = table(
         run="mlops_compile.steps.acquire:run",
         outputs=("table",),
         reads=(SOURCE_KEYS,),
-        needs=_acquire_needs,
+        needs=acquire_needs,
         imports=lambda params: ("mlops_compile.steps.acquire", "pyarrow.compute"),
     ),
     StepKind(
@@ -191,7 +91,7 @@ KINDS: Mapping[str, StepKind] = table(
         reads=tuple(
             ("data", "join", "*", item.name) for item in declared(Join) if item.name != "source"
         ),
-        needs=lambda params: Needs(distributions=_TABLES),
+        needs=lambda params: Needs(distributions=TABLES),
         imports=lambda params: ("mlops_compile.steps.combine", "pyarrow.compute"),
     ),
     StepKind(
@@ -208,7 +108,7 @@ KINDS: Mapping[str, StepKind] = table(
             ("data", "task"),
             ("data", "positive"),
         ),
-        needs=lambda params: Needs(distributions=_TABLES),
+        needs=lambda params: Needs(distributions=TABLES),
         imports=lambda params: ("mlops_compile.steps.validate", "pyarrow.compute"),
     ),
     StepKind(
@@ -220,7 +120,7 @@ KINDS: Mapping[str, StepKind] = table(
         optional_outputs=(*OWN_PARTS, "facts"),
         reads=(("data", "split"),),
         needs=lambda params: Needs(distributions=("numpy", "pyarrow")),
-        seeded=lambda params: draws_rows(_map(params, ("data", "split"))),
+        seeded=lambda params: draws_rows(map_at(params, ("data", "split"))),
         imports=lambda params: ("mlops_compile.steps.split", "pyarrow.compute"),
     ),
     StepKind(
@@ -242,9 +142,9 @@ KINDS: Mapping[str, StepKind] = table(
         outputs=("features", "preparation"),
         optional_outputs=("rows",),
         reads=(("prepare",),),
-        needs=_prepare_needs,
-        seeded=lambda params: learns_from_target(_prepare(params)),
-        imports=_prepare_imports,
+        needs=prepare_needs,
+        seeded=lambda params: learns_from_target(prepare_of(params)),
+        imports=prepare_imports,
     ),
     StepKind(
         name="train",
@@ -255,7 +155,7 @@ KINDS: Mapping[str, StepKind] = table(
         outputs=("model",),
         trees=("model",),
         reads=FITTED,
-        needs=_train_needs,
+        needs=train_needs,
         seeded=lambda params: family_of(params).seeded,
         imports=_family_imports("mlops_compile.steps.train"),
         threaded=True,
@@ -268,7 +168,7 @@ KINDS: Mapping[str, StepKind] = table(
         optional_inputs=("table",),
         outputs=("predictions",),
         reads=FITTED,
-        needs=_train_needs,
+        needs=train_needs,
         seeded=lambda params: family_of(params).seeded,
         imports=_family_imports("mlops_compile.steps.trial"),
         threaded=True,
@@ -281,7 +181,7 @@ KINDS: Mapping[str, StepKind] = table(
         optional_inputs=("table", *_numbered("predictions"), *_numbered("test")),
         outputs=("metrics",),
         reads=(("search", "metric"), ("evaluate", "options")),
-        needs=lambda params: Needs(distributions=_METRICS, platform=True),
+        needs=lambda params: Needs(distributions=METRICS, platform=True),
         imports=lambda params: ("mlops_compile.steps.score", "sklearn.metrics"),
     ),
     StepKind(
@@ -297,7 +197,7 @@ KINDS: Mapping[str, StepKind] = table(
             *FITTED,
             ("evaluate", "options"),
         ),
-        needs=_search_needs,
+        needs=search_needs,
         seeded=lambda params: pick(params, ("search", "kind")) != "grid",
     ),
     StepKind(
@@ -318,7 +218,7 @@ KINDS: Mapping[str, StepKind] = table(
         optional_inputs=("table", CHOSEN),
         outputs=("calibration",),
         reads=(("model", "family"), ("model", "calibration")),
-        needs=_evaluate_needs,
+        needs=evaluate_needs,
         imports=_family_imports("mlops_compile.steps.calibrate"),
         threaded=True,
     ),
@@ -330,7 +230,7 @@ KINDS: Mapping[str, StepKind] = table(
         optional_inputs=("calibration", "table", CHOSEN),
         outputs=("decision",),
         reads=(("model", "family"), ("model", "threshold")),
-        needs=_train_needs,
+        needs=train_needs,
         imports=_family_imports("mlops_compile.steps.threshold"),
         threaded=True,
     ),
@@ -347,7 +247,7 @@ KINDS: Mapping[str, StepKind] = table(
             ("data", "columns", "*", "sensitive"),
             *(("evaluate", key) for key in MEASURED),
         ),
-        needs=_evaluate_needs,
+        needs=evaluate_needs,
         seeded=draws,
         imports=_family_imports("mlops_compile.steps.evaluate", "sklearn.metrics"),
         threaded=True,
@@ -369,7 +269,7 @@ KINDS: Mapping[str, StepKind] = table(
         version=1,
         run="mlops_compile.steps.summarise:run",
         inputs=("metrics_1", "metrics_2"),
-        optional_inputs=tuple(f"metrics_{number}" for number in range(3, MOST_FOLDS + 1)),
+        optional_inputs=_numbered("metrics")[1:],
         outputs=("metrics",),
         reads=(),
         needs=lambda params: Needs(),
@@ -390,7 +290,7 @@ KINDS: Mapping[str, StepKind] = table(
             ("deploy",),
             *(("evaluate", key) for key in JUDGED),
         ),
-        needs=_package_needs,
+        needs=package_needs,
         imports=_family_imports("mlops_compile.emit.package"),
     ),
 )

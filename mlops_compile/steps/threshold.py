@@ -11,7 +11,7 @@ from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.value import Map, Value, parse, pick, pretty
 from mlops_compile.steps.calibrations import calibrated, read_calibration
-from mlops_compile.steps.kinds import family_of
+from mlops_compile.steps.needs import family_of
 from mlops_compile.steps.thresholds import RATES, Counts, Threshold
 from mlops_compile.steps.train import load_part, read_target
 

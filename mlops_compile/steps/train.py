@@ -14,7 +14,7 @@ import pyarrow as pa
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.value import Map, Value, parse, pretty
 from mlops_compile.steps.families.kind import Part, Training
-from mlops_compile.steps.kinds import family_of
+from mlops_compile.steps.needs import family_of
 from mlops_compile.steps.prepare import read_matrix, read_preparation
 from mlops_compile.steps.tables import read_table
 from mlops_compile.steps.weights import by_class, class_weights, directions, row_weights

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlops_compile.steps.kinds import family_of
+from mlops_compile.steps.needs import family_of
 from mlops_compile.steps.prepare import read_matrix
 from mlops_compile.steps.train import Fitting, fitting
 
