@@ -181,7 +181,7 @@ class _Drive:
                 watching.ended(ended[number])
             else:
                 steps[number] = own
-        distinct, names = alike(steps)
+        distinct, names = alike(steps, self._searched.memo)
         watching.expect(steps, names)
         record = self._execute(self._searched.trials(distinct), watching)
         results = {result.step: result for result in record.results}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 KeyPath: TypeAlias = tuple[str, ...]
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -31,6 +31,25 @@ class Map(Mapping[str, "Value"]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._table
+
+    # Those of Mapping find each value by its key again.
+
+    def keys(self) -> KeysView[str]:
+        return self._table.keys()
+
+    def items(self) -> ItemsView[str, Value]:
+        return self._table.items()
+
+    def values(self) -> ValuesView[Value]:
+        return self._table.values()
+
+    if not TYPE_CHECKING:  # typed as that of Mapping
+
+        def get(self, key, default=None):
+            return self._table.get(key, default)
 
     def __len__(self) -> int:
         return len(self._items)
