@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import unicodedata
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 KeyPath: TypeAlias = tuple[str, ...]
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_PLAIN = (bool, int, type(None))  # equal, they are written alike, unlike floats and texts
 _first = itemgetter(0)
 
 
@@ -133,7 +135,30 @@ def canonical(value: Value) -> bytes:
     JSON's own syntax tags the types, so the form is injective: `1`, `1.0`, `true` and `"1"` stay
     apart, and floats are written in their shortest round-trip form.
     """
+    if type(value) is Map or type(value) is tuple:
+        with contextlib.suppress(TypeError, ValueError):  # what thawing may tell more of
+            if (text := _AT_ONCE.encode(value)).isascii():
+                return text.encode("ascii")
     return _COMPACT.encode(thaw(value)).encode("utf-8")
+
+
+def _table_of(value: object) -> dict[str, Value]:
+    """The table of a map, for JSON's own encoder; TypeError for what only `thaw` knows."""
+    if type(value) is Map and _TEXTS.issuperset(map(type, value._table)):
+        return value._table
+    raise TypeError
+
+
+_TEXTS = frozenset({str})
+# Of ASCII alone: no other text is as it will be written.
+_AT_ONCE = json.JSONEncoder(
+    ensure_ascii=False,
+    check_circular=False,
+    allow_nan=False,
+    sort_keys=True,
+    separators=(",", ":"),
+    default=_table_of,
+)
 
 
 def pretty(value: Value) -> str:
@@ -188,6 +213,8 @@ def dotted(path: KeyPath) -> str:
 
 def same(left: Value, right: Value) -> bool:
     """Whether two values have the same canonical form (unlike `==`, 1 is not 1.0 nor True)."""
+    if type(left) in _PLAIN and type(right) in _PLAIN:
+        return type(left) is type(right) and left == right
     return canonical(left) == canonical(right)
 
 
