@@ -58,7 +58,7 @@ class Watching:
         self._start = time.monotonic()
         self._scores: dict[str, list[int]] = {}
         self._ran = self._failed = 0
-        self.trials: dict[int, Trial | None] = {}
+        self.trials: dict[int, Trial] = {}
         self.best: tuple[int, float] | None = None
 
     def expect(self, trials: Iterable[int], names: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ import json
 import math
 import unicodedata
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from json.encoder import encode_basestring
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -168,16 +169,17 @@ def pretty(value: Value) -> str:
 
 def _indented(plain: Any, newline: str) -> str:
     """JSON with one space a level, as `json.dumps(indent=1)` gives; that has no fast encoder."""
-    inner = f"{newline} "
-    match plain:
-        case dict() if plain:
-            items = [f"{_COMPACT.encode(k)}: {_indented(v, inner)}" for k, v in plain.items()]
-            return f"{{{inner}{f',{inner}'.join(items)}{newline}}}"
-        case list() if plain:
-            items = [_indented(item, inner) for item in plain]
-            return f"[{inner}{f',{inner}'.join(items)}{newline}]"
-        case _:
-            return _COMPACT.encode(plain)
+    kind = type(plain)
+    if kind is str:
+        return encode_basestring(plain)
+    if kind is dict and plain:
+        inner = f"{newline} "
+        items = [f"{encode_basestring(k)}: {_indented(v, inner)}" for k, v in plain.items()]
+        return f"{{{inner}{f',{inner}'.join(items)}{newline}}}"
+    if kind is list and plain:
+        inner = f"{newline} "
+        return f"[{inner}{f',{inner}'.join([_indented(v, inner) for v in plain])}{newline}]"
+    return _COMPACT.encode(plain)
 
 
 def parse(text: str | bytes) -> Value:
