@@ -87,7 +87,7 @@ def compile_config(
         variants, more = check_variants(config, problems)
         problems = tuple(dict.fromkeys((*problems, *more)))
         state, pinned, code = _pinned(spec, problems, config, project, refresh, committed, shared)
-        if found := unfit_variants(spec, variants, pinned):
+        if found := unfit_variants(spec, variants, pinned, shared):
             raise CompileError(found)
         causes = stated(settled_values(config.values)) if searches(spec) else Map()
         plan = lower(spec, shared, stated=causes)

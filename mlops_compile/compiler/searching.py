@@ -3,7 +3,7 @@ the configs and locks of its trials and of its winner, which are made by the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -245,12 +245,17 @@ def variants_of(
     return tuple(variants), tuple(found.values())
 
 
-def unfit_variants(spec: Spec, variants: Iterable[Variant], pinned: Pinned) -> tuple[Problem, ...]:
-    """What of the values that trials take does not fit the data."""
-    told = {(item.code, item.message, item.where) for item in data_problems(spec, pinned)}
+def unfit_variants(
+    spec: Spec, variants: Collection[Variant], pinned: Pinned, memo: Memo
+) -> tuple[Problem, ...]:
+    """What of the values that trials take does not fit the data; what is judged alike for them is
+    judged once for all of one memo."""
+    if not variants:
+        return ()
+    told = {(item.code, item.message, item.where) for item in data_problems(spec, pinned, memo)}
     found: dict[tuple[str, str, KeyPath], Problem] = {}
     for variant in variants:
-        for item in data_problems(variant.spec, pinned):
+        for item in data_problems(variant.spec, pinned, memo):
             key = (item.code, item.message, item.where)
             if key not in told:
                 found.setdefault(key, variant.moved(item))
