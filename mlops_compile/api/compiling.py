@@ -117,7 +117,8 @@ def _pinned(
     state, data = memo.of("state", places, lambda: state_of(config, project)), spec.data
     code, wrong = memo.of("code", (spec.prepare, spec.code), lambda: pin_code(spec, project))
     problems = (*problems, *wrong)
-    keys = [SOURCE_KEYS, *others_of(data).values()] if whole(data) else [SOURCE_KEYS]
+    is_whole = memo.of("whole", (data,), lambda: whole(data))
+    keys = [SOURCE_KEYS, *others_of(data).values()] if is_whole else [SOURCE_KEYS]
     if any(
         found.code == "secret" or any(found.where[: len(where)] == where for where in keys)
         for found in problems

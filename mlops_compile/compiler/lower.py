@@ -332,7 +332,8 @@ def lower(spec: Spec, memo: Memo | None = None, *, stated: Map = Map()) -> Plan:
     else:
         found = shared.of("pieces", forming(spec), lambda: pieces(spec, stated))
     steps = tuple(step_of(piece, spec, config, shared) for piece in found)
-    return Plan(steps=in_order(steps))
+    order = shared.of("order", (found,), lambda: [steps.index(s) for s in in_order(steps)])
+    return Plan(steps=tuple(steps[place] for place in order))
 
 
 def forming(spec: Spec) -> tuple[object, ...]:

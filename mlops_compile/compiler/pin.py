@@ -32,11 +32,12 @@ def pin(
     are the user's functions that the plan calls. `others` are plans that a search may come to,
     whose distributions are pinned too."""
     code, shared = code or Code(), memo or Memo()
-    used = frozenset(
-        name
-        for each in (plan, *others)
-        for step in each.steps
-        for name in shared.of("used", (step, code), partial(_used, step, code))
+    used: frozenset[str] = frozenset().union(
+        *(
+            shared.of("used", (step, code), partial(_used, step, code))
+            for each in (plan, *others)
+            for step in each.steps
+        )
     )
     return Lock(
         plan=plan,

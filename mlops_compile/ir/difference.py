@@ -20,19 +20,28 @@ class Difference:
 
 def difference(old: Map, new: Map) -> Difference:
     """What makes the old map the new one. What is the very same object in both is not looked at."""
+    found, gone = _parted(old, new)
+    return Difference(set=Map(found), without=tuple(gone))
+
+
+def _parted(old: Map, new: Map) -> tuple[dict[str, Value], list[KeyPath]]:
+    """What to set, and the paths that go."""
     found: dict[str, Value] = {}
-    gone: list[KeyPath] = [(key,) for key in old if key not in new]
+    gone: list[KeyPath] = []
+    if not old.keys() <= new.keys():
+        gone += [(key,) for key in old if key not in new]
     for key, item in new.items():
         was = old.get(key, _ABSENT)
         if was is item:
             continue
-        if isinstance(was, Map) and isinstance(item, Map):
-            inner = difference(was, item)
-            found |= {key: inner.set} if len(inner.set) else {}
-            gone += [(key, *path) for path in inner.without]
+        if type(was) is Map and type(item) is Map:
+            inner, paths = _parted(was, item)
+            if inner:
+                found[key] = Map(inner)
+            gone += [(key, *path) for path in paths]
         elif was is _ABSENT or not _equal(was, item):
             found[key] = item
-    return Difference(set=Map(found), without=tuple(gone))
+    return found, gone
 
 
 def _equal(left: object, right: Value) -> bool:

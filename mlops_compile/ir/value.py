@@ -23,7 +23,10 @@ class Map(Mapping[str, "Value"]):
     __slots__ = ("_items", "_table")
 
     def __init__(self, items: Mapping[str, Value] | tuple[tuple[str, Value], ...] = ()) -> None:
-        pairs = tuple(items.items()) if isinstance(items, Mapping) else tuple(items)
+        if type(items) is tuple:  # asking what is a Mapping takes longer than all the rest
+            pairs = items
+        else:
+            pairs = tuple(items.items()) if isinstance(items, Mapping) else tuple(items)
         self._items = tuple(sorted(pairs, key=_first))
         self._table = dict(self._items)
         if len(self._table) != len(pairs):
