@@ -251,3 +251,72 @@ def test_a_leaderboard_knows_which_way_is_better() -> None:
     assert "2 seeds" in leaderboard(entries).splitlines()[1]
     up = lines([entry(0, "a=1", value=0.5, metric="r2"), entry(1, "a=2", value=0.7, metric="r2")])
     assert [line.points for line in up] == [(1,), (0,)]
+
+
+@pytest.mark.slow
+def test_of_thirty_points_four_fail_and_only_those_are_tried_again(tmp_path: Path) -> None:
+    project = make(tmp_path)
+    code, experiments = tmp_path / "src" / "mine", tmp_path / "conf" / "experiment"
+    code.mkdir(parents=True)
+    experiments.mkdir()
+    (code / "__init__.py").touch()
+    (code / "rows.py").write_text(
+        "import os\n\n\ndef _double(age, place):\n"
+        "    if not os.path.exists(os.environ['GOOD_PLACES'] + place):\n"
+        "        raise ValueError(f'there is no place {place}')\n"
+        "    return None if age is None else age * 2\n\n\n"
+        "def near(age):\n    return _double(age, 'near')\n\n\n"
+        "def far(age):\n    return _double(age, 'far')\n",
+        "utf-8",
+    )
+    for leaves in range(3, 18):
+        place = {7: "near", 12: "far"}.get(leaves)
+        text = f"# @package _global_\nmodel: {{params: {{num_leaves: {leaves}}}}}\n"
+        if place:
+            text += (
+                "code: {roots: [src]}\nprepare:\n  derive:\n"
+                f"    d: {{function: mine.rows.{place}, inputs: [age], type: numeric}}\n"
+            )
+        (experiments / f"leaves{leaves:02}.yaml").write_text(text, "utf-8")
+    places = tmp_path / "place-"
+    words = ("run", "-m", "--json", "experiment=glob(leaves*)", "seed=1,2", *SMALL)
+    env = {"GOOD_PLACES": str(places)}
+    first = apart(project, *words, env=env)
+    assert first.code == 5, first.err
+    points = first.document["points"]
+    bad = {8: "near", 9: "near", 18: "far", 19: "far"}
+    assert len(points) == 30
+    assert {p["point"] for p in points if p["status"] == "failed"} == {*bad}
+    good_ones = [point for point in points if point["status"] == "ok"]
+    assert len(good_ones) == 26 and all(point["model"] for point in good_ones)
+    assert len({point["model"] for point in good_ones}) == 26
+    for number, place in bad.items():
+        point = points[number]
+        assert f"there is no place {place}" in point["error"] and point["model"] is None
+        (log,) = {step["log"] for step in point["steps"] if step["status"] == "failed"}
+        assert f"there is no place {place}" in Path(log).read_text("utf-8")
+    for place in ("near", "far"):
+        Path(f"{places}{place}").touch()
+    again = apart(project, *words, env=env)
+    assert again.code == 0, again.err
+    for point in again.document["points"]:
+        states = {step["status"] for step in point["steps"]}
+        assert states == ({"hit", "ran"} if point["point"] in bad else {"hit"})
+
+
+@pytest.mark.slow
+def test_points_with_a_search_run_by_themselves_in_the_same_multirun(tmp_path: Path) -> None:
+    project = make(tmp_path, search=True)
+    words = ("search.trials=3", "search.space.model.params.num_leaves={low: 3, high: 9}", *SMALL)
+    found = good(project, "run", "-m", "--json", "search=none,random", "seed=1,2", *words).document
+    points = found["points"]
+    assert [point["status"] for point in points] == ["ok"] * 4
+    assert [len(point.get("trials", ())) for point in points] == [0, 0, 3, 3]
+    for point in points:
+        record = read_run(Path(point["directory"]))
+        assert record.ok and record.model == point["model"]
+        alone = good(project, "run", "--json", *point["overrides"]).document
+        assert alone["plan"] == point["plan"] and alone["model"] == point["model"]
+        assert {step["status"] for step in alone["steps"]} == {"hit"}
+    splits = [{s["name"]: s["key"] for s in point["steps"]}["split"] for point in points]
+    assert splits[0] == splits[2] and splits[1] == splits[3] and splits[0] != splits[1]
