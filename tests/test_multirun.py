@@ -253,6 +253,20 @@ def test_a_leaderboard_knows_which_way_is_better() -> None:
     assert [line.points for line in up] == [(1,), (0,)]
 
 
+def test_the_mean_of_folds_stands_beside_the_test_part(tmp_path: Path) -> None:
+    project = make(tmp_path)
+    words = ("seed=1,2", "evaluate.cross_validation={kind: random, folds: 2}", *SMALL)
+    found = good(project, "run", "-m", "--json", *words).document
+    means = [point["metrics"]["folds"]["mean"]["roc_auc"] for point in found["points"]]
+    assert [point["folds"] for point in found["points"]] == means
+    assert means != [point["objective"] for point in found["points"]]
+    assert [line["folds"] for line in found["leaderboard"]] == [pytest.approx(mean(means))]
+    with (Path(found["directory"]) / "leaderboard.csv").open(encoding="utf-8", newline="") as file:
+        rows = {int(row["point"]): float(row["folds"]) for row in csv.DictReader(file)}
+    assert [rows[number] for number in (0, 1)] == means
+    assert f"folds {mean(means):.4f}" in good(project, "run", "-m", *words).out
+
+
 @pytest.mark.slow
 def test_of_thirty_points_four_fail_and_only_those_are_tried_again(tmp_path: Path) -> None:
     project = make(tmp_path)

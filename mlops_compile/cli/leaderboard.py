@@ -19,13 +19,15 @@ _SEED = "seed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A point: `objective` is its primary metric on the test part, None where it has none."""
+    """A point: `objective` is its primary metric on the test part, None where it has none; `folds`
+    the mean of that of its folds, where there is a cross-validation."""
 
     point: int
     overrides: tuple[str, ...]
     status: str
     metric: str = ""
     objective: float | None = None
+    folds: float | None = None
     model: str | None = None
     directory: str = ""
     error: str = ""
@@ -34,13 +36,14 @@ class Entry:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One line: a point, or the points that differ in nothing but their seed. `value` is their mean
-    and `deviation` its standard deviation (of at least two)."""
+    and `deviation` its standard deviation (of at least two); `folds` the mean of their folds."""
 
     points: tuple[int, ...]
     overrides: tuple[str, ...]
     metric: str
     value: float
     deviation: float | None
+    folds: float | None
 
 
 def lines(entries: Sequence[Entry]) -> tuple[Line, ...]:
@@ -53,6 +56,7 @@ def lines(entries: Sequence[Entry]) -> tuple[Line, ...]:
     found = []
     for (metric, others), held in groups.items():
         values = [entry.objective for entry in held if entry.objective is not None]
+        folds = [entry.folds for entry in held if entry.folds is not None]
         found.append(
             Line(
                 points=tuple(entry.point for entry in held),
@@ -60,6 +64,7 @@ def lines(entries: Sequence[Entry]) -> tuple[Line, ...]:
                 metric=metric,
                 value=mean(values),
                 deviation=stdev(values) if len(values) > 1 else None,
+                folds=mean(folds) if len(folds) == len(held) else None,
             )
         )
     return tuple(sorted(found, key=lambda line: (line.metric, _worse(line), line.points)))
@@ -81,8 +86,10 @@ def leaderboard(entries: Sequence[Entry]) -> str:
         value = number(line.value)
         if line.deviation is not None:
             value += f" ± {number(line.deviation)}  of {len(line.points)} seeds"
+        folds = [] if line.folds is None else [f"folds {number(line.folds)}"]
         own = " ".join(text for text in line.overrides if text not in shared)
-        rows.append([f"{place}.", f"{line.metric} {value}", f"point {_numbers(line.points)}", own])
+        point = f"point {_numbers(line.points)}"
+        rows.append([f"{place}.", f"{line.metric} {value}", *folds, point, own])
     more = [f"  and {len(found) - _MOST} more"] if len(found) > _MOST else []
     return "\n".join([table(rows), *more])
 
@@ -97,6 +104,7 @@ def leaderboard_value(entries: Sequence[Entry]) -> tuple[Value, ...]:
                 "metric": line.metric,
                 "value": line.value,
                 "deviation": line.deviation,
+                "folds": line.folds,
             }
         )
         for line in lines(entries)
@@ -108,13 +116,13 @@ def leaderboard_csv(entries: Sequence[Entry]) -> str:
     override sets."""
     keys = tuple(dict.fromkeys(_key(text) for entry in entries for text in entry.overrides))
     text = io.StringIO()
-    head = ("point", "status", "metric", "objective", *keys, "model", "directory", "error")
+    head = ("point", "status", "metric", "objective", "folds", *keys, "model", "directory", "error")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
     for entry in sorted(entries, key=_place):
         given = {_key(text): text.partition("=")[2] for text in entry.overrides}
-        objective = "" if entry.objective is None else repr(entry.objective)
-        row = [str(entry.point), entry.status, entry.metric, objective]
+        numbers = ["" if value is None else repr(value) for value in (entry.objective, entry.folds)]
+        row = [str(entry.point), entry.status, entry.metric, *numbers]
         row += [given.get(key, "") for key in keys]
         writer.writerow([*row, entry.model or "", entry.directory, entry.error])
     return text.getvalue()
@@ -158,6 +166,15 @@ def _numbers(points: Sequence[int]) -> str:
 
 def objective_of(metrics: Mapping[str, Value], metric: str) -> float | None:
     """The primary metric on the test part."""
-    test = metrics.get("test")
-    value = test.get(metric) if isinstance(test, Map) else None
+    return _number_of(metrics.get("test"), metric)
+
+
+def folds_of(metrics: Mapping[str, Value], metric: str) -> float | None:
+    """The mean of the primary metric over the folds of a cross-validation, if there is one."""
+    folds = metrics.get("folds")
+    return _number_of(folds.get("mean"), metric) if isinstance(folds, Map) else None
+
+
+def _number_of(part: Value, metric: str) -> float | None:
+    value = part.get(metric) if isinstance(part, Map) else None
     return float(value) if isinstance(value, int | float) else None

@@ -20,6 +20,7 @@ from mlops_compile.cli.documents import multirun_document, run_value, sweep_docu
 from mlops_compile.cli.front import Multirun
 from mlops_compile.cli.leaderboard import (
     Entry,
+    folds_of,
     leaderboard,
     leaderboard_csv,
     objective_of,
@@ -215,6 +216,7 @@ def _done(number: int, swept: Swept, run: PointRun | None, directory: Path) -> P
         status=status,
         metric=metric,
         objective=objective_of(record.metrics, metric),
+        folds=folds_of(record.metrics, metric),
         model=record.model,
         directory=place,
         error="; ".join(result.error for result in _failed(record)),
@@ -240,6 +242,7 @@ def _value(done: PointDone, directories: dict[int, Path]) -> Map:
             "status": entry.status,
             "directory": str(directory),
             "objective": entry.objective,
+            "folds": entry.folds,
             "model": entry.model,
             "error": entry.error or None,
         }
