@@ -10,6 +10,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from mlops_compile.api.running import read_run
 from mlops_compile.cli.leaderboard import Entry, leaderboard, lines
@@ -334,3 +335,37 @@ def test_points_with_a_search_run_by_themselves_in_the_same_multirun(tmp_path: P
         assert {step["status"] for step in alone["steps"]} == {"hit"}
     splits = [{s["name"]: s["key"] for s in point["steps"]}["split"] for point in points]
     assert splits[0] == splits[2] and splits[1] == splits[3] and splits[0] != splits[1]
+
+
+def test_a_config_is_composed_once_and_its_mode_counts_wherever_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composed: list[Any] = []
+    impl = ConfigLoaderImpl._load_configuration_impl
+
+    def counted(*given: Any, **named: Any) -> Any:
+        composed.append(named["overrides"])
+        return impl(*given, **named)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "_load_configuration_impl", counted)
+    project = make(tmp_path)
+    assert "step_count" not in good(project, "config", "seed=4").out and len(composed) == 1
+    composed.clear()
+    many = good(project, "compile", "-m", "--json", "seed=1,2").document
+    assert many["point_count"] == 2
+    assert len(composed) == 2  # the multirun's own config, and the first point's
+    named = good(project, "compile", "--json", "seed=1,2", "hydra.mode=MULTIRUN").document
+    file = project / "conf" / "config.yaml"
+    file.write_text(file.read_text("utf-8") + "hydra: {mode: MULTIRUN}\n", "utf-8")
+    stated = good(project, "compile", "--json", "seed=1,2").document
+    for found in (named, stated):
+        assert found["point_count"] == 2 and found["plan"] == many["plan"]
+    file.write_text(
+        file.read_text("utf-8").replace("mode: MULTIRUN", "mode: '${oc.env:HOW}'"), "utf-8"
+    )
+    monkeypatch.setenv("HOW", "MULTIRUN")
+    assert good(project, "compile", "--json", "seed=1,2").document["point_count"] == 2
+    monkeypatch.setenv("HOW", "RUN")
+    assert good(project, "compile", "--json", "seed=1").document["point_count"] == 1
+    refused = mlops(project, "compile", "seed=1,2")
+    assert refused.code == 3 and "-m" in refused.err

@@ -34,6 +34,7 @@ from mlops_compile.cli.reserve import Reserver
 from mlops_compile.compiler.compose.chosen import check_files
 from mlops_compile.compiler.compose.config import to_config
 from mlops_compile.compiler.compose.grammar import check_overrides
+from mlops_compile.compiler.compose.once import composed_once
 from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.compose.overrides import given_overrides, open_keys
 from mlops_compile.compiler.compose.places import with_places
@@ -247,6 +248,7 @@ def _call_hydra(
     try:
         with (
             our_launcher(),
+            composed_once(multirun=not {"-m", "--multirun"}.isdisjoint(arguments)),
             contextlib.redirect_stdout(stdout),
             contextlib.redirect_stderr(said if answered else sys.stderr),
             warnings.catch_warnings(),
