@@ -145,12 +145,12 @@ def matches(
     other source beside it (-1: none)."""
     where = ("data", "join", name)
     ours, theirs = _codes(
-        [left[column] for column in join.on],
+        [left[column] for column in join.left],
         [right.column(column).combine_chunks() for column in right_of(join)],
         right.num_rows,
     )
     if join.cardinality in ("one_to_one", "one_to_many"):
-        _unique(ours, join.on, left, "the data", join.cardinality, where)
+        _unique(ours, join.left, left, "the data", join.cardinality, where)
     if join.as_of is not None:
         places = _as_of(left, right, join, ours, theirs, where)
     elif join.cardinality == "one_to_many":
@@ -252,7 +252,7 @@ def _as_of(
     assert join.as_of is not None
     wanted, given = left[join.as_of.left], right.column(str(time_of(join))).combine_chunks()
     both = _times(wanted, given)
-    if not join.on:
+    if not join.left:
         ours = np.zeros(len(wanted), "int64")
     sides = []
     for (values, missing), codes in zip(both, (ours, theirs), strict=True):
