@@ -277,7 +277,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="package",
-        version=3,
+        version=4,
         run="mlops_compile.emit.package:run",
         inputs=("model", "evaluation", "predictions", "table", "profile", "facts"),
         optional_inputs=("calibration", "decision", "folds", CHOSEN),
