@@ -373,6 +373,22 @@ def test_the_card_says_what_was_measured(
     assert str(runs[0][1]) not in text
 
 
+def test_the_card_counts_rows_that_rules_dropped(tmp_path: Path) -> None:
+    """They had a target."""
+    lines = [f"{n},{'yes' if n % 80 > 40 + n % 7 else 'no'}" for n in range(200)]
+    (tmp_path / "rows.csv").write_text("\n".join(["x,y", *lines, "900,no", "901,yes", "902,"]))
+    words = (
+        *("data=csv", "data.name=rows", "data.source.path=rows.csv", "data.target=y"),
+        *("data.task=binary", "data.split.kind=stratified", "data.missing_target=drop"),
+        *("data.columns={x: {high: 800, violation: drop}}", "evaluate.bootstrap=null"),
+        *("model.params.num_iterations=3", "evaluate.allow_worse_than_baseline=true"),
+    )
+    text = _card((mc.run(list(words), project=tmp_path), tmp_path), tmp_path / "bundle")
+    assert (
+        "200 rows[^profile], 3 more were dropped by the rules of the data or for a missing" in text
+    )
+
+
 def _without_step(text: str) -> list[str]:
     """Lines of a card that hold a number, and no footnote: of a table, its head and what introduces
     it have none either."""
