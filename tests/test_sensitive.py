@@ -138,6 +138,28 @@ def test_sentences_and_notes(project: Path, name: str, violation: str) -> None:
     assert all(map(_may, _leaking(project)))
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            (
+                "data.split={kind: column, column: name, parts: {x: train, y: test}}",
+                "~data.split.test_size",
+            ),
+            "'name' holds other values, which data.split.parts does not name",
+        ),
+        (
+            ("+evaluate.cross_validation={kind: column, column: name, folds: 2}",),
+            "'name' holds 8 values, not 2",
+        ),
+    ],
+)
+def test_rows_that_have_no_place(project: Path, words: tuple[str, ...], says: str) -> None:
+    answer = mlops(project, "run", "data.columns.name.role=group", *words)
+    assert answer.code == 5 and says in answer.err
+    _quiet(answer)
+
+
 BAD_ROWS = {
     "ragged": f"{CANARY},{NUMBER}\n",
     "quote": f'"{CANARY},{NUMBER},{DATE},3,no\n',

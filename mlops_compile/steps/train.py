@@ -126,5 +126,6 @@ def _check_classes(target: np.ndarray[Any, Any], classes: tuple[str, ...]) -> No
     if absent:
         names = ", ".join(map(repr, absent[:5]))
         message = f"no row of the training part has the class {names}"
-        hint = "set data.split.kind=stratified, or give more rows of it"
-        raise StepError([problem("classes", message, ("data", "split"), hint)])
+        # The split has looked already.
+        hint = "let the conditions keep rows of it, or leave it out of the data"
+        raise StepError([problem("classes", message, ("prepare", "rows"), hint)])
