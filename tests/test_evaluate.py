@@ -373,10 +373,9 @@ def test_the_card_says_what_was_measured(
     assert str(runs[0][1]) not in text
 
 
-def test_the_card_counts_rows_that_rules_dropped(tmp_path: Path) -> None:
-    """They had a target."""
+def test_the_card_counts_rows_by_the_rules_that_they_broke(tmp_path: Path) -> None:
     lines = [f"{n},{'yes' if n % 80 > 40 + n % 7 else 'no'}" for n in range(200)]
-    (tmp_path / "rows.csv").write_text("\n".join(["x,y", *lines, "900,no", "901,yes", "902,"]))
+    (tmp_path / "rows.csv").write_text("\n".join(["x,y", *lines, "900,no", "901,yes", "90,"]))
     words = (
         *("data=csv", "data.name=rows", "data.source.path=rows.csv", "data.target=y"),
         *("data.task=binary", "data.split.kind=stratified", "data.missing_target=drop"),
@@ -384,9 +383,10 @@ def test_the_card_counts_rows_that_rules_dropped(tmp_path: Path) -> None:
         *("model.params.num_iterations=3", "evaluate.allow_worse_than_baseline=true"),
     )
     text = _card((mc.run(list(words), project=tmp_path), tmp_path), tmp_path / "bundle")
-    assert (
-        "200 rows[^profile], 3 more were dropped by the rules of the data or for a missing" in text
-    )
+    assert "200 rows[^profile], 3 more were dropped[^profile]." in text
+    assert "| data.missing\\_target | 1 | the rows were dropped |" in text
+    assert "| data.columns.x.high | 2 | the rows were dropped |" in text
+    assert _without_step(text) == []
 
 
 def _without_step(text: str) -> list[str]:

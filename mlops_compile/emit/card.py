@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from mlops_compile.emit.broken import broken
 from mlops_compile.emit.gates import at
 from mlops_compile.emit.render import environment
 from mlops_compile.emit.tested import tested
@@ -55,6 +56,7 @@ def _facts(work: Work, spec: ServingSpec, evaluation: Map) -> Table:
         "model": spec.model,
         "rows": profile["rows"],
         "dropped": profile["dropped"],
+        "broken": list(broken(work)),
         "table": work.digests["table"].sha256,
         "classes": spec.contract.classes,
         "parts": [

@@ -201,8 +201,10 @@ def _unique(
         return
     rows = np.flatnonzero(np.isin(codes, repeated[:1]))[:_SHOWN]
     shown = ", ".join(map(str, (rows + 1).tolist()))
+    keys = "1 key" if len(repeated) == 1 else f"{len(repeated)} keys"
+    stand = "stands" if len(repeated) == 1 else "stand"
     message = (
-        f"{len(repeated)} keys of {owner} ({', '.join(columns)}) stand in more than one row, "
+        f"{keys} of {owner} ({', '.join(columns)}) {stand} in more than one row, "
         f"for example rows {shown}; a {cardinality} join allows one"
     )
     hint = "mend them, match by more columns, or state another cardinality"
