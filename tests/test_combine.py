@@ -213,7 +213,7 @@ def test_keys_that_repeat_are_refused(tmp_path: Path, cardinality: str, owner: s
     with pytest.raises(StepError) as caught:
         combined(tmp_path, left, joins, {"other": right})
     (found,) = caught.value.problems
-    assert f"1 keys of {owner} (k) stand in more than one row" in found.message
+    assert f"1 key of {owner} (k) stands in more than one row" in found.message
     assert "rows 1, 2" in found.message
 
 

@@ -103,7 +103,7 @@ def shown(value: Value) -> str:
 
 def _part(name: str, facts: Map) -> Table:
     classes = facts.get("classes")
-    target = classes.values() if isinstance(classes, Map) else facts["target"]
+    target = classes.values() if isinstance(classes, Map) else facts.get("target", ())
     assert target is not None and not isinstance(target, bool | int | float | str)
     return {"name": name, "rows": facts["rows"], "target": [shown(value) for value in target]}
 

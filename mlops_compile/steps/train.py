@@ -16,7 +16,7 @@ from mlops_compile.ir.value import Map, Value, parse, pretty
 from mlops_compile.steps.families.kind import Part, Training
 from mlops_compile.steps.needs import family_of
 from mlops_compile.steps.prepare import read_matrix, read_preparation
-from mlops_compile.steps.tables import read_table
+from mlops_compile.steps.tables import read_table, schema_of
 from mlops_compile.steps.weights import by_class, class_weights, directions, row_weights
 
 if TYPE_CHECKING:
@@ -93,6 +93,11 @@ def read_target(path: Path) -> tuple[np.ndarray[Any, Any], tuple[str, ...]]:
     if pa.types.is_dictionary(column.type):
         return column.indices.to_numpy().astype("int64"), tuple(column.dictionary.to_pylist())
     return column.to_numpy(), ()
+
+
+def is_secret(path: Path) -> bool:
+    """Whether the targets are of a sensitive column, so that their values may be told nowhere."""
+    return b"sensitive" in (schema_of(path).field("target").metadata or {})
 
 
 def read_meta(directory: Path) -> Map:
