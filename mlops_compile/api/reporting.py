@@ -20,7 +20,7 @@ from mlops_compile.ir.lock import check_format, to_value
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.record import RunRecord, StepResult, result_of
 from mlops_compile.ir.value import Map, Value, parse
-from mlops_compile.present.board import Entry, lines, objective_of
+from mlops_compile.present.board import Entry, best_of, objective_of
 from mlops_compile.present.facts import Point, Run, Sweep
 from mlops_compile.present.page import render
 from mlops_compile.present.run_page import run_page
@@ -58,7 +58,9 @@ def _page(directory: Path, place: Path) -> str:
     else:
         message = f"{directory} is not the directory of a run or sweep that ended: it has neither"
         message += f" {_RECORD} nor {_SWEEP}"
-        hint = "name one below outputs/ or multirun/; one that was cut off ends when it is run again"
+        hint = (
+            "name one below outputs/ or multirun/; the same command takes up one that was cut off"
+        )
         raise CompileError([problem("no-run", message, hint=hint)])
     return render(sweep_page(sweep), sweep.secret)
 
@@ -101,11 +103,13 @@ def _sweep(directory: Path, place: Path) -> Sweep:
         why = f"{error} is missing" if isinstance(error, KeyError) else error
         hint = "run the sweep again to write a whole one"
         raise CompileError([problem("record", f"{file} is broken: {why}", hint=hint)]) from None
+    best = best_of([point.entry for point in points])
     return Sweep(
         plan=str(document.get("plan") or ""),
         began=_time(str(document.get("directory", ""))),
         points=points,
-        best=_best(directory, points, places),
+        best_point=best,
+        best=_best(directory, best, places),
         links=_links(directory, places, place),
         secret=Secret.of(_object(directory / LOCK_FILE)),
     )
@@ -173,12 +177,14 @@ def _launched(directory: Path, numbered: Mapping[int, Path], place: Path) -> Swe
     runs = {number: _run(path) for number, path in numbered.items()}
     points = tuple(_point(number, run, numbered[number]) for number, run in runs.items())
     places = {number: path.name for number, path in numbered.items()}
+    best = best_of([point.entry for point in points])
     names = {name for run in runs.values() for name in run.secret.names}
     return Sweep(
         plan="",
         began=next((run.began for run in runs.values() if run.began), ""),
         points=points,
-        best=_best(directory, points, places),
+        best_point=best,
+        best=_best(directory, best, places),
         links=_links(directory, places, place),
         secret=Secret(names=tuple(sorted(names))),
     )
@@ -208,14 +214,11 @@ def _overrides(directory: Path) -> tuple[str, ...]:
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
-def _best(directory: Path, points: tuple[Point, ...], places: Mapping[int, str]) -> Run | None:
-    """The run of the first point in the board's first line, where its directory is there."""
-    board = lines([point.entry for point in points])
-    if not board:
+def _best(directory: Path, number: int | None, places: Mapping[int, str]) -> Run | None:
+    """The run of a point, where its directory is there."""
+    if number is None or not (directory / places[number] / _RECORD).is_file():
         return None
-    number = board[0].points[0]
-    path = directory / places[number]
-    return _run(path) if (path / _RECORD).is_file() else None
+    return _run(directory / places[number])
 
 
 def _links(directory: Path, places: Mapping[int, str], place: Path) -> dict[int, str]:

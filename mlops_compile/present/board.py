@@ -68,6 +68,21 @@ def better(metric: str, value: float, other: float | None) -> bool:
     return value > other if METRICS[metric].greater_is_better else value < other
 
 
+def best_of(entries: Sequence[Entry]) -> int | None:
+    """The best point of the board's first line; None where no point has an objective."""
+    board = lines(entries)
+    if not board:
+        return None
+    first = [entry for entry in entries if entry.point in board[0].points]
+    return min(first, key=_place_of).point
+
+
+def _place_of(entry: Entry) -> tuple[float, int]:
+    assert entry.objective is not None
+    sign = -1 if METRICS[entry.metric].greater_is_better else 1
+    return sign * entry.objective, entry.point
+
+
 def key_of(text: str) -> str:
     """The key that an override sets."""
     return text.partition("=")[0].lstrip("+")

@@ -31,8 +31,10 @@ _VARIABLES = {
     **{colour: f"line-{n}" for n, colour in enumerate(LINES)},
     **{colour: f"scale-{n}" for n, colour in enumerate(SCALE)},
 }
+# What a document has and a part of a page has not.
+_HEAD = re.compile(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", re.DOTALL)
 NARROW, WIDE = 340.0, 720.0  # units of the drawing, of which a letter is 10.5 high
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mlops_compile",
     "font.family": "DejaVu Sans",  # which matplotlib brings
@@ -80,7 +82,9 @@ def drawn(draw: Callable[[Axes], None], height: float, width: float = NARROW) ->
 def _inline(svg: str) -> str:
     """An svg document as a part of a page: without its head, with variables for colours."""
     body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", body, flags=re.S)
+    body = re.sub(
+        r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", body, flags=re.S
+    )
     box = re.search(r'viewBox="([^"]*)"', body)
     assert box is not None
     body = re.sub(r"\A<svg[^>]*>", f'<svg viewBox="{box[1]}">', body)
@@ -103,10 +107,15 @@ def _variable(found: re.Match[str]) -> str:
 def numbered(svg: str, number: int, wide: bool) -> str:
     """The same drawing with ids that no other of the page has, and the sizes at which its letters
     can be read."""
-    box = re.search(r'viewBox="(\S+) (\S+) (\S+) (\S+)"', svg)
-    assert box is not None
-    width = float(box[3])
+    width = width_of(svg)
     least = f"min-width:{0.85 * width:.0f}px;" if wide else ""
     svg = svg.replace("<svg ", f'<svg style="{least}max-width:{1.32 * width:.0f}px" ', 1)
     svg = re.sub(r' id="', f' id="d{number}-', svg)
     return re.sub(r'(href="#|url\(#)', rf"\g<1>d{number}-", svg)
+
+
+def width_of(svg: str) -> float:
+    """The width of a drawing, in its units."""
+    box = re.search(r'viewBox="\S+ \S+ (\S+) \S+"', svg)
+    assert box is not None
+    return float(box[1])

@@ -16,9 +16,9 @@ from mlops_compile.steps.spaces import Space
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A run: its record and what was measured (empty where it did not come so far). `began` is when,
-    as its directory says; `unmet` are the gates that are not met; `space` and `config` are of its
-    search, if there was one."""
+    """A run: its record and what was measured (empty where it did not come so far). `began` is
+    when, as its directory says; `unmet` are the gates that are not met; `space` and `config` are of
+    its search, if there was one."""
 
     record: RunRecord
     evaluation: Map = field(default_factory=Map)
@@ -56,12 +56,13 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """A sweep: its points in order, and the run of the best. `logs` says where logs are below its
-    directory; `links` leads from the page to the directory of a point."""
+    """A sweep: its points in order, and the run of the best, `best_point`. `links` leads from the
+    page to the directory of a point."""
 
     plan: str
     began: str
     points: tuple[Point, ...]
+    best_point: int | None
     best: Run | None
     links: Mapping[int, str]
     secret: Secret = field(default_factory=Secret)

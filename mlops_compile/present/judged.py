@@ -1,4 +1,4 @@
-"""Judged: what was measured of the test part, as figures: curves, confusion, importance, segments."""
+"""Judged: what was measured of the test part, as figures: curves, importance, segments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from mlops_compile.ir.value import Map, Value
 from mlops_compile.present.bars import bars, dots
 from mlops_compile.present.blocks import Figure, Table, first
-from mlops_compile.present.drawing import DASHES, INK, LINES, MARKERS, SOFT, drawn
+from mlops_compile.present.drawing import DASHES, LINES, MARKERS, SOFT, drawn
 from mlops_compile.present.secret import Secret
 from mlops_compile.present.words import at, floats, map_at, number, short, visible
 from mlops_compile.steps.metrics import METRICS
@@ -187,11 +187,12 @@ def _residuals(found: Map, target: str) -> Iterator[Figure]:
         axes.set(xlabel=f"{name}, predicted", ylabel=f"{name}, actual")
         axes.legend(loc="upper left")
 
+    facts = ("rows", "predicted", "mean", "mean_absolute")
     rows = tuple(
-        (str(n), number(item["rows"]), number(item["predicted"]), number(told), number(item["mean"]),
-         number(item["mean_absolute"]))
+        (str(n), number(count), number(guess), number(told), number(mean), number(size))
         for n, (item, told) in enumerate(zip(tenths, actual, strict=True), start=1)
-    )  # fmt: skip
+        for count, guess, mean, size in [[item[name] for name in facts]]
+    )
     head = ("tenth", "rows", "predicted", "actual", "mean residual", "mean |residual|")
     title = "Predicted and actual"
     about = "Mean actual value against mean prediction, by tenths of the rows in order of their"
@@ -215,10 +216,12 @@ def _residuals(found: Map, target: str) -> Iterator[Figure]:
         for share in shares
         if share in ("0.05", "0.5", "0.95")
     )
-    about = f"Residuals by tenths of the predictions: their mean, and the mean of their size. Of all"
-    about += f" rows, standard deviation {number(found.get('standard_deviation'))}; quantiles {told}."
-    rows = tuple((f"{float(share) * 100:g} %", number(quantiles[share])) for share in shares)
-    table = Table(caption="Residuals", head=("quantile", "actual less predicted"), rows=rows)
+    about = "Residuals by tenths of the predictions: their mean, and the mean of their size. Of all"
+    about += (
+        f" rows, standard deviation {number(found.get('standard_deviation'))}; quantiles {told}."
+    )
+    held = tuple((f"{float(share) * 100:g} %", number(quantiles[share])) for share in shares)
+    table = Table(caption="Residuals", head=("quantile", "actual less predicted"), rows=held)
     svg = drawn(draw_residuals, 310)
     yield Figure(title="Residuals", about=about, svg=svg, table=table)
 
@@ -233,7 +236,9 @@ def importances(evaluation: Map, primary: str, secret: Secret) -> Iterator[Figur
         yield _ranked(title, f"{about} other rows.", "column", "loss", dealt)
     for sort, values in map_at(evaluation, "importance").items():
         title = f"Importance by {visible(sort)}"
-        about = f"The family's own importance of features, by {visible(sort)}, from the training part."
+        about = (
+            f"The family's own importance of features, by {visible(sort)}, from the training part."
+        )
         yield _ranked(title, about, "feature", visible(sort), _open(values, secret))
     shap = _open(_shap(map_at(evaluation, "shap")), secret)
     if shap:
@@ -254,7 +259,7 @@ def _shap(found: Map) -> Map:
     for values in map_at(found, "classes").values():
         for name, value in values.items() if isinstance(values, Map) else ():
             sums[name] = sums.get(name, 0.0) + (value if isinstance(value, float) else 0.0)
-    return Map({name: value for name, value in sums.items()})
+    return Map(dict(sums.items()))
 
 
 def _ranked(title: str, about: str, of: str, unit: str, values: dict[str, Value]) -> Figure:
@@ -268,6 +273,10 @@ def _ranked(title: str, about: str, of: str, unit: str, values: dict[str, Value]
     svg = bars([(name, numbers[name]) for name in shown], unit)
     table = Table(caption=title, head=(of, unit), rows=tuple(rows[:most]), note=note)
     return Figure(title=title, about=about, svg=svg, table=table)
+
+
+def _each(own: Value, names: list[str]) -> list[Value]:
+    return [at(own, "metrics", name) for name in names]
 
 
 def segments(evaluation: Map, primary: str, secret: Secret) -> Iterator[Figure]:
@@ -289,9 +298,15 @@ def segments(evaluation: Map, primary: str, secret: Secret) -> Iterator[Figure]:
         note = ""
         if few.get("levels"):
             note = f"{few['levels']} levels with {few['rows']} rows are too few to be measured."
-        names = [name for name in METRICS if any(name in map_at(o, "metrics") for o in levels.values())]
+        names = [
+            name for name in METRICS if any(name in map_at(o, "metrics") for o in levels.values())
+        ]
         rows: list[tuple[str, ...]] = [
-            (visible(level), number(at(own, "rows")), *(number(at(own, "metrics", n)) for n in names))
+            (
+                visible(level),
+                number(at(own, "rows")),
+                *(number(at(own, "metrics", n)) for n in names),
+            )
             for level, own in levels.items()
         ]
         more, most = first([*rows], _FILE)

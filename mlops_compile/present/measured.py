@@ -59,7 +59,9 @@ def _table(run: Run, test: Map) -> Table:
     head = ("metric", "test", share, "baseline", "model less baseline", *others, "better")
     note = "The baseline answers every row with the training part's class shares, or its mean."
     if isinstance(level, float):
-        note += f" Intervals hold {level * 100:g} % of {intervals.get('resamples')} resamples of the"
+        note += (
+            f" Intervals hold {level * 100:g} % of {intervals.get('resamples')} resamples of the"
+        )
         note += " test part's rows: its noise, not that of training."
     return Table(caption="Metrics of the test part", head=head, rows=rows, note=note)
 
@@ -82,8 +84,9 @@ def _figure(run: Run, test: Map) -> Iterator[Figure]:
             ends = map_at(found, name)
             if len(ends):
                 span = [float(str(ends["low"])), float(str(ends["high"]))]
-                axes.plot(span, [place, place], color=LINES[0], linewidth=6, alpha=0.45,
-                          solid_capstyle="butt", label="interval" if not place else None)  # fmt: skip
+                label = "interval" if not place else None
+                style = {"linewidth": 6, "alpha": 0.45, "solid_capstyle": "butt", "label": label}
+                axes.plot(span, [place, place], color=LINES[0], **style)  # type: ignore[arg-type]
         axes.plot(values, range(len(names)), "o", color=LINES[0], label="model")
         held = [(n, value) for n, value in enumerate(others) if isinstance(value, float)]
         axes.plot([value for _, value in held], [n for n, _ in held], "|", color=LINES[1],
@@ -93,7 +96,7 @@ def _figure(run: Run, test: Map) -> Iterator[Figure]:
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlim(-0.03, 1.03)
         axes.tick_params(axis="y", length=0)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.1), ncols=3)
+        axes.figure.legend(loc="outside lower center", ncols=3)
 
     about = "Metrics of the test part that lie between 0 and 1: the model's with its interval, and"
     about += " the baseline's as an upright stroke. ↑ more is better, ↓ less is."
@@ -133,17 +136,18 @@ def _gates(run: Run) -> Iterator[Block]:
         yield Text(text="There are gates, and nothing was measured that they could be held to.")
         return
     unmet = {item.where: item.message for item in run.unmet}
-    rows = tuple(
+    rows = [
         (
             dotted(gate.where[2:]),
             str(gate.bound),
             _value(run, gate),
             "✗ not met" if gate.where in unmet else "✓ met",
-            visible(unmet.get(gate.where, "").removeprefix("the gate is not met: ")),
         )
         for gate in gates_of(gates)
-    )
-    yield Table(caption="Gates", head=("gate", "asks", "is", "verdict", "why"), rows=rows)
+    ]
+    yield Table(caption="Gates", head=("gate", "asks", "is", "verdict"), rows=tuple(rows))
+    for item in run.unmet:
+        yield Text(text=visible(f"{dotted(item.where)}: {item.message}"), marked=True)
 
 
 def _value(run: Run, gate: Gate) -> str:

@@ -44,4 +44,3 @@ def render(page: Page, secret: Secret) -> str:
     own.filters["is_links"] = lambda cell: isinstance(cell, tuple)
     own.filters["drawing"] = drawing
     return own.get_template(_TEMPLATE).render(page=page)
-

@@ -51,7 +51,7 @@ def judged_sections(run: Run) -> Iterator[Section | None]:
     """The curves of the test part, what answers come from, and segments."""
     evaluation, target = run.evaluation, run.record.lock.contract.target
     primary, secret = run.primary, run.secret
-    yield _section("curves", "Answers on the test part", figures(evaluation, target))
+    yield _section("curves", "Answers", figures(evaluation, target))
     yield _section("importance", "Importance", importances(evaluation, primary, secret))
     yield _section("segments", "Segments", segments(evaluation, primary, secret))
 
@@ -90,8 +90,8 @@ def _facts(run: Run) -> Iterator[tuple[str, Cell]]:
         yield "Begun", run.began
     platform = record.platform
     if len(platform):
-        told = [f"Python {platform.get('python')}", platform.get("os"), platform.get("architecture")]
-        yield "Made on", ", ".join(visible(str(item)) for item in told if item)
+        held = [platform.get(name) for name in ("python", "os", "architecture")]
+        yield "Made on", "Python " + ", ".join(visible(str(item)) for item in held if item)
     if run.secret.names:
         yield "Left out", f"{counted(len(run.secret.names), 'column')} marked sensitive"
 

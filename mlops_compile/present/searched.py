@@ -11,7 +11,7 @@ from mlops_compile.present.steps import log_place
 from mlops_compile.present.tried import Tried, Try, axes_of_space
 from mlops_compile.present.trying import history, importance, parallel, slices, table_of
 from mlops_compile.present.weighing import importances
-from mlops_compile.present.words import at, counted, number, plain_key, value_text, visible
+from mlops_compile.present.words import at, counted, error_text, number, plain_key, value_text
 from mlops_compile.steps.metrics import METRICS
 
 
@@ -85,7 +85,9 @@ def _won(run: Run, tried: Tried) -> Table:
     held = params.items() if isinstance(params, Map) else ()
     rows += [(plain_key(name), value_text(value)) for name, value in held]
     failed = sum(one.objective is None for one in tried.tries)
-    note = f"Best of {counted(len(tried.tries), 'trial')}" + (f", {failed} failed." if failed else ".")
+    note = f"Best of {counted(len(tried.tries), 'trial')}" + (
+        f", {failed} failed." if failed else "."
+    )
     return Table(caption="The winner", head=("what", "value"), rows=tuple(rows), note=note)
 
 
@@ -98,7 +100,7 @@ def _failed(run: Run) -> Iterator[Block]:
         params = trial["params"]
         held = params.items() if isinstance(params, Map) else ()
         told = ", ".join(f"{plain_key(name)}={value_text(value)}" for name, value in held)
-        error = visible(str(trial.get("error", "")))
+        error = error_text(str(trial.get("error", "")))
         rows.append((number(trial["number"]), told, error, log_place(str(trial.get("log", "")))))
     note = "The same command tries them again."
     if len(failed) > MOST_ROWS:

@@ -9,12 +9,14 @@ from mlops_compile.ir.plan import Step
 from mlops_compile.ir.record import RunRecord, StepResult
 from mlops_compile.present.bars import bars
 from mlops_compile.present.blocks import MOST_ROWS, Figure, Table
+from mlops_compile.present.drawing import width_of
 from mlops_compile.present.graph import Box, draw, drawn_as, edges_of
-from mlops_compile.present.words import counted, memory_text, seconds_text, visible
+from mlops_compile.present.words import counted, error_text, memory_text, seconds_text, visible
 
 _WORST = ("failed", "skipped", "ran", "hit")
 _MOST_BARS = 20
 _LOGS = "logs"
+_NARROW = 350  # what a phone shows of a graph
 
 
 def plan_figure(record: RunRecord) -> Figure:
@@ -34,14 +36,15 @@ def plan_figure(record: RunRecord) -> Figure:
     note = f"The first {MOST_ROWS} of {len(steps):,}." if len(steps) > MOST_ROWS else ""
     table = Table(caption="Steps and what they take from", head=("step", "status", "takes from"),
                   rows=rows, note=note)  # fmt: skip
-    told = [f"{counted(len(steps), 'step')} from top to bottom, each below what it takes from"]
+    about = f"{counted(len(steps), 'step')} from top to bottom, each below what it takes from."
     if any(count > 1 for count in counts.values()):
-        told.append("the same step of every fold is drawn as one")
+        about += " The same step of every fold is drawn as one."
     if record.trials:
-        told.append("and so are all trials of the search")
-    about = ", ".join(told) + ". Of the arrows, those are left out that a longer way stands for."
+        about += " The trials of the search are drawn as one."
+    about += " An arrow is left out where a longer way stands for it."
     svg = draw(boxes, edges_of(steps))
-    return Figure(title="The plan", about=about, svg=svg, table=table)
+    wide = width_of(svg) > _NARROW
+    return Figure(title="The plan", about=about, svg=svg, table=table, wide=wide)
 
 
 def _box(name: str, held: list[StepResult], count: int, record: RunRecord) -> Box:
@@ -87,7 +90,7 @@ def failed_table(results: Sequence[StepResult]) -> Table | None:
     failed = [result for result in results if result.status == "failed"]
     if not failed:
         return None
-    rows = tuple((r.step, visible(r.error), log_place(r.log)) for r in failed[:MOST_ROWS])
+    rows = tuple((r.step, error_text(r.error), log_place(r.log)) for r in failed[:MOST_ROWS])
     note = f"The first {MOST_ROWS} of {len(failed):,}." if len(failed) > MOST_ROWS else ""
     head = ("step", "error", "log")
     return Table(caption="Steps that failed", head=head, rows=rows, note=note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from mlops_compile.ir.record import StepResult
 from mlops_compile.ir.value import Value
@@ -21,15 +22,23 @@ from mlops_compile.present.blocks import (
 )
 from mlops_compile.present.board import SEED, Line, key_of, lines, shared_by_all
 from mlops_compile.present.facts import Point, Sweep
-from mlops_compile.present.run_page import judged_sections
 from mlops_compile.present.measured import metrics_section
+from mlops_compile.present.run_page import judged_sections
 from mlops_compile.present.steps import log_place, plan_figure
 from mlops_compile.present.tried import Tried, Try, axes_of_values
 from mlops_compile.present.trying import parallel, slices
-from mlops_compile.present.words import counted, memory_text, number, seconds_text, visible
+from mlops_compile.present.words import (
+    counted,
+    error_text,
+    memory_text,
+    number,
+    seconds_text,
+    visible,
+)
 from mlops_compile.steps.metrics import METRICS
 
 _DIGITS = 12
+_DIFFER = "overrides that differ"
 _MOST_POINTS = 1000  # that are listed
 _MOST_LINKS = 5  # in a line of the leaderboard
 
@@ -92,8 +101,8 @@ def _facts(sweep: Sweep) -> Iterator[tuple[str, Cell]]:
         yield "Plan", sweep.plan[:_DIGITS]
     if sweep.began:
         yield "Begun", sweep.began
-    for text in sorted(_shared(sweep)):
-        yield "All points have", visible(text)
+    if shared := sorted(_shared(sweep)):
+        yield "All points have", visible(" ".join(shared))
     if sweep.secret.names:
         yield "Left out", f"{counted(len(sweep.secret.names), 'column')} marked sensitive"
 
@@ -109,11 +118,24 @@ def _board(sweep: Sweep) -> Section:
         seeds = (str(len(line.points)),) if several else ()
         row = (f"{place}", line.metric, _value(line), *seeds, _linked(sweep, line.points))
         rows.append((*row, _own(line.overrides, shared)))
-    note = f"The first {MOST_ROWS} of {len(board):,}; leaderboard.csv has all. " if len(board) > MOST_ROWS else ""
+    note = (
+        f"The first {MOST_ROWS} of {len(board):,}; leaderboard.csv has all. "
+        if len(board) > MOST_ROWS
+        else ""
+    )
     if several:
-        note += "Points that differ in nothing but their seed are one line: mean ± standard deviation."
+        note += (
+            "Points that differ in nothing but their seed are one line: mean ± standard deviation."
+        )
         note += " A difference that is smaller than that says little."
-    head = ("place", "metric", "value", *(("seeds",) if several else ()), "points", "overrides that differ")
+    head = (
+        "place",
+        "metric",
+        "value",
+        *(("seeds",) if several else ()),
+        "points",
+        _DIFFER,
+    )
     table = Table(caption="The best first", head=head, rows=tuple(rows), note=note)
     return Section(name="board", title="Leaderboard", blocks=(table,))
 
@@ -199,19 +221,22 @@ def _work(sweep: Sweep) -> Section | None:
     head = ("kind", "of all points", "distinct", "ran", "time", "peak memory")
     table = Table(caption="Steps by kind", head=head, rows=rows)
     values = [(kind, round(seconds, 2)) for kind, seconds in spent.items()]
-    figure = Figure(title="Time by kind of step", about=about, svg=bars(values, "seconds"), table=table)
+    figure = Figure(
+        title="Time by kind of step", about=about, svg=bars(values, "seconds"), table=table
+    )
     blocks: list[Block] = []
     if sweep.best is not None:
         blocks.append(plan_figure(sweep.best.record))
     return Section(name="plan", title="Plan and time", blocks=(*blocks, figure))
 
 
-def _best(sweep: Sweep) -> Iterator[Section | None]:
+def _best(sweep: Sweep) -> Iterator[Section]:
     """What the best point's model was measured to be."""
     if sweep.best is None:
         return
-    yield metrics_section(sweep.best)
-    yield from judged_sections(sweep.best)
+    for section in (metrics_section(sweep.best), *judged_sections(sweep.best)):
+        if section is not None:
+            yield replace(section, title=f"{section.title} of point {sweep.best_point}, the best")
 
 
 def _failures(sweep: Sweep) -> Section | None:
@@ -224,12 +249,12 @@ def _failures(sweep: Sweep) -> Section | None:
         entry = point.entry
         logs = [log_place(r.log) for r in point.results if r.status == "failed" and r.log]
         link = Link(text=str(entry.point), href=sweep.links[entry.point])
-        told = (_own(entry.overrides, shared), visible(entry.error), ", ".join(logs) or "-")
+        told = (_own(entry.overrides, shared), error_text(entry.error), ", ".join(logs) or "-")
         rows.append((link, *told))
     note = "The same command tries them again."
     if len(failed) > MOST_ROWS:
         note = f"The first {MOST_ROWS} of {len(failed):,}; leaderboard.csv has all. {note}"
-    head = ("point", "overrides that differ", "error", "log")
+    head = ("point", _DIFFER, "error", "log")
     table = Table(caption="Points that failed", head=head, rows=tuple(rows), note=note)
     return Section(name="failures", title="What went wrong", blocks=(table,))
 
@@ -248,8 +273,10 @@ def _points(sweep: Sweep) -> Section:
     )
     note = "Links lead from this page's place to the directories of the points."
     if len(sweep.points) > _MOST_POINTS:
-        note = f"The first {_MOST_POINTS:,} of {len(sweep.points):,}; leaderboard.csv has all. {note}"
-    head = ("point", "status", "objective", "overrides that differ", "model")
-    table = Table(caption=f"All {counted(len(rows), 'point')}" if len(rows) == len(sweep.points) else "Points",
-                  head=head, rows=rows, note=note, folded=True)  # fmt: skip
+        note = (
+            f"The first {_MOST_POINTS:,} of {len(sweep.points):,}; leaderboard.csv has all. {note}"
+        )
+    head = ("point", "status", "objective", _DIFFER, "model")
+    listed = "Points" if len(sweep.points) > _MOST_POINTS else f"All {counted(len(rows), 'point')}"
+    table = Table(caption=listed, head=head, rows=rows, note=note, folded=True)
     return Section(name="points", title="Points", blocks=(table,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -35,11 +35,11 @@ def history(tried: Tried) -> Figure:
     best = steps[-1]
 
     def draw(axes: Axes) -> None:
-        objectives = [one.objective for one in drawn_tries]
+        objectives = _objectives(drawn_tries)
         axes.plot([one.number for one in drawn_tries], objectives, "o", color=LINES[0],
                   alpha=0.75, label=tried.what)  # fmt: skip
         x = [one.number for one in steps] + [every[-1].number]
-        y = [one.objective for one in steps] + [best.objective]
+        y = _objectives([*steps, best])
         axes.step(x, y, where="post", color=LINES[1], label="best so far")
         _star(axes, best.number, best.objective)
         if failed:
@@ -62,6 +62,10 @@ def history(tried: Tried) -> Figure:
     return Figure(title="History", about=about + tried.thinned, svg=svg, table=table, wide=True)
 
 
+def _objectives(tries: Sequence[Try]) -> list[float]:
+    return [one.objective for one in tries if one.objective is not None]
+
+
 def _star(axes: Axes, x: float, y: Any) -> None:
     axes.plot([x], [y], "*", color=LINES[1], markersize=15, markeredgecolor=INK, zorder=5)
 
@@ -70,7 +74,7 @@ def parallel(tried: Tried) -> Figure:
     """A line for each through its values, coloured by how good it is; the best one stands out."""
     keys, shown = tried.axes[:_MOST_AXES], tried.drawn
     scales = [_scale(axis, shown) for axis in keys]
-    goal = _numbers([float(one.objective or 0) for one in shown], False)
+    goal = _numbers(_objectives(shown), False)
     unset = any(axis.at(one) is None for axis in keys for one in shown)
 
     def draw(axes: Axes) -> None:
@@ -86,6 +90,7 @@ def parallel(tried: Tried) -> Figure:
             if rank == 0:
                 style = {"color": LINES[1], "linewidth": 3, "marker": "*", "markersize": 12}
             axes.plot(range(len(places)), places, **style)
+        behind = {"facecolor": CARD, "alpha": 0.75, "pad": 1, "lw": 0}
         for place, (_, ticks) in enumerate([*scales, goal]):
             axes.plot([place, place], [0, 1], color=SOFT, linewidth=1.2)
             last = place == len(scales)
@@ -93,7 +98,7 @@ def parallel(tried: Tried) -> Figure:
                 side = -7 if last else 6
                 axes.annotate(text, (place, height), (side, 0), textcoords="offset points",
                               ha="right" if last else "left", va="center", fontsize=9,
-                              bbox={"facecolor": CARD, "alpha": 0.75, "pad": 1, "lw": 0})  # fmt: skip
+                              bbox=behind)  # fmt: skip
         names = [short(axis.label, 18) for axis in keys] + [short(tried.metric, 18)]
         staggered = [name if n % 2 == 0 else f"\n{name}" for n, name in enumerate(names)]
         axes.set_xticks(range(len(names)), staggered if len(names) > 6 else names)
@@ -162,15 +167,15 @@ def _slice(tried: Tried, axis: Axis, held: list[Try]) -> Figure:
         if axis.log:
             _by_logarithm(axes)
         x = [axis.at(one) for one in held]
-        axes.plot(x, [one.objective for one in held], "o", color=LINES[0], alpha=0.7)  # type: ignore[arg-type]
+        axes.plot(x, _objectives(held), "o", color=LINES[0], alpha=0.7)  # type: ignore[arg-type]
         if wins:
             _star(axes, float(axis.at(best) or 0), best.objective)
         if axis.levels:
             every = -(-len(axis.levels) // _MOST_TICKS)
             names = [short(text, 14) for text in axis.levels][::every]
             turned = sum(map(len, names)) > 34
-            axes.set_xticks(range(0, len(axis.levels), every), names,
-                            rotation=30 if turned else 0, ha="right" if turned else "center")  # fmt: skip
+            turn: dict[str, Any] = {"rotation": 30, "ha": "right"} if turned else {}
+            axes.set_xticks(range(0, len(axis.levels), every), names, **turn)
             axes.set_xlim(-0.5, len(axis.levels) - 0.5)
         elif not axis.log:
             axes.locator_params(axis="x", nbins=5)

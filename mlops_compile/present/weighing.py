@@ -36,7 +36,9 @@ def importances(
             params, objective = trial["params"], trial["objective"]
             assert isinstance(params, Map) and isinstance(objective, float)
             study.add_trial(ended_trial(space, config, space.values(params), objective))
-        evaluator = PedAnovaImportanceEvaluator() if conditional else FanovaImportanceEvaluator(seed=0)
+        evaluator = (
+            PedAnovaImportanceEvaluator() if conditional else FanovaImportanceEvaluator(seed=0)
+        )
         found = optuna.importance.get_param_importances(study, evaluator=evaluator)
     keys = {dotted(domain.where): dotted(domain.path) for domain in space.domains}
     shares: dict[str, float] = {}

@@ -76,3 +76,8 @@ def floats(value: Value) -> list[float]:
     """The numbers of a list; none where it is no list."""
     held = value if isinstance(value, tuple) else ()
     return [float(item) for item in held if isinstance(item, int | float)]
+
+
+def error_text(text: str) -> str:
+    """What was wrong, with the help behind a dash."""
+    return visible(text.replace("\n  help: ", " – "))
