@@ -14,6 +14,8 @@ from mlops_compile.present.weighing import importances
 from mlops_compile.present.words import at, counted, error_text, number, plain_key, value_text
 from mlops_compile.steps.metrics import METRICS
 
+_MOST_SHOWN = 20  # trials that stand open
+
 
 def search_section(run: Run) -> Section | None:
     """All about the search of a run; None where there was none."""
@@ -31,7 +33,7 @@ def search_section(run: Run) -> Section | None:
         if shares:
             blocks.append(importance(shares, how))
         blocks += slices(tried, tuple(sorted(shares, key=lambda key: -shares[key])))
-        blocks.append(table_of(tried, "The best trials", 20))
+        blocks.append(table_of(tried, "The best trials", _MOST_SHOWN))
     else:
         blocks.append(Text(text="No trial came to an objective.", marked=True))
     blocks += _failed(run)
@@ -106,4 +108,11 @@ def _failed(run: Run) -> Iterator[Block]:
     if len(failed) > MOST_ROWS:
         note = f"The first {MOST_ROWS} of {len(failed):,}; trials.csv has all. {note}"
     head = ("trial", "values", "error", "log")
-    yield Table(caption="Trials that failed", head=head, rows=tuple(rows), note=note)
+    folded = len(rows) > _MOST_SHOWN
+    yield Table(
+        caption=f"{counted(len(failed), 'trial')} failed",
+        head=head,
+        rows=tuple(rows),
+        note=note,
+        folded=folded,
+    )

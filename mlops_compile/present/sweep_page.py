@@ -40,6 +40,7 @@ from mlops_compile.steps.metrics import METRICS
 _DIGITS = 12
 _DIFFER = "overrides that differ"
 _MOST_POINTS = 1000  # that are listed
+_MOST_SHOWN = 20  # lines and failures that stand open
 _MOST_LINKS = 5  # in a line of the leaderboard
 
 
@@ -116,28 +117,23 @@ def _board(sweep: Sweep) -> Section:
     rows: list[tuple[Cell, ...]] = []
     for place, line in enumerate(board[:MOST_ROWS], start=1):
         seeds = (str(len(line.points)),) if several else ()
-        row = (f"{place}", line.metric, _value(line), *seeds, _linked(sweep, line.points))
+        row = (str(place), line.metric, _value(line), *seeds, _linked(sweep, line.points))
         rows.append((*row, _own(line.overrides, shared)))
-    note = (
-        f"The first {MOST_ROWS} of {len(board):,}; leaderboard.csv has all. "
-        if len(board) > MOST_ROWS
-        else ""
-    )
+    note = ""
     if several:
-        note += (
+        note = (
             "Points that differ in nothing but their seed are one line: mean ± standard deviation."
         )
         note += " A difference that is smaller than that says little."
-    head = (
-        "place",
-        "metric",
-        "value",
-        *(("seeds",) if several else ()),
-        "points",
-        _DIFFER,
-    )
-    table = Table(caption="The best first", head=head, rows=tuple(rows), note=note)
-    return Section(name="board", title="Leaderboard", blocks=(table,))
+    head = ("place", "metric", "value", *(("seeds",) if several else ()), "points", _DIFFER)
+    best, others = tuple(rows[:_MOST_SHOWN]), tuple(rows[_MOST_SHOWN:])
+    blocks = [Table(caption="The best first", head=head, rows=best, note=note)]
+    if others:
+        last = _MOST_SHOWN + len(others)
+        listed = f"Places {_MOST_SHOWN + 1} to {last} of {len(board):,}"
+        note = "leaderboard.csv has all." if last < len(board) else ""
+        blocks.append(Table(caption=listed, head=head, rows=others, note=note, folded=True))
+    return Section(name="board", title="Leaderboard", blocks=tuple(blocks))
 
 
 def _linked(sweep: Sweep, points: Sequence[int]) -> tuple[Link, ...]:
@@ -255,8 +251,12 @@ def _failures(sweep: Sweep) -> Section | None:
     if len(failed) > MOST_ROWS:
         note = f"The first {MOST_ROWS} of {len(failed):,}; leaderboard.csv has all. {note}"
     head = ("point", _DIFFER, "error", "log")
-    table = Table(caption="Points that failed", head=head, rows=tuple(rows), note=note)
-    return Section(name="failures", title="What went wrong", blocks=(table,))
+    folded = len(rows) > _MOST_SHOWN
+    table = Table(
+        caption="Points that failed", head=head, rows=tuple(rows), note=note, folded=folded
+    )
+    told = Text(text=f"{counted(len(failed), 'point')} failed.", marked=True)
+    return Section(name="failures", title="What went wrong", blocks=(told, table))
 
 
 def _points(sweep: Sweep) -> Section:

@@ -50,7 +50,7 @@ def history(tried: Tried) -> Figure:
             axes.set_ylim(bottom=low)
         axes.set(xlabel=tried.what, ylabel=tried.metric)
         axes.locator_params(axis="x", integer=True)
-        axes.legend(loc="best", ncols=3)
+        axes.figure.legend(loc="outside upper right", ncols=3)
 
     about = f"{tried.metric} of each {tried.what} in order, and the best so far. "
     about += f"Best: {tried.what} {best.name} with {number(best.objective)}."
@@ -81,16 +81,17 @@ def parallel(tried: Tried) -> Figure:
         axes.grid(False)
         for spine in axes.spines.values():
             spine.set_visible(False)
+        thin, faint = (1.1, 0.8) if len(shown) <= 100 else (0.8, 0.55)
         for rank in range(len(shown) - 1, -1, -1):  # the best is drawn last
             one = shown[rank]
             places = [scale(axis.at(one)) for axis, (scale, _) in zip(keys, scales, strict=True)]
             places.append(goal[0](one.objective))
             colour = SCALE[len(SCALE) - 1 - rank * len(SCALE) // len(shown)]
-            style: dict[str, Any] = {"color": colour, "linewidth": 1.1, "alpha": 0.8}
+            style: dict[str, Any] = {"color": colour, "linewidth": thin, "alpha": faint}
             if rank == 0:
                 style = {"color": LINES[1], "linewidth": 3, "marker": "*", "markersize": 12}
             axes.plot(range(len(places)), places, **style)
-        behind = {"facecolor": CARD, "alpha": 0.75, "pad": 1, "lw": 0}
+        behind = {"facecolor": CARD, "alpha": 0.85, "pad": 1, "lw": 0}
         for place, (_, ticks) in enumerate([*scales, goal]):
             axes.plot([place, place], [0, 1], color=SOFT, linewidth=1.2)
             last = place == len(scales)
