@@ -33,6 +33,7 @@ columns:
 """
 SEARCH = (
     *QUICK,
+    "evaluate.segment_rows=5",
     "data.split.validation_size=0.25",
     "search=grid",
     "search.cv=null",
@@ -195,29 +196,45 @@ def test_what_failed_is_told_with_its_log(project: Path) -> None:
     assert "did not run" in read.text
 
 
-def test_a_sweep(project: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def swept(project: Path) -> dict[str, Any]:
+    """The document of a sweep of which half the points are wrong."""
     words = ("-m", "seed=1,2", "model=lightgbm,ridge", "execution.threads=1",
              "evaluate.bootstrap.resamples=20")  # fmt: skip
     answer = mlops(project, "run", "--json", "--quiet", *words)
     assert answer.code == 3
-    directory = Path(answer.document["directory"])
-    read = check_page(mlops_compile.report(directory, directory / "page.html"))
+    return answer.document
+
+
+def links(page: Read) -> list[str]:
+    return [place for place in page.of("href") if not place.startswith("#")]
+
+
+def test_a_sweep(swept: dict[str, Any], tmp_path: Path) -> None:
+    directory = Path(swept["directory"])
+    good(tmp_path, "report", str(directory), "-o", "page.html")
+    read = check_page((tmp_path / "page.html").read_text("utf-8"))
     for text in ("Sweep of 4 points", "2 done, 2 failed", "ridge is for regression", "seeds",
                  "Leaderboard", "All 4 points", "Time by kind of step", "ROC curve"):  # fmt: skip
         assert text in read.text, text
-    line = answer.document["leaderboard"][0]
+    line = swept["leaderboard"][0]
     assert f"{line['value']:.4g} ± {line['deviation']:.2g}" in read.text
-    links = [place for place in read.of("href") if not place.startswith("#")]
-    assert {*links} == {"0", "1", "2", "3"}
-    assert all((directory / link).is_dir() for link in links)
-    good(tmp_path, "report", str(directory), "-o", "page.html")
-    links = [*Read((tmp_path / "page.html").read_text("utf-8")).of("href")]
-    away = [place for place in links if not place.startswith("#")]
-    assert away and all((tmp_path / place).is_dir() for place in away)
-    (directory / "sweep.json").unlink()
-    (directory / "page.html").unlink()
+    found = {(tmp_path / place).resolve() for place in links(read)}
+    assert found == {(directory / str(n)).resolve() for n in range(4)}
+
+
+@pytest.mark.slow
+def test_a_sweep_elsewhere_and_one_of_another_launcher(
+    swept: dict[str, Any], tmp_path: Path
+) -> None:
+    pages = []
+    for name in ("here", "there"):
+        shutil.copytree(swept["directory"], tmp_path / name)
+        pages.append(mlops_compile.report(tmp_path / name, tmp_path / name / "page.html"))
+    assert pages[0] == pages[1] and {*links(Read(pages[0]))} == {"0", "1", "2", "3"}
     # What another launcher leaves: the directories of the points alone.
-    read = check_page(mlops_compile.report(directory))
+    (tmp_path / "here" / "sweep.json").unlink()
+    read = check_page(mlops_compile.report(tmp_path / "here"))
     assert "Sweep of 2 points" in read.text and "seed=1" in read.text
 
 

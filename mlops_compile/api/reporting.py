@@ -39,6 +39,8 @@ def report(run: str | Path, file: str | Path | None = None) -> str:
     place, or without one from the sweep's directory. CompileError where the directory is no run's,
     where what it holds is broken, or where the file cannot be written.
     """
+    if file is not None:
+        _check(Path(file))
     directory = Path(run)
     place = directory if file is None else Path(file).parent
     text = _page(directory, place)
@@ -257,9 +259,17 @@ def _object(file: Path) -> Map:
     return value
 
 
-def _write(text: str, file: Path) -> None:
+def _check(file: Path) -> None:
+    """Refuse a file that cannot be, before anything is drawn for it."""
     if file.is_dir():
         raise CompileError([problem("output", f"{file} is a directory, and a page is a file")])
+    above = next(path for path in file.absolute().parents if path.exists())
+    if not above.is_dir():
+        message = f"{file} cannot be written: {above} is no directory"
+        raise CompileError([problem("output", message)])
+
+
+def _write(text: str, file: Path) -> None:
     try:
         write_atomic(file, text.encode("utf-8"))
     except OSError as error:

@@ -74,6 +74,10 @@ def drawn(draw: Callable[[Axes], None], height: float, width: float = NARROW) ->
         figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())
+        layout = figure.get_layout_engine()
+        assert layout is not None
+        layout.execute(figure)  # saving would draw all of it once more for that
+        figure.set_layout_engine("none")
         out = StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None})
     return _inline(out.getvalue())

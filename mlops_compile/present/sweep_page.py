@@ -255,8 +255,8 @@ def _failures(sweep: Sweep) -> Section | None:
     table = Table(
         caption="Points that failed", head=head, rows=tuple(rows), note=note, folded=folded
     )
-    told = Text(text=f"{counted(len(failed), 'point')} failed.", marked=True)
-    return Section(name="failures", title="What went wrong", blocks=(told, table))
+    count = Text(text=f"{counted(len(failed), 'point')} failed.", marked=True)
+    return Section(name="failures", title="What went wrong", blocks=(count, table))
 
 
 def _points(sweep: Sweep) -> Section:
