@@ -17,7 +17,7 @@ _FRAME = """\
 <!doctype html><meta charset="utf-8"><meta name="color-scheme" content="light dark">
 <style>:root {{ color-scheme: light dark }}</style>
 <iframe id="frame" width="{width}" height="800" style="border:0" srcdoc="{page}"></iframe>
-<script type="application/json" id="answer"></script>
+<pre id="answer"></pre>
 <script>
 addEventListener("load", () => {{
   const page = document.getElementById("frame").contentDocument, root = page.documentElement;
@@ -66,7 +66,7 @@ def look(page: str, folder: Path, *, width: int, dark: bool = False) -> Seen:
          "--dump-dom", file.resolve().as_uri()],
         capture_output=True, text=True, timeout=180, check=True,
     )  # fmt: skip
-    found = re.search(r'id="answer">(.*?)</script>', done.stdout, re.DOTALL)
+    found = re.search(r'id="answer">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found and found[1], done.stderr[-2000:]
     refused = [line for line in done.stderr.splitlines() if "Content Security Policy" in line]
-    return Seen(answer=json.loads(found[1]), refused=tuple(refused))
+    return Seen(answer=json.loads(html.unescape(found[1])), refused=tuple(refused))
