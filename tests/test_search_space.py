@@ -249,7 +249,7 @@ def test_what_trials_have_alike_is_made_once_and_shared_with_cross_validation(
     made = Searched.of(lock)
     points = listed_points(made.spec.search, made.space, made.config, made.step.seed or 0)
     trials = {n: made.trial(point, n)[0] for n, point in enumerate(points, start=1)}
-    distinct, _ = alike(trials)
+    distinct, _ = alike(trials, made.memo)
     kinds = [step.kind for step in distinct]
     assert kinds.count("prepare") == 3
     assert kinds.count("trial") == 3 * kinds.count("score") <= 15
@@ -259,6 +259,23 @@ def test_what_trials_have_alike_is_made_once_and_shared_with_cross_validation(
                        project=tmp_path)  # fmt: skip
     theirs = {name: key_of(p) for name, p in plan_preimages(plain, needs_of(plain)).items()}
     assert keys["trial/1/fold/2/prepare"] == theirs["fold/2/prepare"]
+
+
+def test_trials_that_share_their_work_are_those_that_each_alone_gives(tmp_path: Path) -> None:
+    make(tmp_path, search=True)
+    families = "{lightgbm: {params: {num_leaves: {low: 4, high: 32}}}, logistic_regression: null}"
+    numeric = "{choices: [[impute, scale], [{impute: {strategy: mean}}, scale]]}"
+    lock = searched(tmp_path, "search=random", "search.trials=12", "search.cv.folds=2",
+                    f"search.space.model.family.choices={families}",
+                    f"search.space.prepare.numeric={numeric}",
+                    "search.space.model.class_weight={choices: [null, balanced]}")  # fmt: skip
+    together = Searched.of(lock)
+    points = tuple(listed_points(together.spec.search, together.space, together.config, 0))
+    assert len({canonical(shown(point)) for point in points}) > 6
+    for number, point in enumerate(points, start=1):
+        alone = Searched.of(lock).trial(point, number)
+        assert together.trial(point, number) == alone
+        assert repr(together.trial(point, number)) == repr(alone)  # `==` says that 1 is 1.0
 
 
 def test_what_a_trial_replaces_is_no_cause(tmp_path: Path) -> None:

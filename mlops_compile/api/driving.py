@@ -181,7 +181,7 @@ class _Drive:
                 watching.ended(ended[number])
             else:
                 steps[number] = own
-        distinct, names = alike(steps)
+        distinct, names = alike(steps, self._searched.memo)
         watching.expect(steps, names)
         record = self._execute(self._searched.trials(distinct), watching)
         results = {result.step: result for result in record.results}
@@ -190,17 +190,17 @@ class _Drive:
         self._seconds += sum(results[name].seconds for name in made)
         for number, own in steps.items():
             of_trial = [results[names[step.name]] for step in own]
-            ended[number] = self._ended(number, numbered[number], of_trial)
+            ended[number] = self._ended(watching.trials[number], numbered[number], of_trial)
         return [ended[number] for number in numbered]
 
-    def _ended(self, number: int, point: Point, results: Sequence[StepResult]) -> Trial:
+    def _ended(self, told: Trial, point: Point, results: Sequence[StepResult]) -> Trial:
+        """A trial with its point; where it has no scores, with what was wrong."""
+        if results[-1].outputs:
+            return replace(told, point=point)
         score = results[-1]
-        if score.outputs:
-            scores = read(self._store, score, "metrics")
-            return Trial(number=number, point=point, scores=scores)
         failed = next((item for item in results if item.problems), score)
         problems = failed.problems or (problem("failed", score.error or "it was not made"),)
-        return Trial(number=number, point=point, problems=problems, log=failed.log)
+        return replace(told, point=point, problems=problems, log=failed.log)
 
     def _best(self, tried: Sequence[Trial]) -> Map:
         """The best of the trials that did not fail, the first of equals."""

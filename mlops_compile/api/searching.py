@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 
 from mlops_compile.compiler.check import check_further
 from mlops_compile.compiler.effects import Effect
-from mlops_compile.compiler.searching import space_in, trial_config, trial_of, won
+from mlops_compile.compiler.searching import space_in, trial_of, won
 from mlops_compile.compiler.sources import together
 from mlops_compile.compiler.spec import Spec
 from mlops_compile.compiler.verify import NOWHERE, config_of
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import Plan, Ref, Step
 from mlops_compile.ir.problem import CompileError, Problem
 from mlops_compile.ir.record import StepResult
 from mlops_compile.ir.value import Map, canonical, parse
 from mlops_compile.steps.kinds import CHOSEN
 from mlops_compile.steps.sampling import Point, listed_points
-from mlops_compile.steps.spaces import Space
+from mlops_compile.steps.spaces import Space, trial_values, varied
 from mlops_compile.store.store import Store
 
 SEARCH = "search"
@@ -34,15 +36,17 @@ def search_step(lock: Lock) -> Step | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searched:
-    """A lock with a search, and what follows from it: the config that trials vary, what it says,
-    and the steps that trials stand behind."""
+    """A lock with a search, and what follows from it: its config, the one that trials vary,
+    what it says, and the steps that trials stand behind. `memo` is what trials have in common."""
 
     lock: Lock
     step: Step
     config: Map
+    varied: Map
     spec: Spec
     space: Space
     before: Plan
+    memo: Memo = field(default_factory=Memo, compare=False, repr=False)
 
     @classmethod
     def of(cls, lock: Lock) -> Searched:
@@ -57,6 +61,7 @@ class Searched:
             lock=lock,
             step=step,
             config=config,
+            varied=varied(config),
             spec=spec,
             space=space_in(config)[0],
             before=Plan(steps=tuple(_before(lock.plan, step))),
@@ -65,7 +70,9 @@ class Searched:
     def trial(self, point: Point, number: int) -> tuple[tuple[Step, ...], tuple[Problem, ...]]:
         """The steps of a trial, or what is wrong with its values together."""
         spec, problems = self._spec(point)
-        return ((), problems) if problems else (trial_of(self.spec, spec, f"trial/{number}/"), ())
+        if problems:
+            return (), problems
+        return trial_of(self.spec, spec, f"trial/{number}/", self.memo), ()
 
     def trials(self, steps: Iterable[Step]) -> Lock:
         """The lock of trials, beside what they take from the rest of the plan."""
@@ -83,8 +90,8 @@ class Searched:
         return won(self.lock, spec, pinned, best)
 
     def _spec(self, point: Point) -> tuple[Spec, tuple[Problem, ...]]:
-        values = trial_config(self.config, point)
-        return check_further(Config(values=values, composition=NOWHERE))
+        values = trial_values(self.varied, self.space, point)
+        return check_further(Config(values=values, composition=NOWHERE), self.memo)
 
 
 def _before(plan: Plan, search: Step) -> Iterator[Step]:
@@ -96,9 +103,11 @@ def _before(plan: Plan, search: Step) -> Iterator[Step]:
     yield from (step for step in plan.steps if step.name in needed)
 
 
-def alike(trials: Mapping[int, Sequence[Step]]) -> tuple[tuple[Step, ...], dict[str, str]]:
+def alike(
+    trials: Mapping[int, Sequence[Step]], memo: Memo
+) -> tuple[tuple[Step, ...], dict[str, str]]:
     """The distinct steps of trials, and by the name of each step that of the one that makes it."""
-    made: dict[bytes, str] = {}
+    made: dict[Hashable, str] = {}
     names: dict[str, str] = {}
     steps: list[Step] = []
     for step in chain.from_iterable(trials.values()):
@@ -106,8 +115,8 @@ def alike(trials: Mapping[int, Sequence[Step]]) -> tuple[tuple[Step, ...], dict[
             (port, Ref(step=names.get(ref.step, ref.step), output=ref.output))
             for port, ref in step.inputs
         )
-        told = Map({port: str(ref) for port, ref in inputs})
-        key = canonical((step.kind, step.params, told, step.outputs, step.seed))
+        params = memo.of("params", (step.params,), partial(canonical, step.params))
+        key = (step.kind, params, inputs, step.outputs, step.seed)
         if key not in made:
             made[key] = step.name
             steps.append(replace(step, inputs=inputs))
@@ -138,7 +147,7 @@ def search_effects(
     search, seed = searched.spec.search, searched.step.seed
     points = listed_points(search, searched.space, searched.config, seed or 0)
     trials = {n: searched.trial(point, n)[0] for n, point in enumerate(points, start=1)}
-    distinct, names = alike(trials)
+    distinct, names = alike(trials, searched.memo)
     judged = {effect.step.name: effect for effect in judge(searched.trials(distinct))}
     known = [n for n, steps in trials.items() if steps and _is_made(steps[-1], names, judged)]
     first = "the first " if search.kind == "tpe" and len(trials) != search.trials else ""

@@ -57,8 +57,8 @@ class Watching:
         self._store = store
         self._start = time.monotonic()
         self._scores: dict[str, list[int]] = {}
-        self._ran = 0
-        self.trials: dict[int, Trial | None] = {}
+        self._ran = self._failed = 0
+        self.trials: dict[int, Trial] = {}
         self.best: tuple[int, float] | None = None
 
     def expect(self, trials: Iterable[int], names: Mapping[str, str]) -> None:
@@ -87,19 +87,19 @@ class Watching:
     def ended(self, trial: Trial) -> None:
         """A trial has its scores, or will have none."""
         self.trials[trial.number] = trial
+        self._failed += trial.objective is None
         objective = trial.objective
         if objective is not None and (
             self.best is None or self._sign * (objective - self.best[1]) > 0
         ):
             self.best = (trial.number, objective)
-        failed = sum(item is not None and item.objective is None for item in self.trials.values())
         count = self._count if self._count is not None else len(self.trials)
         left = count - len(self.trials)
         each = (time.monotonic() - self._start) / self._ran if self._ran else None
         self._observer.searched(
             Progress(
                 ended=len(self.trials),
-                failed=failed,
+                failed=self._failed,
                 trials=count,
                 best=self.best,
                 seconds=None if each is None else each * left,

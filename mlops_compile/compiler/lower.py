@@ -329,18 +329,18 @@ def lower(spec: Spec, memo: Memo | None = None, *, stated: Map = Map()) -> Plan:
     config = causes(spec, shared)
     if searches(spec):
         found = pieces(spec, stated)
-    else:  # which steps there are follows from all but the seed and the model's parameters
-        own = [getattr(spec, item.name) for item in declared(Spec) if item.name not in _VALUES]
-        own += [getattr(spec.model, item.name) for item in declared(Model) if item.name != "params"]
-        found = shared.of("pieces", tuple(own), lambda: pieces(spec, stated))
+    else:
+        found = shared.of("pieces", forming(spec), lambda: pieces(spec, stated))
     steps = tuple(step_of(piece, spec, config, shared) for piece in found)
     return Plan(steps=in_order(steps))
 
 
-def causes_in(spec: Spec, groups: tuple[str, ...]) -> Map:
-    """The causes that lie in some groups; a group of nothing but defaults has none."""
-    values = {name: to_value(getattr(spec, name), defaults=False, places=False) for name in groups}
-    return Map({name: value for name, value in values.items() if len(_as_map(value))})
+def forming(spec: Spec) -> tuple[object, ...]:
+    """What of a spec without a search says which steps there are, and what they take from each
+    other: all but the seed and the model's parameters."""
+    own = [getattr(spec, item.name) for item in declared(Spec) if item.name not in _VALUES]
+    own += [getattr(spec.model, item.name) for item in declared(Model) if item.name != "params"]
+    return tuple(own)
 
 
 def causes(spec: Spec, memo: Memo | None = None) -> Map:

@@ -16,6 +16,7 @@ from mlops_compile.compiler.splitting import check_folds, has_rows_for
 from mlops_compile.compiler.suggest import suggest
 from mlops_compile.compiler.trials import trial_steps
 from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import Problem
 from mlops_compile.ir.source import Pinned
@@ -25,10 +26,10 @@ from mlops_compile.steps.searching import Search
 from mlops_compile.steps.spaces import (
     Choices,
     Space,
-    Values,
     Variation,
     trial_values,
     variations,
+    varied,
     without_searched,
 )
 from mlops_compile.steps.splits import OWN_PARTS, asked_parts
@@ -228,12 +229,12 @@ def variants_of(
 ) -> tuple[tuple[Variant, ...], tuple[Problem, ...]]:
     """The trials that show every end and choice of a search's space, and what is wrong with them
     and not with the config itself, at the place of the value."""
-    space, _ = space_in(values)
+    space, config = space_in(values)[0], varied(values)
     told = {(item.code, item.message, item.where) for item in base}
     variants: list[Variant] = []
     found: dict[tuple[str, str, KeyPath], Problem] = {}
     for shows in variations(space, values):
-        spec, problems = check(trial_values(values, space, shows.point))
+        spec, problems = check(trial_values(config, space, shows.point))
         variant = Variant(spec=spec, shows=shows)
         for item in problems:
             key = (item.code, item.message, item.where)
@@ -259,14 +260,9 @@ def unfit_variants(spec: Spec, variants: Iterable[Variant], pinned: Pinned) -> t
 # Trials and the winner
 
 
-def trial_config(values: Map, point: Values) -> Map:
-    """The config of a trial of a search."""
-    return trial_values(values, space_in(values)[0], point)
-
-
-def trial_of(spec: Spec, trial: Spec, under: str) -> tuple[Step, ...]:
-    """The steps of a trial, of the search of `spec`."""
-    return trial_steps(trial, spec.search, under)
+def trial_of(spec: Spec, trial: Spec, under: str, memo: Memo) -> tuple[Step, ...]:
+    """The steps of a trial, of the search of `spec`; those of one memo share their work."""
+    return trial_steps(trial, spec.search, under, memo)
 
 
 def won(lock: Lock, trial: Spec, pinned: Pinned, best: Map) -> Lock:

@@ -123,7 +123,7 @@ class Committer:
     def _stored(self, batch: list[Commit]) -> list[ProblemsError | None]:
         """What went wrong with each. Nothing may go unsaid: the run waits for every one."""
         try:
-            self._store.commit([commit.staged for commit in batch])
+            self._store.commit([commit.staged for commit in batch], batch[0].room)
         except BaseException as error:
             if len(batch) > 1 and not self._given_up:
                 return [found for commit in batch for found in self._stored([commit])]

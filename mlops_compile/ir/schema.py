@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field
 from typing import Any, TypeVar
 
-from mlops_compile.ir.value import Map, Value, canonical, freeze
+from mlops_compile.ir.value import Map, Value, freeze, same
 
 T = TypeVar("T")
 
@@ -137,7 +137,7 @@ def _key_value(item: Declared, held: Any, defaults: bool, places: bool) -> tuple
     if not defaults and not item.required:
         usual = to_value(item.default, defaults=defaults, places=places)
         usual = Map() if is_names and item.default == () else usual
-        if canonical(value) == canonical(usual):
+        if same(value, usual):
             return None
     return (value,)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from json.encoder import encode_basestring
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 KeyPath: TypeAlias = tuple[str, ...]
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_PLAIN = (bool, int, type(None))  # equal, they are written alike, unlike floats and texts
 _first = itemgetter(0)
 
 
@@ -31,6 +34,25 @@ class Map(Mapping[str, "Value"]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._table)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._table
+
+    # Those of Mapping find each value by its key again.
+
+    def keys(self) -> KeysView[str]:
+        return self._table.keys()
+
+    def items(self) -> ItemsView[str, Value]:
+        return self._table.items()
+
+    def values(self) -> ValuesView[Value]:
+        return self._table.values()
+
+    if not TYPE_CHECKING:  # typed as that of Mapping
+
+        def get(self, key, default=None):
+            return self._table.get(key, default)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -114,7 +136,30 @@ def canonical(value: Value) -> bytes:
     JSON's own syntax tags the types, so the form is injective: `1`, `1.0`, `true` and `"1"` stay
     apart, and floats are written in their shortest round-trip form.
     """
+    if type(value) is Map or type(value) is tuple:
+        with contextlib.suppress(TypeError, ValueError):  # what thawing may tell more of
+            if (text := _AT_ONCE.encode(value)).isascii():
+                return text.encode("ascii")
     return _COMPACT.encode(thaw(value)).encode("utf-8")
+
+
+def _table_of(value: object) -> dict[str, Value]:
+    """The table of a map, for JSON's own encoder; TypeError for what only `thaw` knows."""
+    if type(value) is Map and _TEXTS.issuperset(map(type, value._table)):
+        return value._table
+    raise TypeError
+
+
+_TEXTS = frozenset({str})
+# Of ASCII alone: no other text is as it will be written.
+_AT_ONCE = json.JSONEncoder(
+    ensure_ascii=False,
+    check_circular=False,
+    allow_nan=False,
+    sort_keys=True,
+    separators=(",", ":"),
+    default=_table_of,
+)
 
 
 def pretty(value: Value) -> str:
@@ -124,16 +169,17 @@ def pretty(value: Value) -> str:
 
 def _indented(plain: Any, newline: str) -> str:
     """JSON with one space a level, as `json.dumps(indent=1)` gives; that has no fast encoder."""
-    inner = f"{newline} "
-    match plain:
-        case dict() if plain:
-            items = [f"{_COMPACT.encode(k)}: {_indented(v, inner)}" for k, v in plain.items()]
-            return f"{{{inner}{f',{inner}'.join(items)}{newline}}}"
-        case list() if plain:
-            items = [_indented(item, inner) for item in plain]
-            return f"[{inner}{f',{inner}'.join(items)}{newline}]"
-        case _:
-            return _COMPACT.encode(plain)
+    kind = type(plain)
+    if kind is str:
+        return encode_basestring(plain)
+    if kind is dict and plain:
+        inner = f"{newline} "
+        items = [f"{encode_basestring(k)}: {_indented(v, inner)}" for k, v in plain.items()]
+        return f"{{{inner}{f',{inner}'.join(items)}{newline}}}"
+    if kind is list and plain:
+        inner = f"{newline} "
+        return f"[{inner}{f',{inner}'.join([_indented(v, inner) for v in plain])}{newline}]"
+    return _COMPACT.encode(plain)
 
 
 def parse(text: str | bytes) -> Value:
@@ -169,6 +215,8 @@ def dotted(path: KeyPath) -> str:
 
 def same(left: Value, right: Value) -> bool:
     """Whether two values have the same canonical form (unlike `==`, 1 is not 1.0 nor True)."""
+    if type(left) in _PLAIN and type(right) in _PLAIN:
+        return type(left) is type(right) and left == right
     return canonical(left) == canonical(right)
 
 

@@ -141,8 +141,16 @@ def shown(values: Values) -> Map:
     return Map({dotted(path): value for path, value in values.items()})
 
 
+def varied(config: Map) -> Map:
+    """The config that trials of a search vary: the search's own, without the search itself."""
+    search = config.get("search", Map())
+    assert isinstance(search, Map)
+    kept = {name: item for name, item in search.items() if name == "refit"}
+    return Map({**config, "search": Map(kept)})
+
+
 def trial_values(config: Map, space: Space, values: Values) -> Map:
-    """The config of a trial: that of the search, with these values; without the search itself.
+    """The config of a trial: the one that trials vary, with these values.
 
     A family that is not the config's own has no parameters but those of the space.
     """
@@ -152,10 +160,7 @@ def trial_values(config: Map, space: Space, values: Values) -> Map:
         made = _put(made, PARAMS, Map())
     for path, value in (*((item.path, item.value) for item in fixed), *values.items()):
         made = _put(made, path, value)
-    search = config.get("search", Map())
-    assert isinstance(search, Map)
-    kept = {name: item for name, item in search.items() if name == "refit"}
-    return Map({**made, "search": Map(kept)})
+    return made
 
 
 def without_searched(config: Map, space: Space) -> Map:

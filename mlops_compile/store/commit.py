@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -59,36 +59,35 @@ def write_batch(
     texts = {key: room / key for key in actions}
     for key, action in actions.items():
         texts[key].write_bytes(encode_action(key, action))
-    _each(sync_file, [*files.values(), *texts.values()])
-    with guard.shared():
-        blobs.renew(named)
-        _rename({blobs.home(digest.sha256): path for digest, path in files.items()})
-        places = {key: records.place(key) for key in texts}
-        for directory in {place.parent for place in places.values()}:
-            make_directory(directory, root)
-        try:
-            _rename({places[key]: text for key, text in texts.items()})
-        except BaseException:
-            for key, place in places.items():
-                if not texts[key].exists():
-                    place.unlink(missing_ok=True)
-            raise
+    with ThreadPoolExecutor(_THREADS) as pool:  # starts none before there is something to wait for
+        _each(pool, sync_file, [*files.values(), *texts.values()])
+        with guard.shared():
+            blobs.renew(named)
+            _rename(pool, {blobs.home(digest.sha256): path for digest, path in files.items()})
+            places = {key: records.place(key) for key in texts}
+            for directory in {place.parent for place in places.values()}:
+                make_directory(directory, root)
+            try:
+                _rename(pool, {places[key]: text for key, text in texts.items()})
+            except BaseException:
+                for key, place in places.items():
+                    if not texts[key].exists():
+                        place.unlink(missing_ok=True)
+                raise
 
 
-def _rename(files: dict[Path, Path]) -> None:
+def _rename(pool: Executor, files: dict[Path, Path]) -> None:
     """Give files their names, and make these durable. What is there already has equal bytes, or was
     damaged."""
     for place, path in files.items():
         os.rename(path, place)
-    _each(sync_directory, sorted({place.parent for place in files}))
+    _each(pool, sync_directory, sorted({place.parent for place in files}))
 
 
-def _each(work: Callable[[T], None], items: Iterable[T]) -> None:
-    items = list(items)
+def _each(pool: Executor, work: Callable[[T], None], items: Sequence[T]) -> None:
     if len(items) < _FEW:
         for item in items:
             work(item)
         return
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for _ in pool.map(work, items):
-            pass
+    for _ in pool.map(work, items):
+        pass

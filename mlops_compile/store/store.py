@@ -97,8 +97,9 @@ class Store:
 
     # Adding
 
-    def commit(self, batch: Sequence[Staged]) -> None:
+    def commit(self, batch: Sequence[Staged], room: Path | None = None) -> None:
         """Add results, durably, at the cost of few waits for the disk however many they are.
+        `room` is a directory of the caller's own scratch space, where it has one.
 
         The bytes of a batch are in the store before its records are: a kill or a full disk at any
         moment leaves no record without its blobs, and no blob with wrong bytes. After an OSError,
@@ -106,8 +107,8 @@ class Store:
         """
         if not batch:
             return
-        with self.rooms.room() as room:
-            write_batch(batch, room, self.root, self.blobs, self.records, self.guard)
+        with contextlib.nullcontext(room) if room else self.rooms.room() as place:
+            write_batch(batch, place, self.root, self.blobs, self.records, self.guard)
         self.blobs.wrote(digest.sha256 for staged in batch for _, digest in staged.files)
         with self._mutex:
             found, self._found = self._found, {}
