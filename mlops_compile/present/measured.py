@@ -44,19 +44,21 @@ def _table(run: Run, test: Map) -> Table:
     others = [name for name in _PARTS[1:] if len(map_at(metrics, name))]
     level = intervals.get("level")
     share = f"{level * 100:g} % interval" if isinstance(level, float) else "interval"
+    told = isinstance(level, float)
     rows = tuple(
         (
             f"{name} (primary)" if name == run.primary else name,
             number(value),
-            interval(at(intervals, "metrics", name)),
+            *([interval(at(intervals, "metrics", name))] if told else []),
             number(at(metrics, "baseline", name)),
-            interval(at(intervals, "above_baseline", name)),
+            *([interval(at(intervals, "above_baseline", name))] if told else []),
             *(number(at(metrics, part, name)) for part in others),
             _better(name),
         )
         for name, value in test.items()
     )
-    head = ("metric", "test", share, "baseline", "model less baseline", *others, "better")
+    own, less = ([share], ["model less baseline"]) if told else ([], [])
+    head = ("metric", "test", *own, "baseline", *less, *others, "better")
     note = "The baseline answers every row with the training part's class shares, or its mean."
     if isinstance(level, float):
         note += (
@@ -98,8 +100,9 @@ def _figure(run: Run, test: Map) -> Iterator[Figure]:
         axes.tick_params(axis="y", length=0)
         axes.figure.legend(loc="outside lower center", ncols=3)
 
-    about = "Metrics of the test part that lie between 0 and 1: the model's with its interval, and"
-    about += " the baseline's as an upright stroke. ↑ more is better, ↓ less is."
+    about = "Metrics of the test part that lie between 0 and 1: the model's"
+    about += " with its interval" if len(found) else ""
+    about += ", and the baseline's as an upright stroke. ↑ more is better, ↓ less is."
     rows = tuple(
         (name, number(value), interval(at(found, name)), number(other))
         for name, value, other in zip(names, values, others, strict=True)

@@ -111,6 +111,8 @@ def parallel(tried: Tried) -> Figure:
     best = shown[0]
     about = f"A line for each {tried.what} through its values, darker or brighter the better its"
     about += f" {tried.metric}; the thick line with stars is the best, {tried.what} {best.name}."
+    if unset:
+        about += f" Below an axis it is {NOT_SET}: not every {tried.what} has every key."
     if len(tried.axes) > _MOST_AXES:
         about += f" The first {_MOST_AXES} of {len(tried.axes)} keys."
     return Figure(
@@ -130,7 +132,7 @@ def _scale(axis: Axis, shown: list[Try]) -> Scale:
     if axis.levels:
         last = max(1, len(axis.levels) - 1)
         every = -(-len(axis.levels) // _MOST_TICKS)
-        ticks = [(n / last, short(text, 16)) for n, text in enumerate(axis.levels)][::every]
+        ticks = [(n / last, short(text, 20)) for n, text in enumerate(axis.levels)][::every]
         return (lambda place: _UNSET if place is None else place / last), ticks
     return _numbers([v for one in shown if (v := axis.at(one)) is not None], axis.log)
 
