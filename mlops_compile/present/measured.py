@@ -109,8 +109,8 @@ def _figure(run: Run, test: Map) -> Iterator[Figure]:
     )
     table = Table(caption="Metrics between 0 and 1", head=("metric", "model", "interval", baseline),
                   rows=rows)  # fmt: skip
-    svg = drawn(draw, 90 + 30 * len(names), 560)
-    yield Figure(title="Model and baseline", about=about, svg=svg, table=table, wide=True)
+    svg = drawn(draw, 80 + 28 * len(names))
+    yield Figure(title="Model and baseline", about=about, svg=svg, table=table)
 
 
 def _folds(run: Run) -> Iterator[Table]:
