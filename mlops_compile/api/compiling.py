@@ -92,7 +92,7 @@ def compile_config(
 
         def first_seen() -> None:
             if unseen is not None and not problems:
-                unseen(lower(spec))
+                unseen(lower(spec, stated=_searched(config, spec)))
 
         look = partial(
             _look, project=project, refresh=refresh, committed=committed, unseen=first_seen
@@ -100,13 +100,17 @@ def compile_config(
         state, pinned, code = _pinned(spec, problems, config, project, look, shared)
         if found := unfit_variants(spec, variants, pinned):
             raise CompileError(found)
-        causes = stated(settled_values(config.values)) if searches(spec) else Map()
-        plan = lower(spec, shared, stated=causes)
+        plan = lower(spec, shared, stated=_searched(config, spec))
         if found := violations(plan):
             raise CompileError(found)
         others = [lower(variant.spec) for variant in variants]
         lock = pin(spec, plan, pinned, needed_version, code, shared, others=others)
     return Compilation(config=config, spec=spec, plan=plan, lock=lock, state=state)
+
+
+def _searched(config: Config, spec: Spec) -> Map:
+    """The causes that a config with a search states; none of any other."""
+    return stated(settled_values(config.values)) if searches(spec) else Map()
 
 
 def _pinned(
