@@ -62,6 +62,8 @@ def reveal_pyenv() -> None:
 
 
 reveal_pyenv()
+# Commands and workers start by the hundred: each would compile its libraries anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def install_locked(session: nox.Session, requirements: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlops_compile.api.compiling import compile
+    from mlops_compile.api.reporting import report
     from mlops_compile.api.running import RunFailed, run
     from mlops_compile.execute.pool import Workers
     from mlops_compile.ir.lock import Lock
@@ -25,11 +26,13 @@ __all__ = [
     "RunRecord",
     "Workers",
     "compile",
+    "report",
     "run",
 ]
 
 _PLACES = {
     "compile": "mlops_compile.api.compiling",
+    "report": "mlops_compile.api.reporting",
     "run": "mlops_compile.api.running",
     "RunFailed": "mlops_compile.api.running",
     "Workers": "mlops_compile.execute.pool",

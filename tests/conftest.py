@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import mlops_compile
-from mlops_compile.api import running
+from mlops_compile.api import ahead, running
 from tests.warm import Warm
 
 # Two workers on two cores: threads that spin while they wait take the time of those that work.
@@ -34,7 +34,10 @@ settings.load_profile("always")
 def warm_workers() -> Iterator[None]:
     """Runs in this process find their workers' libraries imported, as in a notebook that keeps
     them; those that are commands of their own start workers as ever."""
-    with mock.patch.object(running, "Workers", Warm.of):
+    with (
+        mock.patch.object(running, "Workers", Warm.of),
+        mock.patch.object(ahead, "Workers", Warm.of),
+    ):
         yield
     Warm.end()
 

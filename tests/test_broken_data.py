@@ -172,6 +172,19 @@ def test_a_test_part_without_one_of_the_classes(project: Path) -> None:
     assert answer.code == 5 and "part has the class 'c'" in answer.err
 
 
+def test_conditions_that_leave_no_row_of_a_class(project: Path) -> None:
+    """Which is no fault of the split."""
+    broken(project, _with("x", lambda n: "ab"[n % 2]))
+    broken_rows = (project / "rows.csv").read_text().splitlines()
+    held = [line for line in broken_rows if not line.endswith(",b") or ",yes," in line]
+    (project / "rows.csv").write_text("\n".join(held) + "\n")
+    answer = run(project, "prepare.rows=[\"x == 'b'\"]", "data.split.kind=stratified")
+    assert answer.code == 5
+    assert (
+        "error[MC0071]: prepare.rows: no row of the training part has the class 'no'" in answer.err
+    )
+
+
 NAMES = {
     "keywords": ("class", "None", "import", "lambda"),
     "spaces": ("a b", "x  y"),

@@ -83,7 +83,7 @@ def merged(left: pa.Table, right: pa.Table, how: str) -> list[tuple[Any, ...]]:
     return found
 
 
-JOIN = {"on": ["k", "n"], "right": ["k", "name"]}
+JOIN = {"left": ["k", "n"], "right": ["k", "name"]}
 
 
 @settings(max_examples=60, deadline=None)
@@ -150,7 +150,7 @@ def test_as_of(
     as_of: dict[str, Any] = {"left": "t", "right": "at", "direction": direction, "exact": exact}
     if tolerance is not None:
         as_of["tolerance"] = f"{tolerance}d"
-    joins = {"other": {"on": ["k"], "as_of": as_of}}
+    joins = {"other": {"left": ["k"], "as_of": as_of}}
     table = combined(tmp_path_factory.mktemp("c"), left, joins, {"other": right})
     for (time, k), value in zip(ours, table["value"].to_pylist(), strict=True):
         distances = {}
@@ -176,7 +176,7 @@ def test_a_test_source_stands_below_and_is_marked(tmp_path: Path) -> None:
     left = pa.table({"k": pa.array([1, 2]), "x": pa.array([1, 2])})
     test = pa.table({"x": pa.array([0.5]), "k": pa.array([2])})
     right = pa.table({"k": pa.array([2]), "y": pa.array(["two"])})
-    table = combined(tmp_path, left, {"other": {"on": ["k"]}}, {"other": right, "test": test})
+    table = combined(tmp_path, left, {"other": {"left": ["k"]}}, {"other": right, "test": test})
     assert table.to_pydict() == {
         "k": [1, 2, 2],
         "x": [1.0, 2.0, 0.5],
@@ -192,7 +192,7 @@ def test_joins_can_match_by_what_earlier_ones_brought(tmp_path: Path) -> None:
     table = combined(
         tmp_path,
         left,
-        {"first": {"on": ["k"]}, "second": {"on": ["m"], "prefix": "s_"}},
+        {"first": {"left": ["k"]}, "second": {"left": ["m"], "prefix": "s_"}},
         {"first": first, "second": second},
     )
     assert table.to_pydict() == {
@@ -209,18 +209,18 @@ def test_keys_that_repeat_are_refused(tmp_path: Path, cardinality: str, owner: s
     left = pa.table({"k": pa.array([1, 1, 2])})
     right = pa.table({"k": pa.array([2, 2, 1] if cardinality == "many_to_one" else [1, 2, 3])})
     right = right.append_column("y", pa.array([1, 2, 3]))
-    joins = {"other": {"on": ["k"], "cardinality": cardinality}}
+    joins = {"other": {"left": ["k"], "cardinality": cardinality}}
     with pytest.raises(StepError) as caught:
         combined(tmp_path, left, joins, {"other": right})
     (found,) = caught.value.problems
-    assert f"1 keys of {owner} (k) stand in more than one row" in found.message
+    assert f"1 key of {owner} (k) stands in more than one row" in found.message
     assert "rows 1, 2" in found.message
 
 
 def test_the_result_does_not_depend_on_how_the_inputs_are_cut(tmp_path: Path) -> None:
     left = pa.table({"k": pa.array(range(200_000))})
     right = pa.table({"k": pa.array(range(0, 200_000, 3)), "y": pa.array(range(66_667))})
-    table = combined(tmp_path, left, {"other": {"on": ["k"]}}, {"other": right})
+    table = combined(tmp_path, left, {"other": {"left": ["k"]}}, {"other": right})
     expected = pd.merge(left.to_pandas(), right.to_pandas(), on="k", how="left")
     assert table["y"].to_pylist() == [
         None if pd.isna(value) else int(value) for value in expected["y"]
@@ -239,7 +239,7 @@ WEATHER = "day,rain\n" + "".join(f"2024-01-{n:02},{n % 3}\n" for n in range(1, 2
 DATA = (
     *("data=csv", "data.name=orders", "data.source.path=orders.csv", "data.target=late"),
     *("data.task=binary", "data.split.kind=stratified", "model.params.num_iterations=3"),
-    "+data.join={customers: {source: {kind: csv, path: customers.csv}, on: [customer],"
+    "+data.join={customers: {source: {kind: csv, path: customers.csv}, left: [customer],"
     " right: [id]}, weather: {source: {kind: csv, path: weather.csv}, as_of: {left: day,"
     " tolerance: 2d}}}",
 )
@@ -294,19 +294,19 @@ def test_what_does_not_fit_is_told_at_its_key(project: Path) -> None:
     found = refused(
         project,
         *DATA,
-        "data.join.customers.on=[custmer]",
+        "data.join.customers.left=[custmer]",
         "data.join.customers.right=[id]",
         "data.join.weather.as_of.tolerance=2 weeks",
-        "+data.join.data={source: {kind: csv, path: x.csv}, on: [customer]}",
+        "+data.join.data={source: {kind: csv, path: x.csv}, left: [customer]}",
     )
     assert {(code, where) for code, where, _ in found} >= {
         ("wrong-type", "data.join.weather.as_of.tolerance"),
         ("impossible", "data.join.data"),
     }
     found = refused(
-        project, *DATA, "data.join.customers.on=[custmer]", "data.join.weather.as_of.left=city"
+        project, *DATA, "data.join.customers.left=[custmer]", "data.join.weather.as_of.left=city"
     )
-    assert ("no-column", "data.join.customers.on") in {(c, w) for c, w, _ in found}
+    assert ("no-column", "data.join.customers.left") in {(c, w) for c, w, _ in found}
     found = refused(project, *DATA, "data.join.customers.source.path=nothing.csv")
     assert [(c, w) for c, w, _ in found] == [("no-file", "data.join.customers.source.path")]
     (project / "customers.csv").write_text("id,city\n1,a,b\n")

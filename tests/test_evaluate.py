@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -368,12 +369,70 @@ def test_the_card_says_what_was_measured(
         assert f"| {name}{' (primary)' if name == 'roc_auc' else ''} | {value:.5g} |" in text
     assert str(record.model) in text and record["validate"].output("table").sha256 in text
     assert all(f"[^{note}]: " in text for note in set(_notes(text)))
+    assert _without_step(text) == []
     assert str(runs[0][1]) not in text
 
 
-def _notes(text: str) -> list[str]:
-    import re
+def test_the_card_counts_rows_by_the_rules_that_they_broke(tmp_path: Path) -> None:
+    lines = [f"{n},{'yes' if n % 80 > 40 + n % 7 else 'no'}" for n in range(200)]
+    (tmp_path / "rows.csv").write_text("\n".join(["x,y", *lines, "900,no", "901,yes", "90,"]))
+    words = (
+        *("data=csv", "data.name=rows", "data.source.path=rows.csv", "data.target=y"),
+        *("data.task=binary", "data.split.kind=stratified", "data.missing_target=drop"),
+        *("data.columns={x: {high: 800, violation: drop}}", "evaluate.bootstrap=null"),
+        *("model.params.num_iterations=3", "evaluate.allow_worse_than_baseline=true"),
+    )
+    text = _card((mc.run(list(words), project=tmp_path), tmp_path), tmp_path / "bundle")
+    assert "200 rows[^profile], 3 more were dropped[^profile]." in text
+    assert "| data.missing\\_target | 1 | the rows were dropped |" in text
+    assert "| data.columns.x.high | 2 | the rows were dropped |" in text
+    assert _without_step(text) == []
 
+
+def _without_step(text: str) -> list[str]:
+    """Lines of a card that hold a number, and no footnote: of a table, its head and what introduces
+    it have none either."""
+    blocks = text.partition("\n## ")[2].split("\n\n")
+    found, before = [], ""
+    for block in blocks:
+        head = f"{before}\n{block.splitlines()[0]}" if block.startswith("|") else ""
+        for line in block.splitlines():
+            told = re.sub(r"`[^`]*`|\[\^\w+\]: .*|^#.*|[a-z]+\d[\w]*", "", line)
+            if re.search(r"\d", told) and "[^" not in line and "[^" not in head:
+                found.append(line)
+        before = block
+    return found
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (
+            "data.split.validation_size=0.2",
+            "+model.calibration.method=platt",
+            "+model.threshold={rule: metric, metric: f1}",
+            "evaluate.gates={roc_auc: '>= 0.5'}",
+        ),
+        pytest.param(
+            (
+                *("data.split.validation_size=0.2", "search=random", "search.trials=2"),
+                "search.space.model.params.num_leaves={low: 3, high: 8}",
+            ),
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["decided", "searched"],
+)
+def test_each_number_of_the_card_names_its_step(tmp_path: Path, words: tuple[str, ...]) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    text = _card((mc.run([*RUN[:2], *words], project=project), project), tmp_path / "bundle")
+    assert re.search(r"tested on \d+ rows", text)
+    assert _without_step(text) == []
+    assert all(f"[^{note}]: " in text for note in set(_notes(text)))
+
+
+def _notes(text: str) -> list[str]:
     return re.findall(r"\[\^(\w+)\](?!:)", text)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.project import SMALL, good, make, package_environment
 
-HEAVY = ("pandas", "sklearn", "lightgbm", "optuna", "scipy")
+HEAVY = ("pandas", "sklearn", "lightgbm", "optuna", "scipy", "matplotlib")
 PROGRAM = """
 import json, sys
 from mlops_compile.cli.main import run

@@ -186,7 +186,50 @@ def test_separators(tmp_path: Path, separator: str) -> None:
 def test_decimal_commas_do_not_hide_a_semicolon(tmp_path: Path) -> None:
     table = rows(price=lambda n: f"{n},5")
     found = look(write(tmp_path / "t.csv", table, ";"), "answer")
-    assert dict(found.options)["separator"] == ";"
+    assert dict(found.options) == {"separator": ";"}  # heights have a point
+
+
+@pytest.mark.parametrize(
+    ("separator", "prices", "heights", "marks"),
+    [
+        (";", ["1.234,56", "-7,5", "12"], "1,7", {"decimal": ",", "thousands": "."}),
+        (";", ["1234,56", "-7,5", ""], "1,7", {"decimal": ","}),
+        (";", ["1,234", "12,345", "-"], "1,7", {"decimal": ","}),
+        (",", ['"1,234"', '"12,345"', "7"], "1.7", {"thousands": ","}),
+        (",", ['"1,234.5"', '"12,345"', "7"], "1.7", {"thousands": ","}),
+        (",", ['"1,5"', '"12,25"', "7"], '"1,7"', {"decimal": ","}),
+        (";", ["1,5", "12,25", "7"], "1.7", {}),
+        (";", ["1.5,", "1,2,3", "7"], "1.7", {}),
+    ],
+)
+def test_the_marks_of_numbers_are_found(
+    tmp_path: Path, separator: str, prices: list[str], heights: str, marks: dict[str, str]
+) -> None:
+    table = rows(price=lambda n: prices[n % 3])
+    for row in table:
+        row["height"] = heights
+    found = look(write(tmp_path / "t.csv", table, separator), "answer")
+    given = {name: value for name, value in found.options if name in ("decimal", "thousands")}
+    assert given == marks
+    assert column(found, "price").type == ("numeric" if marks else "categorical")
+
+
+def test_numbers_with_marks_are_looked_at_as_numbers(tmp_path: Path) -> None:
+    """By their order and their sums."""
+    draw = random.Random(1)
+    table = []
+    for _ in range(ROWS):
+        parts = [round(draw.uniform(1000, 5000), 2) for _ in range(2)]
+        values = {"one": parts[0], "two": parts[1], "total": sum(parts)}
+        shown = {
+            name: f"{value:,.2f}".translate(str.maketrans(",.", ".,"))
+            for name, value in values.items()
+        }
+        table.append({**shown, "city": draw.choice(["Rome", "Oslo"])})
+    found = look(write(tmp_path / "t.csv", table, ";"), "total")
+    assert found.task == "regression" and column(found, "one").role == "feature"
+    assert any("one, two together give total away" in text for text in found.warnings)
+    assert 100 < found.baseline[1] < 3000
 
 
 def test_an_old_encoding_is_found(tmp_path: Path) -> None:
@@ -252,11 +295,29 @@ def test_a_gzip_that_is_cut_off_or_damaged_is_no_bug(tmp_path: Path) -> None:
             look(tmp_path / "t.csv.gz", "answer")
 
 
+def test_remarks_above_the_header_are_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", rows(town=lambda n: ["Köln", "#1"][n % 2]), ";", "cp1252")
+    text = path.read_text("cp1252").split("\n")
+    path.write_text(
+        "\n".join(["# made; by hand", "", "#2", *text[:9], "# and", *text[9:]]), "cp1252"
+    )
+    found = look(path, "answer")
+    assert dict(found.options) == {"separator": ";", "encoding": "cp1252", "comment": "#"}
+    assert found.rows == ROWS and column(found, "town").note == "2 levels"
+
+
+def test_a_name_may_begin_with_the_sign_of_a_remark(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", rows())
+    path.write_text("#" + path.read_text())
+    found = look(path, "answer")
+    assert found.options == () and column(found, "#age").type == "numeric"
+
+
 def test_a_remark_above_the_header_is_refused_without_a_librarys_warning(
     tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     path = write(tmp_path / "t.csv", rows())
-    path.write_text("# made by hand\n" + path.read_text())
+    path.write_text("made by hand\n" + path.read_text())
     with pytest.raises(CompileError, match="no column 'answer'"):
         look(path, "answer")
     assert not list(recwarn)

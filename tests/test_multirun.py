@@ -13,7 +13,8 @@ import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from mlops_compile.api.running import read_run
-from mlops_compile.cli.leaderboard import Entry, leaderboard, lines
+from mlops_compile.cli.leaderboard import leaderboard
+from mlops_compile.present.board import Entry, lines
 from tests.project import SMALL, apart, good, make, mlops
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import struct
 import traceback
@@ -138,6 +139,51 @@ def test_sentences_and_notes(project: Path, name: str, violation: str) -> None:
     assert all(map(_may, _leaking(project)))
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            (
+                "data.split={kind: column, column: name, parts: {x: train, y: test}}",
+                "~data.split.test_size",
+            ),
+            "'name' holds other values, which data.split.parts does not name",
+        ),
+        (
+            ("+evaluate.cross_validation={kind: column, column: name, folds: 2}",),
+            "'name' holds 8 values, not 2",
+        ),
+    ],
+)
+def test_rows_that_have_no_place(project: Path, words: tuple[str, ...], says: str) -> None:
+    answer = mlops(project, "run", "data.columns.name.role=group", *words)
+    assert answer.code == 5 and says in answer.err
+    _quiet(answer)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ("prepare.columns={salary: [{log: {offset: -100}}]}",),
+            r"\d+ training rows have a value without a logarithm\.\.\.\n",
+        ),
+        (
+            ("data.target=salary", "data.task=regression", "data.split.kind=random",
+             "data.positive=null", "model.params.objective=gamma", "data.columns.salary.low=-20"),
+            r"'gamma' needs targets above 0, and \d+ of \d+ are not",
+        ),
+    ],
+)  # fmt: skip
+def test_numbers_that_cannot_be_taken(project: Path, words: tuple[str, ...], says: str) -> None:
+    """Neither a preparation nor a family tells the least of them."""
+    text = (project / "rows.csv").read_text().replace(",12,", ",-17.5,")
+    (project / "rows.csv").write_text(text)
+    answer = mlops(project, "run", *words)
+    assert answer.code == 5 and re.search(says, answer.err), answer.err
+    assert "17.5" not in answer.err + answer.out
+
+
 BAD_ROWS = {
     "ragged": f"{CANARY},{NUMBER}\n",
     "quote": f'"{CANARY},{NUMBER},{DATE},3,no\n',
@@ -185,9 +231,17 @@ def test_classes_cannot_be_sensitive(project: Path) -> None:
 
 def test_numbers_that_are_predicted_can_be(project: Path) -> None:
     words = ("data.target=salary", "data.task=regression", "model.params.num_iterations=5")
-    words += ("evaluate.allow_worse_than_baseline=true",)
-    answer = _quiet(mlops(project, "run", *words))
+    words += ("evaluate.allow_worse_than_baseline=true", "evaluate.segments=[age]")
+    answer = _quiet(mlops(project, "run", "--json", *words))
     assert answer.code == 0, answer.err
+    directory = project / answer.document["directory"]
+    evaluation = json.loads((directory / "evaluation.json").read_text())
+    assert "target" not in evaluation["rows"]["test"]
+    assert all("target" not in level for level in evaluation["segments"]["age"]["levels"].values())
+    card = (directory / "bundle" / "CARD.md").read_text()
+    assert "\n| part | rows |\n| --- | ---: |\n| train[^rows] | " in card
+    for text in (json.dumps(evaluation), card):
+        assert not re.search(r"8\.?675309|8\.6753e", text)
 
 
 def test_what_init_says_and_writes(project: Path, tmp_path: Path) -> None:

@@ -263,6 +263,7 @@ def _work(service: Service, directory: Path, **params: object) -> Work:
         "predictions": record["evaluate"].output("predictions"),
         "table": record["validate"].output("table"),
         "profile": record["validate"].output("profile"),
+        "report": record["validate"].output("report"),
         "facts": record["split"].output("facts"),
     }
     model = record["train"].output("model")

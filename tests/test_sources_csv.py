@@ -244,6 +244,19 @@ def test_ragged_rows_are_refused_with_their_line(tmp_path: Path, data: str, line
         assert f"line {line}:" in problem.message
 
 
+def test_of_ragged_rows_far_apart_the_first_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks are parsed side by side."""
+    monkeypatch.setattr(module, "_BLOCK", 1 << 12)
+    lines = ["a,b", *(f"{number},{number}" for number in range(20_000))]
+    for line in (9_000, 9_600, 18_000):
+        lines[line] = f"{line},x,y"
+    for _ in range(5):
+        problem = refused(tmp_path, "\n".join(lines))
+        assert "line 9001" in problem.message and "'9000,x,y'" in str(problem.hint)
+
+
 def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CompileError, match="no file"):
         scan(tmp_path / "none.csv")

@@ -198,6 +198,13 @@ def test_a_query_changes_nothing(project: Path) -> None:
     assert source(project).rows == 80
 
 
+@pytest.mark.parametrize("name", ["a#b.db", "50% of.db", "é.db", "a&mode=rwc.db"])
+def test_a_database_may_have_any_name(project: Path, name: str) -> None:
+    (project / "people.db").rename(project / name)
+    assert source(project, uri=f"sqlite:///{name}").rows == 80
+    assert {path.name for path in project.glob("*")} == {name, ".mlops"}
+
+
 def test_a_database_that_is_not_there(project: Path) -> None:
     assert refused(project, uri="sqlite:///nothing.db")[:2] == ("no-file", "data.source.uri")
     assert not (project / "nothing.db").exists()

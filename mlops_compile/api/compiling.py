@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from mlops_compile.api.searching import search_effects, search_step
@@ -75,22 +76,31 @@ def compile_config(
     refresh: bool = False,
     committed: Lock | None = None,
     memo: Memo | None = None,
+    unseen: Callable[[Plan], None] | None = None,
 ) -> Compilation:
     """Every pass over a composed config.
 
     `refresh` looks at sources again; the pins of `committed` stand where the data is not here.
-    Compilations of one memo share their work, and see each source as it was seen first.
+    Compilations of one memo share their work, and see each source as it was seen first. `unseen` is
+    called with the plan before data is read that was never looked at, which takes a while.
     """
     shared = memo or Memo()
     with located(config.composition):
         spec, problems = check_further(config, shared)
         variants, more = check_variants(config, problems)
         problems = tuple(dict.fromkeys((*problems, *more)))
-        state, pinned, code = _pinned(spec, problems, config, project, refresh, committed, shared)
+
+        def first_seen() -> None:
+            if unseen is not None and not problems:
+                unseen(lower(spec, stated=_searched(config, spec)))
+
+        look = partial(
+            _look, project=project, refresh=refresh, committed=committed, unseen=first_seen
+        )
+        state, pinned, code = _pinned(spec, problems, config, project, look, shared)
         if found := unfit_variants(spec, variants, pinned, shared):
             raise CompileError(found)
-        causes = stated(settled_values(config.values)) if searches(spec) else Map()
-        plan = lower(spec, shared, stated=causes)
+        plan = lower(spec, shared, stated=_searched(config, spec))
         if found := violations(plan):
             raise CompileError(found)
         others = [lower(variant.spec) for variant in variants]
@@ -98,13 +108,17 @@ def compile_config(
     return Compilation(config=config, spec=spec, plan=plan, lock=lock, state=state)
 
 
+def _searched(config: Config, spec: Spec) -> Map:
+    """The causes that a config with a search states; none of any other."""
+    return stated(settled_values(config.values)) if searches(spec) else Map()
+
+
 def _pinned(
     spec: Spec,
     problems: tuple[Problem, ...],
     config: Config,
     project: Path,
-    refresh: bool,
-    committed: Lock | None,
+    look: Callable[[Data, State], Pinned],
     memo: Memo,
 ) -> tuple[State, Pinned, Code]:
     """The project's state, the source that is kept there, and the user's functions. CompileError
@@ -128,11 +142,7 @@ def _pinned(
     if problems and not whole(needed):
         raise CompileError(problems)
     try:
-        pinned = memo.of(
-            "pinned",
-            (data, state),
-            lambda: _look(data, state, project, refresh, committed),
-        )
+        pinned = memo.of("pinned", (data, state), lambda: look(data, state))
     except CompileError as error:
         hidden = any(column.sensitive for _, column in data.columns)
         found = [item.without_values() if hidden else item for item in error.problems]
@@ -148,7 +158,15 @@ def _pinned(
     return state, pinned, code
 
 
-def _look(data: Data, state: State, project: Path, refresh: bool, committed: Lock | None) -> Pinned:
+def _look(
+    data: Data,
+    state: State,
+    *,
+    project: Path,
+    refresh: bool,
+    committed: Lock | None,
+    unseen: Callable[[], None],
+) -> Pinned:
     """The sources of a config, as they are now."""
     state.made()
     store = state.store
@@ -159,6 +177,7 @@ def _look(data: Data, state: State, project: Path, refresh: bool, committed: Loc
         room=lambda: _room(store),
         committed=committed,
         refresh=refresh,
+        unseen=unseen,
     )
     return pin_sources(data, looking)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from mlops_compile.api.ahead import Ahead
 from mlops_compile.api.compiling import compile_config, overrides_of
 from mlops_compile.api.driving import run_search
 from mlops_compile.api.locks import read_lock
@@ -50,12 +51,12 @@ def run(
     place = Path(project)
     config = compose(() if isinstance(lock, Lock) else overrides_of(lock), place)
     state, execution = state_of(config, place), check_places(config)[1]
-    if not isinstance(lock, Lock):
-        lock = compile_config(config, place).lock
-    resources = resources_of(execution)
-    logs = state.root / LOGS / lock.digest[:12]
-    told = observer or Silent()
-    record = execute_lock(lock, state, place, told, resources, logs=logs, workers=workers)
+    resources, told = resources_of(execution), observer or Silent()
+    with Ahead(lambda: resources, workers) as ahead:
+        if not isinstance(lock, Lock):
+            lock = compile_config(config, place, unseen=ahead).lock
+        logs = state.root / LOGS / lock.digest[:12]
+        record = execute_lock(lock, state, place, told, resources, logs=logs, workers=ahead.workers)
     if not record.ok:
         raise failure(record)
     return record
@@ -186,6 +187,7 @@ def run_and_write(
     observer: Observer,
     resources: Resources,
     *,
+    workers: Workers | None = None,
     fail_fast: bool = False,
 ) -> tuple[RunRecord, Path | None]:
     """Execute a lock into a run directory; a damaged result is made anew once."""
@@ -194,6 +196,7 @@ def run_and_write(
         record = execute_lock(
             *(lock, state, project, observer, resources),
             logs=directory / LOGS,
+            workers=workers,
             fail_fast=fail_fast,
         )
         return record, write_run(record, state, directory)

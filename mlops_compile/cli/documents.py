@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlops_compile.cli.leaderboard import Entry, leaderboard_value
+from mlops_compile.cli.leaderboard import leaderboard_value
 from mlops_compile.compiler.effects import Effect
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.record import RunRecord, results_value
 from mlops_compile.ir.sweep import Sweep
 from mlops_compile.ir.value import Map, Value, freeze, pretty
+from mlops_compile.present.board import Entry
 
 FORMAT = 1
 

@@ -25,6 +25,7 @@ usage: mlops-compile VERB [options] [hydra flags and overrides]
   run                                    compile and execute, into outputs/DATE/TIME/
   bundle MODEL -o DIR                    write the serving bundle of a run or digest
   serve MODEL                            run that bundle's service on 127.0.0.1
+  report RUN -o page.html                one page of a run or sweep, for a browser
   store du|fsck|gc|pin|unpin|forget      look after the store of results
   schema                                 JSON Schema of the config, for editors
   explain CODE                           what a code of problems (MC0012) means

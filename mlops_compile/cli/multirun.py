@@ -18,14 +18,7 @@ from mlops_compile.api.sweeping import (
 from mlops_compile.cli.current import check_current
 from mlops_compile.cli.documents import multirun_document, run_value, sweep_document
 from mlops_compile.cli.front import Multirun
-from mlops_compile.cli.leaderboard import (
-    Entry,
-    folds_of,
-    leaderboard,
-    leaderboard_csv,
-    objective_of,
-    told_apart,
-)
+from mlops_compile.cli.leaderboard import leaderboard, leaderboard_csv
 from mlops_compile.cli.patterns import sweep_rows
 from mlops_compile.cli.point_progress import PointProgress
 from mlops_compile.cli.problems import say_problems
@@ -40,6 +33,7 @@ from mlops_compile.ir.problem import CompileError, ProblemsError, StoreError, Us
 from mlops_compile.ir.record import RunRecord, StepResult
 from mlops_compile.ir.sweep import Sweep
 from mlops_compile.ir.value import Map, parse, pick
+from mlops_compile.present.board import Entry, folds_of, objective_of, told_apart
 from mlops_compile.store.files import write_atomic
 
 SWEEP_FILE, BOARD_FILE = "sweep.json", "leaderboard.csv"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from mlops_compile.cli.leaderboard import better
 from mlops_compile.cli.show import Lines, Live, number
 from mlops_compile.execute.observer import Progress
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.record import StepResult
+from mlops_compile.present.board import better
 
 _LOG = logging.getLogger("mlops_compile")
 

@@ -8,6 +8,7 @@ from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_compile.api.ahead import Ahead
 from mlops_compile.api.compiling import compile_config
 from mlops_compile.api.locks import committed_lock, read_lock
 from mlops_compile.api.running import failure, resources_of, run_and_write
@@ -23,6 +24,8 @@ from mlops_compile.cli.verb import Call
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.origins import places_of
 from mlops_compile.compiler.verify import verify
+from mlops_compile.execute.pool import Workers
+from mlops_compile.execute.resources import Resources
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import CompileError, ProblemsError, UsageError, problem
@@ -113,15 +116,30 @@ def _check_usage(call: Call) -> None:
 
 
 def _run(job: Job, options: Namespace, call: Call) -> Done:
-    lock, state = _lock(job, options)
-    _, execution = check_places(job.config)
+    def resources() -> Resources:
+        return resources_of(check_places(job.config)[1], options.jobs)
+
+    with Ahead(resources) as ahead:
+        lock, state = _lock(job, options, ahead)
+        return _executed(job, options, call, lock, state, resources(), ahead.workers)
+
+
+def _executed(
+    job: Job,
+    options: Namespace,
+    call: Call,
+    lock: Lock,
+    state: State,
+    resources: Resources,
+    workers: Workers | None,
+) -> Done:
     progress = observer(call.err, options.quiet, [step.name for step in lock.plan.steps])
     if not options.quiet:
         print(f"plan {lock.digest[:12]} -> {shown(job.directory)}", file=call.err)
-    resources = resources_of(execution, options.jobs)
     with progress:
         record, bundle = run_and_write(
             *(lock, state, Path(), job.directory, progress, resources),
+            workers=workers,
             fail_fast=options.fail_fast,
         )
     if not record.ok:
@@ -132,14 +150,14 @@ def _run(job: Job, options: Namespace, call: Call) -> Done:
     return Done(job=job, record=record, bundle=bundle, text=text)
 
 
-def _lock(job: Job, options: Namespace) -> tuple[Lock, State]:
+def _lock(job: Job, options: Namespace, ahead: Ahead) -> tuple[Lock, State]:
     if options.plan is not None:
         lock = read_lock(options.plan)
         needs_of(lock)
         verify(lock)
         return lock, state_of(job.config, Path())
     committed = committed_lock(Path(LOCK_FILE)) if options.locked else None
-    compilation = compile_config(job.config, Path(), committed=committed)
+    compilation = compile_config(job.config, Path(), committed=committed, unseen=ahead)
     if options.locked:
         check_current(compilation.lock, Path(LOCK_FILE))
     return compilation.lock, compilation.state

@@ -103,6 +103,15 @@ def _serve(parser: ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", default=[], help="for example store.uri=DIR")
 
 
+def _report(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "run", type=Path, metavar="RUN", help="a directory of outputs/ or of multirun/"
+    )
+    parser.add_argument(
+        "-o", dest="file", type=Path, required=True, metavar="FILE", help="the page to write"
+    )
+
+
 _UNITS = {"": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT]?)(i?)B?", re.IGNORECASE | re.ASCII)
 
@@ -253,6 +262,11 @@ VERBS: Mapping[str, Verb] = {
         ),
         Verb(name="bundle", summary="Write the serving bundle of a model.", arguments=_bundle),
         Verb(name="serve", summary="Run a bundle's service.", arguments=_serve),
+        Verb(
+            name="report",
+            summary="Write one page of a run or sweep, to be read in a browser.",
+            arguments=_report,
+        ),
         Verb(name="store", summary="Look after the store of results.", arguments=_store),
         Verb(
             name="schema",

@@ -75,7 +75,7 @@ def pieces(spec: Spec, stated: Map) -> tuple[Piece, ...]:
                         **taken(
                             train="model",
                             evaluate="evaluation predictions",
-                            validate="table profile",
+                            validate="table profile report",
                             split="facts",
                         ),
                         **_applied(model),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,8 @@ class _Found:
 class Looking:
     """What looking at sources needs of a project. `keeping` is where the rows of a source that is
     asked once are kept, `room` makes a directory for files that are brought here. `refresh`: trust
-    no earlier look; the pins of `committed` stand where the data is not here."""
+    no earlier look; the pins of `committed` stand where the data is not here. `unseen` is called
+    before rows are read that were never looked at."""
 
     cache: Cache
     project: Path
@@ -76,6 +77,7 @@ class Looking:
     room: Rooms = system_room
     committed: Lock | None = None
     refresh: bool = False
+    unseen: Callable[[], None] = lambda: None
 
 
 def pin_sources(data: Data, looking: Looking) -> Pinned:
@@ -194,7 +196,7 @@ def _pin(wanted: _Wanted, data: Data, looking: Looking) -> _Found:
     keeping = looking.keeping if kind.once else None
     with Look(files, looking.cache, looking.refresh, keeping, looking.room) as look:
         digest = look.digest
-        facts = _facts(wanted, look, looking.cache)
+        facts = _facts(wanted, look, looking)
         misfits = _misfits(wanted, facts, look)
         if changed := look.changed(kind.files(spec, looking.project)):
             message = f"{kind.location(spec)} changes while it is read"
@@ -246,7 +248,7 @@ def _committed(wanted: _Wanted, data: Data, looking: Looking) -> Source | None:
     return _from_lock(wanted, data, looking.committed)
 
 
-def _facts(wanted: _Wanted, look: Look, cache: Cache) -> Map:
+def _facts(wanted: _Wanted, look: Look, looking: Looking) -> Map:
     asked = Map(
         {
             "version": _VERSION,
@@ -257,9 +259,10 @@ def _facts(wanted: _Wanted, look: Look, cache: Cache) -> Map:
         }
     )
     key = "facts-" + hashlib.sha256(canonical(asked)).hexdigest()
-    cached = cache.get(key)
+    cached = looking.cache.get(key)
     if isinstance(cached, Map) and set(cached) == {"digest", "rows", "columns", "levels", "nearly"}:
         return cached
+    looking.unseen()
     found = wanted.kind.scan(look.paths(), wanted.keys, wanted.types, wanted.target)
     facts = Map(
         {
@@ -270,7 +273,7 @@ def _facts(wanted: _Wanted, look: Look, cache: Cache) -> Map:
             "nearly": Map(dict(found.nearly)),
         }
     )
-    cache.put(key, facts)
+    looking.cache.put(key, facts)
     return facts
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from mlops_compile.emit.broken import broken
 from mlops_compile.emit.gates import at
 from mlops_compile.emit.render import environment
 from mlops_compile.emit.tested import tested
@@ -55,6 +56,7 @@ def _facts(work: Work, spec: ServingSpec, evaluation: Map) -> Table:
         "model": spec.model,
         "rows": profile["rows"],
         "dropped": profile["dropped"],
+        "broken": list(broken(work)),
         "table": work.digests["table"].sha256,
         "classes": spec.contract.classes,
         "parts": [
@@ -101,7 +103,7 @@ def shown(value: Value) -> str:
 
 def _part(name: str, facts: Map) -> Table:
     classes = facts.get("classes")
-    target = classes.values() if isinstance(classes, Map) else facts["target"]
+    target = classes.values() if isinstance(classes, Map) else facts.get("target", ())
     assert target is not None and not isinstance(target, bool | int | float | str)
     return {"name": name, "rows": facts["rows"], "target": [shown(value) for value in target]}
 
@@ -164,16 +166,18 @@ def _operations(value: Value) -> Iterator[str]:
             yield from _operations(item)
 
 
-def _parameters(work: Work) -> Iterator[tuple[str, str]]:
-    settings = [*leaves(read_meta(work.inputs["model"])["settings"])]
-    for port in ("calibration", "decision"):
+def _parameters(work: Work) -> Iterator[tuple[str, str, str]]:
+    """Each with the footnote of the step that it is from."""
+    for path, value in leaves(read_meta(work.inputs["model"])["settings"]):
+        if path != ("family",) and not (isinstance(value, Map) and not len(value)):
+            yield dotted(path), _text(value), "model"
+    for port, note in (("calibration", "calibrate"), ("decision", "threshold")):
         if port in work.inputs:
             made = parse(work.inputs[port].read_bytes())
             told = {name: at(made, (name,)) for name in ("method", "rule", "threshold")}
-            settings += [((port, name), value) for name, value in told.items() if value is not None]
-    for path, value in settings:
-        if path != ("family",) and not (isinstance(value, Map) and not len(value)):
-            yield dotted(path), _text(value)
+            for name, value in told.items():
+                if value is not None:
+                    yield dotted((port, name)), _text(value), note
 
 
 def _search(work: Work) -> Table | None:
@@ -197,9 +201,9 @@ def _meaning(evaluation: Map) -> str:
         return "Intervals were not asked for (`evaluate.bootstrap`)."
     resamples = at(evaluation, ("intervals", "resamples"))
     return (
-        f"Intervals hold {level * 100:g} % of {resamples} resamples of the test part's rows. They"
-        " tell the noise of the test part, not that of training. The baseline answers every row"
-        " with the training part's class shares, or its mean."
+        f"Intervals hold {level * 100:g} % of {resamples} resamples of the test part's rows"
+        "[^intervals]. They tell the noise of the test part, not that of training. The baseline"
+        " answers every row with the training part's class shares, or its mean."
     )
 
 
@@ -278,23 +282,24 @@ def _ranked(title: str, note: str, of: str, unit: str, values: dict[str, Value])
     return {"title": title, "note": note, "of": of, "unit": unit, "rows": rows}
 
 
-def _limits(evaluation: Map, judged: Map) -> Iterator[str]:
-    """What is not known of the model, and what was let pass."""
+def _limits(evaluation: Map, judged: Map) -> Iterator[tuple[str, str]]:
+    """What is not known of the model, and what was let pass; each with its footnote, or none."""
     parts = _map(evaluation["parts"])
     rows = at(evaluation, ("rows", "test", "rows"))
-    yield f"It was tested on {rows} rows that it was not trained on, and on no others."
+    yield f"It was tested on {rows} rows that it was not trained on, and on no others.", "rows"
     if judged.get("allow_worse_than_baseline") is True:
-        yield "It was allowed to be worse than the baseline."
+        yield "It was allowed to be worse than the baseline.", ""
     for name, facts in parts.items():
         for metric, why in _map(at(facts, ("not_computed",))).items():
-            yield f"{metric} of the {name} part was not computed: {why}."
+            yield f"{metric} of the {name} part was not computed: {why}.", "parts"
     for metric, why in _map(at(evaluation, ("intervals", "not_computed")) or Map()).items():
-        yield f"{metric} has no interval: {why}."
+        yield f"{metric} has no interval: {why}.", "intervals"
     for column, facts in _map(evaluation.get("segments", Map())).items():
         for level, own in _map(at(facts, ("levels",))).items():
             for metric, why in _map(at(own, ("not_computed",))).items():
-                yield f"{metric} where {column} is {level} was not computed: {why}."
-    yield (
+                yield f"{metric} where {column} is {level} was not computed: {why}.", "segments"
+    unseen = (
         "A level that the training part does not have is answered as the preparation says of unseen"
         " ones, and a number beyond the range of the data as the model goes on: neither was tested."
     )
+    yield unseen, ""

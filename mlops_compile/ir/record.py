@@ -171,7 +171,7 @@ def decode_record(text: str, lock: Lock, name: str) -> RunRecord:
         steps, platform, metrics = value["steps"], value["platform"], value["metrics"]
         if not isinstance(steps, tuple) or not isinstance(platform, Map):
             raise ValueError("`steps` is a list and `platform` an object")
-        results = tuple(_result(row) for row in steps)
+        results = tuple(result_of(row) for row in steps)
         evaluation = value.get("evaluation", Map())  # records of before it was kept have none
         if not isinstance(metrics, Map) or not isinstance(evaluation, Map):
             raise ValueError("`metrics` and `evaluation` are objects")
@@ -195,7 +195,8 @@ def decode_record(text: str, lock: Lock, name: str) -> RunRecord:
     )
 
 
-def _result(row: Value) -> StepResult:
+def result_of(row: Value) -> StepResult:
+    """A step of a run document; ValueError, or KeyError, for what is none."""
     if not isinstance(row, Map):
         raise ValueError("a step is an object")
     outputs = row["outputs"]

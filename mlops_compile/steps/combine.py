@@ -145,12 +145,12 @@ def matches(
     other source beside it (-1: none)."""
     where = ("data", "join", name)
     ours, theirs = _codes(
-        [left[column] for column in join.on],
+        [left[column] for column in join.left],
         [right.column(column).combine_chunks() for column in right_of(join)],
         right.num_rows,
     )
     if join.cardinality in ("one_to_one", "one_to_many"):
-        _unique(ours, join.on, left, "the data", join.cardinality, where)
+        _unique(ours, join.left, left, "the data", join.cardinality, where)
     if join.as_of is not None:
         places = _as_of(left, right, join, ours, theirs, where)
     elif join.cardinality == "one_to_many":
@@ -201,8 +201,10 @@ def _unique(
         return
     rows = np.flatnonzero(np.isin(codes, repeated[:1]))[:_SHOWN]
     shown = ", ".join(map(str, (rows + 1).tolist()))
+    keys = "1 key" if len(repeated) == 1 else f"{len(repeated)} keys"
+    stand = "stands" if len(repeated) == 1 else "stand"
     message = (
-        f"{len(repeated)} keys of {owner} ({', '.join(columns)}) stand in more than one row, "
+        f"{keys} of {owner} ({', '.join(columns)}) {stand} in more than one row, "
         f"for example rows {shown}; a {cardinality} join allows one"
     )
     hint = "mend them, match by more columns, or state another cardinality"
@@ -252,7 +254,7 @@ def _as_of(
     assert join.as_of is not None
     wanted, given = left[join.as_of.left], right.column(str(time_of(join))).combine_chunks()
     both = _times(wanted, given)
-    if not join.on:
+    if not join.left:
         ours = np.zeros(len(wanted), "int64")
     sides = []
     for (values, missing), codes in zip(both, (ours, theirs), strict=True):

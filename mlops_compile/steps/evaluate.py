@@ -26,7 +26,7 @@ from mlops_compile.steps.prepare import read_matrix, read_preparation
 from mlops_compile.steps.segments import measure_segments
 from mlops_compile.steps.tables import read_table, write_table
 from mlops_compile.steps.threshold import read_threshold
-from mlops_compile.steps.train import PREPARATION, read_target
+from mlops_compile.steps.train import PREPARATION, is_secret, read_target
 from mlops_compile.steps.weights import row_weights
 
 if TYPE_CHECKING:
@@ -78,7 +78,10 @@ def run(work: Work) -> None:
     found["parts"] = Map(facts)
     found["baselines"] = Map({name: _part(name, own, asked) for name, own in constants.items()})
     found["rows"] = Map(
-        {name: Map(summary(target[own], classes, weights[name])) for name, own in rows.items()}
+        {
+            name: Map(summary(target[own], classes, weights[name], test.secret))
+            for name, own in rows.items()
+        }
     )
     work.outputs["evaluation"].write_text(pretty(Map(found)), "utf-8")
 
@@ -99,6 +102,7 @@ def _answers(
         classes=classes,
         weight=weight,
         decision=read_threshold(work),
+        secret=is_secret(work.inputs["target"]),
     )
 
 

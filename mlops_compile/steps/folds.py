@@ -31,7 +31,14 @@ from mlops_compile.steps.foldings import (
     TimeFolds,
 )
 from mlops_compile.steps.moments import distance
-from mlops_compile.steps.row_keys import groups_of, keys_of, shown, times_of, values_of
+from mlops_compile.steps.row_keys import (
+    groups_of,
+    is_sensitive,
+    keys_of,
+    shown,
+    times_of,
+    values_of,
+)
 from mlops_compile.steps.split import strata, write_rows
 from mlops_compile.steps.tables import read_table
 
@@ -93,7 +100,8 @@ def _given(table: pa.Table, spec: ColumnFolds, rows: Rows) -> Given:
     used = np.unique(codes[rows])
     if len(used) != spec.folds:
         names = [values[code] for code in used]
-        message = f"{spec.column!r} holds {len(used)} values ({shown(names)}), not {spec.folds}"
+        listed = "" if is_sensitive(table, spec.column) else f" ({shown(names)})"
+        message = f"{spec.column!r} holds {len(used)} values{listed}, not {spec.folds}"
         hint = f"set evaluate.cross_validation.folds={len(used)}"
         if not 2 <= len(used) <= 20:
             hint = "take a column with a value for each fold, or another kind of folds"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import tempfile
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
 import pyarrow as pa
@@ -18,9 +20,11 @@ from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map, Value
+from mlops_compile.steps.number_marks import number_marks, without_marks
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.csv import scan
 from mlops_compile.steps.sources.delimited.faults import reason
+from mlops_compile.steps.sources.delimited.lines import Rest
 from mlops_compile.steps.sources.delimited.options import CsvOptions, CsvSource
 from mlops_compile.steps.sources.encodings import marked
 from mlops_compile.steps.sources.kind import Facts, link_tree
@@ -31,6 +35,7 @@ from mlops_compile.steps.tables import read_table
 _HEAD_BYTES = 1 << 18
 _LOOK_ROWS = 200_000
 _SEPARATORS = (",", ";", "\t", "|")
+_COMMENT = "#"
 _MARKS = ("?", "-", "--", ".", "#N/A", "n/a", "none", "None", "(null)", "NULL", "unknown", "-999")
 
 
@@ -68,8 +73,11 @@ def read_head(
         raise CompileError([problem("empty", f"{file} has a header and no rows")])
     if target not in frame.columns:
         raise CompileError([_no_target(target, list(frame.columns), bool(columns))])
+    numbers = number_marks(frame, (*MISSING, *_MARKS), str(options["separator"]))
+    frame = without_marks(frame, (*MISSING, *_MARKS), numbers)
     marks = _missing_marks(frame)
-    options = {**options, **({"missing": (*MISSING, *marks)} if marks else {})}
+    options |= {"missing": (*MISSING, *marks)} if marks else {}
+    options |= {"decimal": numbers.decimal, "thousands": numbers.thousands or None}
     facts = scan((file,), _source(file, options), {}, target)
     return _head("csv", frame, facts, options, marks)
 
@@ -152,9 +160,15 @@ def _options(file: Path, columns: Sequence[str]) -> dict[str, Value]:
     if not lines:
         message = f"{file} has no line of text in its first {_HEAD_BYTES} bytes"
         raise CompileError([problem("csv", message)])
+    comment = _comment(lines)
+    lines = [line for line in lines if comment is None or not line.startswith(comment)]
     separator = _separator(lines)
     first = [cell.strip() for cell in next(csv.reader(lines, delimiter=separator))]
-    options: dict[str, Value] = {"separator": separator, "encoding": encoding}
+    options: dict[str, Value] = {
+        "separator": separator,
+        "encoding": encoding,
+        "comment": comment,
+    }
     if not columns:
         if any(_is_number(cell) for cell in first):
             message = f"the first row of {file} looks like data, not like names"
@@ -176,6 +190,16 @@ def _encoding(head: bytes) -> str:
         except UnicodeDecodeError:
             continue
     return "latin-1"
+
+
+def _comment(lines: list[str]) -> str | None:
+    """What remarks above the names begin with: these are cut into other cells than the rows are."""
+    rest = [line for line in lines if not line.startswith(_COMMENT)]
+    if not rest or not lines[0].startswith(_COMMENT):
+        return None
+    separator = _separator(rest)
+    first, names = (next(csv.reader([line], delimiter=separator)) for line in (lines[0], rest[0]))
+    return _COMMENT if len(first) != len(names) else None
 
 
 def _separator(lines: list[str]) -> str:
@@ -203,10 +227,11 @@ def _frame(file: Path, options: dict[str, Value]) -> pd.DataFrame:
         with open_unpacked(file) as stream, warnings.catch_warnings():
             # Rows that are longer than the header: `scan` refuses them by their line.
             warnings.simplefilter("ignore", pd.errors.ParserWarning)
+            rows = stream if options["comment"] is None else _uncommented(stream, options)
             frame = pd.read_csv(
-                stream,
+                rows,
                 sep=str(options["separator"]),
-                encoding=str(options["encoding"]),
+                encoding="utf-8" if rows is not stream else str(options["encoding"]),
                 header=0 if options["header"] else None,
                 names=list(options["columns"]) if options.get("columns") else None,  # type: ignore[arg-type]
                 dtype="str",
@@ -226,6 +251,16 @@ def _frame(file: Path, options: dict[str, Value]) -> pd.DataFrame:
     for name in frame.columns:
         frame[name] = frame[name].str.strip()
     return frame
+
+
+def _uncommented(stream: IO[bytes], options: dict[str, Value]) -> IO[bytes]:
+    """The lines that are no remarks, in UTF-8."""
+    named = CsvOptions(
+        separator=str(options["separator"]),
+        encoding=str(options["encoding"]),
+        comment=str(options["comment"]),
+    )
+    return io.BufferedReader(Rest(stream, named, 0))
 
 
 def _source(file: Path, options: dict[str, Value]) -> CsvSource:

@@ -49,7 +49,7 @@ class Join:
     """`data.join.NAME`: columns of another source beside those of the data."""
 
     source: Any = key("where the other rows come from", variants="sources")
-    on: tuple[str, ...] = key("columns of the data that must be equal", default=())
+    left: tuple[str, ...] = key("columns of the data that must be equal", default=())
     right: tuple[str, ...] = key(
         "their likes in the other source, in the same order; else of the same names", default=()
     )
@@ -84,8 +84,8 @@ def where_of(params: Map) -> KeyPath:
 
 
 def right_of(join: Join) -> tuple[str, ...]:
-    """The columns of the other source that must be equal to `on`."""
-    return join.right or join.on
+    """The columns of the other source that must be equal to `left`."""
+    return join.right or join.left
 
 
 def time_of(join: Join) -> str | None:
@@ -129,7 +129,7 @@ def in_turn(
 
 def matched_by(join: Join) -> tuple[str, ...]:
     """The columns of the data that a join matches by."""
-    return (*join.on, *([join.as_of.left] if join.as_of else []))
+    return (*join.left, *([join.as_of.left] if join.as_of else []))
 
 
 def turns(
@@ -231,7 +231,9 @@ def _matched(
     name: str,
     where: KeyPath,
 ) -> Iterator[Problem]:
-    pairs = [("on", one, "right", two) for one, two in zip(join.on, right_of(join), strict=True)]
+    pairs = [
+        ("left", one, "right", two) for one, two in zip(join.left, right_of(join), strict=True)
+    ]
     if join.as_of:
         where_time = "as_of"
         pairs.append((where_time, join.as_of.left, where_time, str(time_of(join))))
@@ -260,7 +262,7 @@ def _alike(
         yield problem("impossible", message, where, hint)
     elif by_time and not numbers and one.type not in _TIMES:
         message = f"{one.name!r} holds {one.type}, and an as-of join needs times or numbers"
-        yield problem("impossible", message, where, "join by equality: on")
+        yield problem("impossible", message, where, "join by equality: left")
     elif by_time and join.as_of and join.as_of.tolerance is not None:
         if isinstance(join.as_of.tolerance, str) == numbers:
             wanted = "a number" if numbers else "a span of time, such as 7d or 12h"
@@ -291,11 +293,11 @@ def _taken(
 def settings_problems(name: str, join: Join) -> Iterator[Problem]:
     """What is wrong with a join whatever the data is."""
     where: KeyPath = ("data", "join", name)
-    if not join.on and join.as_of is None:
-        message = "must say which columns match: on, as_of, or both"
-        yield problem("missing-value", message, (*where, "on"), f"data.join.{name}.on=[id]")
-    if join.right and len(join.right) != len(join.on):
-        message = f"names {len(join.right)} columns, and on names {len(join.on)}"
+    if not join.left and join.as_of is None:
+        message = "must say which columns match: left, as_of, or both"
+        yield problem("missing-value", message, (*where, "left"), f"data.join.{name}.left=[id]")
+    if join.right and len(join.right) != len(join.left):
+        message = f"names {len(join.right)} columns, and left names {len(join.left)}"
         yield problem("impossible", message, (*where, "right"), "each has one counterpart")
     if join.as_of and join.cardinality == "one_to_many":
         message = "an as-of join finds at most one row"

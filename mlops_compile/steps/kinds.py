@@ -236,7 +236,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="evaluate",
-        version=3,
+        version=4,
         run="mlops_compile.steps.evaluate:run",
         inputs=("model", "features", "target", "train", "validation", "test"),
         outputs=("metrics",),
@@ -277,9 +277,9 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="package",
-        version=3,
+        version=4,
         run="mlops_compile.emit.package:run",
-        inputs=("model", "evaluation", "predictions", "table", "profile", "facts"),
+        inputs=("model", "evaluation", "predictions", "table", "profile", "report", "facts"),
         optional_inputs=("calibration", "decision", "folds", CHOSEN),
         outputs=("bundle",),
         trees=("bundle",),

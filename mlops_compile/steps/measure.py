@@ -23,7 +23,8 @@ class Answers:
     """The true targets of some rows, what was predicted for them, and the rows' weights.
 
     `classes` are the classes' names, none in a regression; `decision` is the threshold of the
-    positive class's probability, else the most probable class is answered.
+    positive class's probability, else the most probable class is answered; `secret`: the targets
+    are of a sensitive column, so that none is told.
     """
 
     truth: Array
@@ -31,6 +32,7 @@ class Answers:
     classes: tuple[str, ...] = ()
     weight: Array | None = None
     decision: float | None = None
+    secret: bool = False
 
     @property
     def labels(self) -> Array:
@@ -89,8 +91,7 @@ def why_not(metric: Metric, answers: Answers) -> str:
         return "there are no rows" if answers.weight is None else "all weights are 0"
     if not answers.classes:
         constant = metric.needs == "varied" and not np.any(rows != rows[0])
-        one = f"the target has one value, {float(rows[0]):g}, in {_rows(len(rows))}"
-        return one if constant else ""
+        return f"the target has one value in {_rows(len(rows))}" if constant else ""
     present = set(np.unique(rows).tolist())
     absent = [name for code, name in enumerate(answers.classes) if code not in present]
     lacks = {
@@ -104,13 +105,16 @@ def why_not(metric: Metric, answers: Answers) -> str:
     return f"no row has the class {', '.join(map(repr, absent[:5]))}"
 
 
-def summary(truth: Array, classes: tuple[str, ...], weight: Array | None) -> dict[str, Value]:
-    """What rows these are: how many, of which classes or numbers, and what they weigh."""
+def summary(
+    truth: Array, classes: tuple[str, ...], weight: Array | None, secret: bool
+) -> dict[str, Value]:
+    """What rows these are: how many, of which classes or (unless secret) numbers, and what they
+    weigh."""
     facts: dict[str, Value] = {"rows": len(truth)}
     if classes:
         counts = np.bincount(truth, minlength=len(classes))
         facts["classes"] = Map(dict(zip(classes, counts.tolist(), strict=True)))
-    elif len(truth):
+    elif len(truth) and not secret:
         quantiles = np.quantile(truth, [0, 0.25, 0.5, 0.75, 1])
         facts["target"] = tuple(float(value) for value in quantiles)
     if weight is not None:

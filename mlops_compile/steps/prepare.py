@@ -80,7 +80,12 @@ def _fitted(
     origins: list[str] = []
     for column in columns:
         under = ("prepare", "derive") if column.name in derived else ("data", "columns")
-        done, stages = fit_chain(_chain(params, column), column, rows, (*under, column.name))
+        try:
+            done, stages = fit_chain(_chain(params, column), column, rows, (*under, column.name))
+        except StepError as error:
+            if column.name not in secret:
+                raise
+            raise StepError(found.without_values() for found in error.problems) from None
         made.append(Map({"name": column.name, "sort": column.sort, "stages": stages}))
         features += _unnamed(done) if column.name in secret else done
         origins += [column.name] * len(done)

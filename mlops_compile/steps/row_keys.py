@@ -44,6 +44,11 @@ def values_of(table: pa.Table, name: str, where: KeyPath) -> tuple[Rows, list[st
     return numbers, [_text(value) for value in values]
 
 
+def is_sensitive(table: pa.Table, name: str) -> bool:
+    """Whether a column's values may not stand in a message."""
+    return b"sensitive" in (table.schema.field(name).metadata or {})
+
+
 def keys_of(table: pa.Table, names: Sequence[str], where: KeyPath) -> list[bytes]:
     """The key of each row as bytes: the texts of its values, by name of the columns as given.
 

@@ -113,7 +113,7 @@ class Tpe:
                 sampler=sampler, direction="maximize" if self._maximize else "minimize"
             )
             for point, objective in self._told:
-                self._study.add_trial(_ended(self._space, self._config, point, objective))
+                self._study.add_trial(ended_trial(self._space, self._config, point, objective))
         return self._study
 
     def _end(self, trial: Any, objective: float | None) -> None:
@@ -200,7 +200,7 @@ def _last(held: Range) -> float:
     return held.all()[-1] if held.stepped else held.high
 
 
-def _ended(space: Space, config: Map, point: Point, objective: float | None) -> Any:
+def ended_trial(space: Space, config: Map, point: Point, objective: float | None) -> Any:
     """A trial of Optuna that has ended, from what was tried without it."""
     import optuna
     from optuna.distributions import (

@@ -65,7 +65,7 @@ def measure_segments(
         for segment in kept:
             own = answers.take(segment.rows)
             values, missing = measure(metrics, own, options)
-            facts = summary(own.truth, own.classes, own.weight)
+            facts = summary(own.truth, own.classes, own.weight, own.secret)
             facts |= {"metrics": Map(values), "not_computed": Map(missing)}
             levels[segment.level] = Map(facts)
         column: dict[str, Value] = {"levels": Map(levels), "least_rows": least}

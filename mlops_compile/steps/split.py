@@ -24,7 +24,14 @@ from mlops_compile.steps.divide import (
     Timed,
 )
 from mlops_compile.steps.moments import distance, position
-from mlops_compile.steps.row_keys import groups_of, keys_of, shown, times_of, values_of
+from mlops_compile.steps.row_keys import (
+    groups_of,
+    is_sensitive,
+    keys_of,
+    shown,
+    times_of,
+    values_of,
+)
 from mlops_compile.steps.splits import (
     PARTS,
     SPLITS,
@@ -142,8 +149,11 @@ def _by_column(table: pa.Table, spec: ColumnSplit) -> dict[str, Rows]:
     """The rows of each part that a column names."""
     numbers, values = values_of(table, spec.column, (*_WHERE, "column"))
     if strange := [value for value in values if value not in spec.parts]:
-        message = f"{spec.column!r} holds {shown(strange)}, which data.split.parts does not name"
-        hint = f"add it: data.split.parts={{..., {strange[0]}: train}}; none leaves its rows out"
+        told, one = shown(strange), strange[0]
+        if is_sensitive(table, spec.column):
+            told, one = "other values" if len(strange) > 1 else "another value", "VALUE"
+        message = f"{spec.column!r} holds {told}, which data.split.parts does not name"
+        hint = f"add it: data.split.parts={{..., {one}: train}}; none leaves its rows out"
         raise StepError([problem("split", message, (*_WHERE, "parts"), hint)])
     names = np.array([str(spec.parts[value]) for value in values])[numbers]
     return {name: np.flatnonzero(names == name) for name in PARTS}

@@ -16,7 +16,7 @@ from mlops_compile.ir.value import Map, Value, parse, pretty
 from mlops_compile.steps.families.kind import Part, Training
 from mlops_compile.steps.needs import family_of
 from mlops_compile.steps.prepare import read_matrix, read_preparation
-from mlops_compile.steps.tables import read_table
+from mlops_compile.steps.tables import read_table, schema_of
 from mlops_compile.steps.weights import by_class, class_weights, directions, row_weights
 
 if TYPE_CHECKING:
@@ -95,6 +95,11 @@ def read_target(path: Path) -> tuple[np.ndarray[Any, Any], tuple[str, ...]]:
     return column.to_numpy(), ()
 
 
+def is_secret(path: Path) -> bool:
+    """Whether the targets are of a sensitive column, so that their values may be told nowhere."""
+    return b"sensitive" in (schema_of(path).field("target").metadata or {})
+
+
 def read_meta(directory: Path) -> Map:
     """The `model.json` of a model's directory."""
     value = parse((directory / META).read_text("utf-8"))
@@ -126,5 +131,6 @@ def _check_classes(target: np.ndarray[Any, Any], classes: tuple[str, ...]) -> No
     if absent:
         names = ", ".join(map(repr, absent[:5]))
         message = f"no row of the training part has the class {names}"
-        hint = "set data.split.kind=stratified, or give more rows of it"
-        raise StepError([problem("classes", message, ("data", "split"), hint)])
+        # The split has looked already.
+        hint = "let the conditions keep rows of it, or leave it out of the data"
+        raise StepError([problem("classes", message, ("prepare", "rows"), hint)])

@@ -72,7 +72,9 @@ def run(work: Work) -> None:
     before = () if target.task == "regression" else _levels_before(found, stated, target)
     if problems := target_problems(answers, target, before):
         raise StepError(problems)
-    write_table(work.outputs["target"], pa.table({"target": answers}))
+    told = {"sensitive": "true"} if target.sensitive else None
+    field = pa.field("target", answers.type, metadata=told)
+    write_table(work.outputs["target"], pa.table([answers], schema=pa.schema([field])))
     work.outputs["report"].write_text(pretty(found.report), "utf-8")
 
     kept, profiles = [], {}

@@ -138,7 +138,7 @@ def write_joined(place: Path, task: str) -> dict[str, Any]:
     """The other side of the join, in another order than the rows that it is joined to."""
     both = pa.concat_tables([table(task), table(task, ROWS, MORE)]).select(["id", *JOINED])
     other = write_parquet(both.sort_by([("id", "descending")]), place)
-    return {"facts": {"source": other, "on": ["id"]}}
+    return {"facts": {"source": other, "left": ["id"]}}
 
 
 SKLEARN = {"binary": "breast_cancer", "multiclass": "iris", "regression": "diabetes"}

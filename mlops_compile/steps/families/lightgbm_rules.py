@@ -220,18 +220,24 @@ def unfit_targets(params: Map, targets: Array) -> tuple[Complaint, ...]:
     found = []
     for param, name in asked:
         if name in _ABOVE_ZERO and targets.min() <= 0:
-            what = f"targets above 0, and the least is {targets.min():g}"
+            what = f"targets above 0, and {_others(targets <= 0)}"
         elif param == "objective" and name in _NOT_NEGATIVE and targets.min() < 0:
-            what = f"targets of 0 and above, and the least is {targets.min():g}"
+            what = f"targets of 0 and above, and {_others(targets < 0)}"
         elif param == "objective" and name in _NOT_NEGATIVE and not targets.any():
             what = "a target above 0, and all are 0"
         elif param == "metric" and name in _SHARES and (targets.min() < 0 or targets.max() > 1):
-            what = f"targets from 0 to 1, and they are {targets.min():g} to {targets.max():g}"
+            what = f"targets from 0 to 1, and {_others((targets < 0) | (targets > 1))}"
         else:
             continue
         message = f"{name!r} needs {what}"
         found.append(Complaint(param=param, message=message, hint=f"take another {param}"))
     return tuple(found)
+
+
+def _others(rows: Array) -> str:
+    """How many targets are others than they must be; their values may be sensitive."""
+    count = int(rows.sum())
+    return f"{count} of {len(rows)} {'is' if count == 1 else 'are'} not"
 
 
 def _number(params: Map, name: str, usual: float) -> float:

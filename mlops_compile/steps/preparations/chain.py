@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -69,9 +69,7 @@ def _fit(
                 learned, own = preparation.cross_fit(spec, part, rows.target)
             made = preparation.apply(learned, feature)
     except StepError as error:
-        raise StepError(
-            problem(found.code, found.message, where, found.hint) for found in error.problems
-        ) from None
+        raise StepError(replace(found, where=where) for found in error.problems) from None
     try:
         state = freeze(learned)
     except ValueError:

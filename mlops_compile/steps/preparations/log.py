@@ -58,9 +58,10 @@ def fit(spec: Log, feature: Feature) -> Map:
     if spec.outside == "fail" and len(inside) < len(known):
         count = len(known) - len(inside)
         rows = "1 training row has" if count == 1 else f"{count} training rows have"
-        message = f"{rows} a value without a logarithm, the least is {float(known.min()):g}"
+        least = f", the least is {float(known.min()):g}"
+        message = f"{rows} a value without a logarithm{least}"
         hint = "add an offset, or say what they become: {log: {outside: missing}} or clip"
-        raise StepError([problem("preparation", message, where, hint)])
+        raise StepError([problem("preparation", message, where, hint, quotes=(least,))])
     if spec.outside == "clip":
         if not len(inside):
             message = "no training value has a logarithm, so there is none to clip to"

@@ -12,7 +12,6 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mlops_compile.ir.problem import Problem, problem
-from mlops_compile.steps.sources.kind import MOST_LEVELS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,15 +21,7 @@ ORDER = ("bool", "int64", "float64", "timestamp", "timestamp_utc", "string")
 # Whole numbers beyond 64 bits: no storage type has them, so that a column of them is refused
 # rather than rounded in silence.
 WHOLE = "whole"
-_GUESSED = ("bool", "int64", WHOLE, "float64", "timestamp", "timestamp_utc", "string")
-_FEW = 16
 _SOME = 1000
-_NEARLY = 0.9  # the share of a column's cells that make others look out of place
-# What texts look like, as far as a cell shows that was to be one: dates are not checked for sense.
-_LOOKS_LIKE_TIME = (
-    r"\A\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?"
-    r"(?:Z|[+-]\d{2}:?\d{2})?\z"
-)
 # The storage types of which each cell of a stated type has to fit one.
 STORED_AS = {
     "numeric": ("float64",),
@@ -98,15 +89,54 @@ def arrow_type(type_name: str) -> pa.DataType:
     }[type_name]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """A column's cells as texts; where they repeat much, each text once, and where it stands.
+
+    `values` may hold a text twice. It holds none that is in no cell.
+    """
+
+    values: pa.Array
+    indices: pa.Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.values if self.indices is None else self.indices)
+
+    def spread(self, values: pa.Array) -> pa.Array:
+        """What was made of `values`, one for each, in each of the cells."""
+        return values if self.indices is None else values.take(self.indices)
+
+    @property
+    def cells(self) -> pa.Array:
+        """The text of each cell."""
+        return self.spread(self.values)
+
+    @property
+    def known(self) -> int:
+        """How many cells are not missing."""
+        import pyarrow.compute as pc
+
+        if self.indices is None:
+            return len(self.values) - int(self.values.null_count)
+        return int(pc.sum(self.spread(self.values.is_valid())).as_py() or 0)
+
+    def cast(self, type_name: str, numbers: Numbers) -> pa.Array | None:
+        """The cells as values of a storage type, or None if one of them does not fit."""
+        done = cast(self.values, type_name, numbers)
+        return None if done is None else self.spread(done)
+
+
 def clean(
     column: pa.Array, missing: tuple[str, ...], replace: Mapping[str, str] | None = None
-) -> pa.Array:
+) -> Texts:
     """A column's texts in NFC without white space around them: those to `replace` by what they
     stand for (once: what comes of it is not looked up again), missing marks then as nulls."""
-    if _repeats(column):  # each text once
+    if _repeats(column):
         coded = column.dictionary_encode()
-        return _cleaned(coded.dictionary, missing, replace or {}).take(coded.indices)
-    return _cleaned(column, missing, replace or {})
+        return Texts(
+            values=_cleaned(coded.dictionary, missing, replace or {}), indices=coded.indices
+        )
+    return Texts(values=_cleaned(column, missing, replace or {}))
 
 
 def _cleaned(column: pa.Array, missing: tuple[str, ...], replace: Mapping[str, str]) -> pa.Array:
@@ -176,7 +206,9 @@ def cast(column: pa.Array, type_name: str, numbers: Numbers = PLAIN) -> pa.Array
         done = pc.cast(column, arrow_type(type_name))
     except pa.ArrowInvalid:
         return None
-    if type_name == "int64" and pc.any(pc.match_substring(column, "x", ignore_case=True)).as_py():
+    if type_name == "int64" and any(
+        pc.any(pc.match_substring(column, mark)).as_py() for mark in "xX"
+    ):
         return None  # Arrow reads 0x10 as 16, and as no float
     if type_name == "float64":
         return pc.if_else(pc.is_nan(done), pa.nulls(len(done), pa.float64()), done)
@@ -226,118 +258,3 @@ def too_long(name: str, place: str, text: str) -> Problem:
 
 def _key(name: str) -> str:
     return name if name.replace("_", "a").isalnum() else f"{name!r}"
-
-
-class Guess:
-    """The types that a column's texts can all be, batch by batch."""
-
-    def __init__(self, wanted: str | None, numbers: Numbers = PLAIN) -> None:
-        self._wanted = wanted
-        self._numbers = numbers
-        self._feasible = list(_GUESSED)
-        self._missing = False
-        self._missing_as_float = False
-        self._seen = False
-        self._cells = 0
-        self._like = {"numeric": 0, "datetime": 0}  # cells that look like it
-
-    def see(self, column: pa.Array) -> None:
-        """Take a batch of cleaned texts into account."""
-        self._missing = self._missing or column.null_count > 0
-        known = (column.unique() if _repeats(column) else column).drop_null()
-        if not len(known):
-            return
-        self._seen = True
-        self._liken(column.drop_null())
-        # Arrow takes long to refuse a whole column, so that a few of its texts are asked first.
-        few = known.slice(0, _FEW)
-        feasible: list[str] = []
-        for name in self._feasible:
-            if name == WHOLE and feasible[-1:] == ["int64"]:
-                feasible.append(name)  # as every whole number of 64 bits is one
-            elif cast(few, name, self._numbers) is not None and self._fits(known, name):
-                feasible.append(name)
-        self._feasible = feasible
-
-    def _liken(self, known: pa.Array) -> None:
-        """Count the cells that look like numbers, and like times, as long as nearly all do."""
-        import pyarrow.compute as pc
-
-        self._cells += len(known)
-        patterns = {"numeric": self._numbers.pattern, "datetime": _LOOKS_LIKE_TIME}
-        for sort, count in tuple(self._like.items()):
-            for cells in (known.slice(0, _SOME), known):
-                like = pc.sum(pc.match_substring_regex(cells, patterns[sort])).as_py()
-                if count + like < _NEARLY * (self._cells - len(known) + len(cells)):
-                    del self._like[sort]
-                    break
-            else:
-                self._like[sort] = count + like
-
-    def _fits(self, known: pa.Array, type_name: str) -> bool:
-        done = cast(known, type_name, self._numbers)
-        if done is not None and type_name == "float64":
-            self._missing_as_float = self._missing_as_float or done.null_count > 0
-        return done is not None
-
-    @property
-    def too_long(self) -> bool:
-        """Whether these are whole numbers, some of them beyond 64 bits, that are not wanted as
-        texts."""
-        return self._seen and self._feasible[0] == WHOLE and self._wanted != "string"
-
-    @property
-    def type(self) -> str:
-        """The storage type: the wanted one, or else the first that fits every cell; float64 if all
-        is missing."""
-        if self._wanted in self._feasible:
-            return self._wanted
-        first = next(name for name in self._feasible if name != WHOLE)
-        return first if self._seen else "float64"
-
-    @property
-    def nearly(self) -> str | None:
-        """`numeric` or `datetime`, where a column that nobody wants as texts holds them because of
-        few cells that are no numbers, or no times."""
-        if self._wanted == "string" or not self._seen or self.type != "string":
-            return None
-        return next(iter(self._like), None)
-
-    @property
-    def missing(self) -> bool:
-        """Whether a value of that type is missing somewhere."""
-        return self._missing or (self.type == "float64" and self._missing_as_float)
-
-
-def nearly(guesses: Mapping[str, Guess]) -> tuple[tuple[str, str], ...]:
-    """The columns that would be numbers or times but for a few cells."""
-    found = ((name, guess.nearly) for name, guess in sorted(guesses.items()))
-    return tuple((name, sort) for name, sort in found if sort is not None)
-
-
-class Levels:
-    """The distinct texts of a column, up to `MOST_LEVELS`."""
-
-    def __init__(self, numbers: Numbers = PLAIN) -> None:
-        self._numbers = numbers
-        self._texts: pa.Array | None = None
-
-    def see(self, column: pa.Array) -> None:
-        """Take a batch of cleaned texts into account."""
-        import pyarrow as pa
-
-        if self._texts is None:
-            self._texts = column.drop_null().unique()
-        elif len(self._texts) <= MOST_LEVELS:
-            self._texts = pa.concat_arrays([self._texts, column.drop_null().unique()]).unique()
-
-    def names(self, type_name: str) -> tuple[str, ...]:
-        """The values as texts once converted (`01` is `1` among integers); none if too many."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        if self._texts is None or len(self._texts) > MOST_LEVELS:
-            return ()
-        values = cast(self._texts, type_name, self._numbers)
-        texts = self._texts if values is None else pc.cast(values.drop_null(), pa.string())
-        return tuple(sorted(set(texts.to_pylist())))

@@ -17,18 +17,15 @@ from mlops_compile.ir.source import ColumnFact, Misfit, Source
 from mlops_compile.steps.sources.cells import (
     IN_WORDS,
     STORED_AS,
-    Guess,
-    Levels,
     arrow_type,
-    cast,
     first_misfit,
     first_of_all,
-    nearly,
     too_long,
 )
 from mlops_compile.steps.sources.delimited.faults import line_of_row
 from mlops_compile.steps.sources.delimited.options import CsvSource, fault, option_problems
 from mlops_compile.steps.sources.delimited.rows import open_rows
+from mlops_compile.steps.sources.guesses import Guess, Levels, nearly
 from mlops_compile.steps.sources.kind import Facts, SourceKind
 from mlops_compile.steps.sources.places import one_file, path_problems
 from mlops_compile.steps.tables import regular, write_batches
@@ -74,7 +71,7 @@ def _too_long(path: Path, spec: CsvSource, name: str) -> Problem:
     marks = spec.options.marks(names)
     row = 0
     for batch in batches:
-        texts = marks.clean(name, batch.column(names.index(name)))
+        texts = marks.clean(name, batch.column(names.index(name))).cells
         if (wrong := first_misfit(texts, "int64", spec.options.numbers)) is not None:
             line = _place(path, spec, row + wrong)
             return too_long(name, f"{spec.path}, {line}", texts[wrong].as_py())
@@ -86,7 +83,7 @@ def misfit(paths: tuple[Path, ...], spec: CsvSource, name: str, sort: str) -> Mi
     """The first cell that keeps a column from being numeric, datetime or boolean."""
     names, batches = open_rows(paths[0], spec)
     marks, place = spec.options.marks(names), names.index(name)
-    texts = (marks.clean(name, batch.column(place)) for batch in batches)
+    texts = (marks.clean(name, batch.column(place)).cells for batch in batches)
     if (found := first_of_all(texts, STORED_AS[sort], spec.options.numbers)) is None:
         return None
     row, text, type_name = found
@@ -112,11 +109,11 @@ def read(paths: tuple[Path, ...], spec: CsvSource, source: Source, out: Path) ->
             columns = []
             for name, column in zip(names, batch.columns, strict=True):
                 texts = marks.clean(name, column)
-                done = cast(texts, types[name], numbers)
+                done = texts.cast(types[name], numbers)
                 if done is None:
-                    wrong = first_misfit(texts, types[name], numbers) or 0
+                    wrong = first_misfit(texts.cells, types[name], numbers) or 0
                     line = _place(paths[0], spec, row + wrong)
-                    text = texts[wrong].as_py()
+                    text = texts.cells[wrong].as_py()
                     raise CompileError([_misfit(f"{spec.path}, {line}", text, name, types[name])])
                 columns.append(done)
             row += batch.num_rows

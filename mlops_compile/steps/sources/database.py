@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import pyarrow as pa
 import sqlalchemy
@@ -177,7 +178,9 @@ def _url(spec: Query, project: Path) -> sqlalchemy.URL:
         if not file.is_file():
             raise _fault("no-file", f"there is no file {url.database}", "uri")
         # Read only: SQLite would make a file that is not there, and locks for a writer.
-        return url.set(database=f"file:{file}", query={**url.query, "mode": "ro", "uri": "true"})
+        # In its URI a path is quoted: behind a bare `#` or `?` it would be another file's.
+        name = f"file:{quote(file.as_posix())}"
+        return url.set(database=name, query={**url.query, "mode": "ro", "uri": "true"})
     if spec.credentials_env is None:
         return url
     # The one place where a secret is read: it goes to the driver and nowhere else.

@@ -18,17 +18,15 @@ from mlops_compile.ir.source import ColumnFact, Misfit, Source
 from mlops_compile.ir.value import KeyPath, Map
 from mlops_compile.steps.sources.cells import (
     IN_WORDS,
+    PLAIN,
     STORED_AS,
-    Guess,
-    Levels,
     arrow_type,
-    cast,
     first_misfit,
     first_of_all,
-    nearly,
     too_long,
 )
 from mlops_compile.steps.sources.delimited.faults import unreadable
+from mlops_compile.steps.sources.guesses import Guess, Levels, nearly
 from mlops_compile.steps.sources.kind import Facts, SourceKind
 from mlops_compile.steps.sources.marks import (
     MISSING,
@@ -166,7 +164,7 @@ def misfit(paths: tuple[Path, ...], spec: JsonlSource, name: str, sort: str) -> 
     def texts() -> Iterator[pa.Array]:
         for batch in _batches(paths[0], spec):
             lines.extend(batch.lines)
-            yield marks.clean(name, batch.texts(name))
+            yield marks.clean(name, batch.texts(name)).cells
 
     if (found := first_of_all(texts(), STORED_AS[sort])) is None:
         return None
@@ -190,11 +188,11 @@ def read(paths: tuple[Path, ...], spec: JsonlSource, source: Source, out: Path) 
             columns = []
             for name in schema.names:
                 texts = marks.clean(name, batch.texts(name))
-                done = cast(texts, types[name])
+                done = texts.cast(types[name], PLAIN)
                 if done is None:
-                    wrong = first_misfit(texts, types[name]) or 0
+                    wrong = first_misfit(texts.cells, types[name]) or 0
                     place = f"{spec.path}, line {batch.lines[wrong]}"
-                    text = repr(texts[wrong].as_py()[:40])
+                    text = repr(texts.cells[wrong].as_py()[:40])
                     message = f"{place}: {text} is not {IN_WORDS[types[name]]}"
                     where = ("data", "columns", name)
                     raise CompileError([problem("cell", message, where, quotes=(text,))])
@@ -231,7 +229,7 @@ def _mixed(
 def _too_long(path: Path, spec: JsonlSource, name: str) -> Problem:
     marks = spec.options.marks()
     for batch in _batches(path, spec):
-        texts = marks.clean(name, batch.texts(name))
+        texts = marks.clean(name, batch.texts(name)).cells
         if (wrong := first_misfit(texts, "int64")) is not None:
             place = f"{spec.path}, line {batch.lines[wrong]}"
             return too_long(name, place, texts[wrong].as_py())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.value import KeyPath, Map, Value
-from mlops_compile.steps.sources.cells import clean
+from mlops_compile.steps.sources.cells import Texts, clean
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,7 +97,7 @@ class Marks:
         assert isinstance(texts, Map)
         return {text: str(other) for text, other in texts.items()}
 
-    def clean(self, name: str, column: pa.Array) -> pa.Array:
+    def clean(self, name: str, column: pa.Array) -> Texts:
         """A column's texts, trimmed, replaced, and null where one stands for a missing value."""
         return clean(column, self.missing(name), self.replaced(name))
 

@@ -15,8 +15,9 @@ from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.schema import group, key
 from mlops_compile.ir.source import ColumnFact, Source
 from mlops_compile.ir.value import KeyPath, Map
-from mlops_compile.steps.sources.cells import Guess, arrow_type, cast
+from mlops_compile.steps.sources.cells import Texts, arrow_type, cast
 from mlops_compile.steps.sources.columnar import NOTHING, Seen, storage_of, stored
+from mlops_compile.steps.sources.guesses import Guess
 from mlops_compile.steps.sources.kind import MOST_LEVELS, Facts, SourceKind
 from mlops_compile.steps.sources.marks import REPLACE_DOC, Marks, marks_problems, no_column
 from mlops_compile.steps.sources.partitions import other_partitions, partitions_of
@@ -292,7 +293,7 @@ def _folder_types(parts: list[_Part], wanted: Mapping[str, str]) -> dict[str, st
     types = {}
     for name in parts[0].partitions:
         guess = Guess(wanted.get(name))
-        guess.see(pa.array([part.partitions[name] for part in parts], pa.string()))
+        guess.see(Texts(values=pa.array([part.partitions[name] for part in parts], pa.string())))
         types[name] = "string" if guess.too_long else guess.type
     return types
 

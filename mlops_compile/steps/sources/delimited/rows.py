@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -60,8 +61,10 @@ def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
-def _batches(path: Path, spec: CsvSource, names: list[str], skip: int) -> Iterator[pa.RecordBatch]:
-    """The rows behind the first `skip` lines, as texts."""
+def _batches(
+    path: Path, spec: CsvSource, names: list[str], skip: int, is_threaded: bool = True
+) -> Iterator[pa.RecordBatch]:
+    """The rows behind the first `skip` lines, as texts, in their order."""
     import pyarrow as pa
     import pyarrow.csv
 
@@ -75,7 +78,7 @@ def _batches(path: Path, spec: CsvSource, names: list[str], skip: int) -> Iterat
     is_filtered = options.comment is not None
     reader_options: dict[str, Any] = {
         "read_options": pa.csv.ReadOptions(
-            use_threads=False,
+            use_threads=is_threaded,
             block_size=_BLOCK,
             column_names=names,
             skip_rows=0 if is_filtered else skip,
@@ -106,6 +109,8 @@ def _batches(path: Path, spec: CsvSource, names: list[str], skip: int) -> Iterat
         if last is not None and any("\n" in column[-1].as_py() for column in last.columns):
             check_quotes(path, spec)
     except (pa.ArrowInvalid, UnicodeError) as error:
+        if wrong and is_threaded:  # which was the first, threads do not tell
+            deque(_batches(path, spec, names, skip, is_threaded=False), maxlen=0)
         if wrong:
             raise ragged(wrong[0], path, spec) from None
         if str(error).startswith(("Empty CSV", "Could not skip initial")):  # nothing but a header
