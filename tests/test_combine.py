@@ -217,6 +217,13 @@ def test_keys_that_repeat_are_refused(tmp_path: Path, cardinality: str, owner: s
     assert "rows 1, 2" in found.message
 
 
+def test_large_whole_numbers_match_floats_that_are_exactly_they(tmp_path: Path) -> None:
+    left = pa.table({"k": pa.array([2**53, 2**53 + 1, 2**62, 0, None])})
+    right = pa.table({"k": pa.array([2.0**53, 2.0**62, -0.0, 0.5, 2.0**80]), "y": range(5)})
+    table = combined(tmp_path, left, {"other": {"left": ["k"]}}, {"other": right})
+    assert table["y"].to_pylist() == [0, None, 1, 2, None]
+
+
 def test_the_result_does_not_depend_on_how_the_inputs_are_cut(tmp_path: Path) -> None:
     left = pa.table({"k": pa.array(range(200_000))})
     right = pa.table({"k": pa.array(range(0, 200_000, 3)), "y": pa.array(range(66_667))})

@@ -174,7 +174,7 @@ def _codes(left: list[pa.Array], right: list[pa.Array], right_rows: int) -> tupl
     missing = np.zeros(len(codes), bool)
     for one, two in zip(left, right, strict=True):
         if one.type != two.type:
-            one, two = one.cast(pa.float64(), safe=False), two.cast(pa.float64(), safe=False)
+            one, two = _exact(one), _exact(two)
         if pa.types.is_floating(one.type):
             one, two = pc.add(one, 0.0), pc.add(two, 0.0)  # -0.0 is 0.0
         both = pa.chunked_array([one, two]).combine_chunks().dictionary_encode()
@@ -184,6 +184,18 @@ def _codes(left: list[pa.Array], right: list[pa.Array], right_rows: int) -> tupl
         _, codes = np.unique(codes * (len(both.dictionary) + 1) + part, return_inverse=True)
     codes = np.where(missing, _NONE, codes.astype("int64"))
     return codes[:split], codes[split:]
+
+
+def _exact(numbers: pa.Array) -> pa.Array:
+    """Numbers as texts, a whole one the same whatever its type: beyond 2**53, not every whole number
+    is a float."""
+    if pa.types.is_integer(numbers.type):
+        return numbers.cast(pa.string())
+    is_whole = pc.and_(
+        pc.equal(pc.floor(numbers), numbers), pc.less(pc.abs(numbers), float(1 << 63))
+    )
+    whole = pc.if_else(is_whole, numbers, 0.0).cast(pa.int64(), safe=False)
+    return pc.if_else(is_whole, whole.cast(pa.string()), numbers.cast(pa.string()))
 
 
 def _unique(
