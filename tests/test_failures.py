@@ -51,10 +51,10 @@ def test_what_no_one_expects_of_storing_fails_the_step(
 ) -> None:
     commit = Store.commit
 
-    def broken(store: Store, batch: Sequence[Staged]) -> None:
+    def broken(store: Store, batch: Sequence[Staged], room: Path) -> None:
         if any(staged.action.step == "bad" for staged in batch):
             raise RuntimeError("no one expects")
-        commit(store, batch)
+        commit(store, batch, room)
 
     monkeypatch.setattr(Store, "commit", broken)
     record = probes.run(probe("bad", SOURCE), probe("behind", "bad"), probe("good", SOURCE, cut=1))
@@ -85,10 +85,10 @@ def test_storing_that_takes_long_is_given_up_when_a_run_ends(tmp_path: Path) -> 
     told: list[BaseException] = []
     commit = store.commit
 
-    def slow(batch: Sequence[Staged]) -> None:
+    def slow(batch: Sequence[Staged], room: Path) -> None:
         go_on.wait(20)
         try:
-            commit(batch)
+            commit(batch, room)
         except Exception as error:
             told.append(error)
             raise
@@ -238,8 +238,8 @@ def test_an_output_that_is_always_damaged_ends_with_a_sentence(
     commit = Store.commit
     made: list[str] = []
 
-    def loses(store: Store, batch: Sequence[Staged]) -> None:
-        commit(store, batch)
+    def loses(store: Store, batch: Sequence[Staged], room: Path) -> None:
+        commit(store, batch, room)
         for staged in batch:
             made.append(staged.action.step)
             if staged.action.step == "a":

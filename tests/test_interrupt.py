@@ -215,10 +215,10 @@ from mlops_compile.store.store import Store
 from tests.probe import Probes, SOURCE, probe
 root, commit = Path(sys.argv[1]), Store.commit
 
-def interrupted(store, batch):
+def interrupted(store, batch, room):
     if any(staged.action.step == "many" for staged in batch):
         os.kill(os.getpid(), signal.SIGINT)
-    commit(store, batch)
+    commit(store, batch, room)
 
 with Workers(2) as workers:
     probes = Probes(root, workers)
