@@ -187,7 +187,7 @@ def _codes(left: list[pa.Array], right: list[pa.Array], right_rows: int) -> tupl
 
 
 def _exact(numbers: pa.Array) -> pa.Array:
-    """Numbers as texts, a whole one the same whatever its type: beyond 2**53, not every whole number
+    """Numbers as texts, a whole one the same whatever its type: not every whole number beyond 2**53
     is a float."""
     if pa.types.is_integer(numbers.type):
         return numbers.cast(pa.string())

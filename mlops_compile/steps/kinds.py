@@ -83,7 +83,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="combine",
-        version=1,
+        version=2,
         run="mlops_compile.steps.combine:run",
         inputs=("table",),
         optional_inputs=("*",),
