@@ -156,11 +156,16 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def explore(session: nox.Session) -> None:
-    """The properties of executor, store and sweeps over many more examples than each time."""
+    """The properties of executor, store, sweeps and origins, over many more examples."""
     install_checkout(session)
-    many = {"ENGINE_EXAMPLES": "300", "STORE_EXAMPLES": "2000", "POINTS_EXAMPLES": "300"}
+    many = {
+        "ENGINE_EXAMPLES": "300",
+        "STORE_EXAMPLES": "2000",
+        "POINTS_EXAMPLES": "300",
+        "ORIGINS_EXAMPLES": "200",
+    }
     env = {name: os.environ.get(name, count) for name, count in many.items()}
-    files = ("tests/test_engine.py", "tests/test_store_model.py", "tests/test_points.py")
+    files = [f"tests/test_{name}.py" for name in ("engine", "store_model", "points", "origins")]
     session.run(*PYTEST, *files, *session.posargs, env=env)
 
 

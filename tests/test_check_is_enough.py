@@ -181,7 +181,7 @@ def _holds(given_overrides: list[str], project: Path) -> None:
         event("failed for its rows")
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(given_overrides=overrides())
 def test_what_the_check_passes_runs(given_overrides: list[str], project: Path) -> None:
     _holds(given_overrides, project)

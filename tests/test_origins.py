@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from tests.catalogue import answer_of
 from tests.project import make
 
 CHANGED = 424242
+EXAMPLES = int(os.environ.get("ORIGINS_EXAMPLES", "12"))  # each takes a second
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def confs(draw: st.DrawFn) -> Conf:
     return Conf(files, (*chosen, *given_values, *last))
 
 
-@settings(max_examples=40)
+@settings(max_examples=EXAMPLES)
 @given(confs(), st.data())
 def test_an_origin_names_the_place_whose_change_changes_the_value(
     conf: Conf, data: st.DataObject

@@ -24,7 +24,7 @@ from mlops_compile.compiler.compose.versions import BASE
 from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.value import canonical
 
-EXAMPLES = int(os.environ.get("POINTS_EXAMPLES", "8"))  # each takes a second
+EXAMPLES = int(os.environ.get("POINTS_EXAMPLES", "5"))  # each takes a second
 FILES = {
     "config.yaml": """\
 defaults:
