@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
+from mlops_compile.execute.interrupts import Interrupts
 from mlops_compile.execute.pool import Workers
 from mlops_compile.execute.resources import Resources
 from mlops_compile.ir.plan import Plan, Step
@@ -23,15 +24,16 @@ class Ahead:
         self.workers = kept
 
     def __call__(self, plan: Plan) -> None:
-        if self.workers is None:
-            self.workers = self._own = Workers(self._resources().workers)
         first = [step for step in plan.steps if not step.inputs]
-        # The first steps need little, and must not wait until another worker has all.
-        for steps in (first, plan.steps):
-            modules = _imports(steps)
-            with contextlib.suppress(OSError):  # the run itself says that no process starts
-                if worker := self.workers.idle(modules):
-                    worker.import_ahead(modules)
+        with Interrupts():  # a worker that is started has to be known
+            if self.workers is None:
+                self.workers = self._own = Workers(self._resources().workers)
+            # The first steps need little, and must not wait until another worker has all.
+            for steps in (first, plan.steps):
+                modules = _imports(steps)
+                with contextlib.suppress(OSError):  # the run itself says that no process starts
+                    if worker := self.workers.idle(modules):
+                        worker.import_ahead(modules)
 
     def __enter__(self) -> Ahead:
         return self

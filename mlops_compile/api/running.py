@@ -16,6 +16,7 @@ from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.spec import Execution
 from mlops_compile.execute.environment import installed_version
+from mlops_compile.execute.interrupts import Interrupts
 from mlops_compile.execute.local import execute
 from mlops_compile.execute.observer import Observer, Silent
 from mlops_compile.execute.pool import Workers
@@ -118,9 +119,10 @@ def execute_lock(
         else:
             record = run_search(lock, store, observer, run_once, time.time, fail_fast)
     finally:
-        store.close()
-        if workers is None:
-            pool.close()
+        with Interrupts():  # whatever comes meanwhile, all of it is let go of
+            store.close()
+            if workers is None:
+                pool.close()
     _remember(record, state)
     return record
 

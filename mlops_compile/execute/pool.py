@@ -18,6 +18,7 @@ from functools import cache, partial
 from types import TracebackType
 from typing import BinaryIO
 
+from mlops_compile.execute.interrupts import Interrupts
 from mlops_compile.execute.messages import (
     Job,
     Outcome,
@@ -253,9 +254,10 @@ class Workers:
         self._end([worker for worker in self._all if worker.job is not None])
 
     def close(self) -> None:
-        """End all of them."""
-        self._end(list(self._all))
-        self._selector.close()
+        """End all of them, before an interrupt that comes meanwhile is heard."""
+        with Interrupts():
+            self._end(list(self._all))
+            self._selector.close()
 
     def _end(self, workers: list[Worker]) -> None:
         end = time.monotonic() + _END
