@@ -109,7 +109,8 @@ def trials(directory: Path, runs: int, *, count: int, folds: int, workers: int) 
 
 def overhead(directory: Path, runs: int) -> str:
     """Milliseconds of a trial without folds beyond its fit, its answers and their score, on one
-    warm worker: 100 trials more on few rounds, less what the worker measured of them."""
+    worker: what runs of 300 and of 100 more trials took beyond what their worker measured, less
+    each other, so that what a run costs by itself is in neither."""
     file = adult(1)
     project = _project(directory, file)
     found = []
@@ -118,8 +119,8 @@ def overhead(directory: Path, runs: int) -> str:
             words = (*_words(0, 2, 1, 5)[1:], "search.cv=null", "data.split.validation_size=0.2")
             words = tuple(w for w in words if "cv.folds" not in w and "trials=" not in w)
             words += ("search=random", f"seed={turn}")
-            seconds, worked = [], []
-            for count in (20, 120):
+            rest = []
+            for count in (20, 120, 420):
                 start = time.perf_counter()
                 done = subprocess.run(
                     [sys.executable, *words, f"search.trials={count}"],
@@ -128,11 +129,10 @@ def overhead(directory: Path, runs: int) -> str:
                     check=True,
                     capture_output=True,
                 )
-                seconds.append(time.perf_counter() - start)
+                seconds = time.perf_counter() - start
                 steps = json.loads(done.stdout)["steps"]
-                worked.append(next(s["seconds"] for s in steps if s["kind"] == "search"))
-            more = (seconds[1] - seconds[0]) - (worked[1] - worked[0])
-            found.append(more / 100 * 1000)
+                rest.append(seconds - sum(s["seconds"] for s in steps if s["status"] == "ran"))
+            found.append((rest[2] - rest[1]) / 200 * 1000)
     finally:
         shutil.rmtree(file.parent)
     found.sort()
