@@ -1,7 +1,7 @@
 """Once: Hydra's entry composes a config twice, the first time for `hydra.mode` alone; here it is
 composed once where that key is not set, which the same composition tells.
 
-Where it is set, or the config cannot be composed, Hydra goes its own way.
+Where it is set, or the config cannot be composed, Hydra goes its own way; so does Hydra 1.4.
 """
 
 from __future__ import annotations
@@ -39,9 +39,12 @@ def composed_once(multirun: bool) -> Iterator[None]:
     get_mode, load = Hydra.get_mode, ConfigLoaderImpl.load_configuration
     ahead: list[tuple[_Asked, ConfigLoaderImpl, DictConfig]] = []
 
-    def mode(self: Hydra, config_name: str | None, overrides: list[str]) -> Any:
+    def mode(
+        self: Hydra, config_name: str | None, overrides: list[str], *more: Any, **named: Any
+    ) -> Any:
         likely = RunMode.MULTIRUN if multirun else RunMode.RUN
-        if not any(map(_SETS_MODE.match, overrides)):
+        is_known = not more and not named  # Hydra 1.4 tells more, and goes its own way
+        if is_known and not any(map(_SETS_MODE.match, overrides)):
             asked = _Asked(
                 config_name=config_name,
                 overrides=(*overrides, f"hydra.mode={likely.name}"),  # as Hydra will ask
@@ -53,7 +56,7 @@ def composed_once(multirun: bool) -> Iterator[None]:
             if found is not None:
                 ahead.append((asked, loader, found))
                 return None
-        return get_mode(self, config_name, overrides)
+        return get_mode(self, config_name, overrides, *more, **named)
 
     def loaded(self: ConfigLoaderImpl, *given: Any, **named: Any) -> DictConfig:
         if ahead:
