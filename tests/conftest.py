@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,9 @@ from tests.warm import Warm
 
 # Two workers on two cores: threads that spin while they wait take the time of those that work.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# What a shell starts in the background ignores SIGINT, and so does all that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "always",

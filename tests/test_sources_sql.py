@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -246,3 +247,15 @@ def test_a_server_that_cannot_be_reached(project: Path) -> None:
     code, where, message = refused(project, uri="postgresql+psycopg://127.0.0.1:1/shop")
     assert (code, where) == ("source", "data.source.uri")
     assert message.startswith("no connection: ") and "127.0.0.1" in message
+
+
+def test_a_query_that_fails_leaves_no_room_behind(project: Path) -> None:
+    (project / ".mlops" / "store").mkdir(parents=True)
+    gc.disable()  # which would remove it in passing
+    try:
+        for number in range(3):
+            refused(project, f"SELECT no{number} FROM people")
+            left = [*(project / ".mlops").rglob("room-*")]
+            assert not left, left
+    finally:
+        gc.enable()

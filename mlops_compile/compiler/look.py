@@ -78,7 +78,11 @@ class Look:
         self._room: Path | None = None
         self._here: dict[str, Path] = {}
         self._stamps = {place.identity: place.stamp() for place in files.places}
-        self._digests = {place.name: self._digest(place) for place in files.places}
+        try:
+            self._digests = {place.name: self._digest(place) for place in files.places}
+        except BaseException:
+            self._held.close()
+            raise
 
     def __enter__(self) -> Look:
         return self
