@@ -187,7 +187,7 @@ class StoreMachine(RuleBasedStateMachine):
             found |= more
         return found
 
-    def given(self, among: set[str], without: str = "") -> set[str]:
+    def given(self, among: set[str], without: str | None = None) -> set[str]:
         """What of some actions could be made by these alone, from other contents than one."""
         found: set[str] = set()
         there: set[str] = set()
