@@ -22,7 +22,7 @@ from mlops_compile.cli.leaderboard import leaderboard, leaderboard_csv
 from mlops_compile.cli.patterns import sweep_rows
 from mlops_compile.cli.point_progress import PointProgress
 from mlops_compile.cli.problems import say_problems
-from mlops_compile.cli.show import counted, duration, observer, table
+from mlops_compile.cli.show import observer, table
 from mlops_compile.cli.verb import Call
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.origins import places_of
@@ -34,6 +34,7 @@ from mlops_compile.ir.record import RunRecord, StepResult
 from mlops_compile.ir.sweep import Sweep
 from mlops_compile.ir.value import Map, parse, pick
 from mlops_compile.present.board import Entry, folds_of, objective_of, told_apart
+from mlops_compile.present.words import counted, duration
 from mlops_compile.store.files import write_atomic
 
 SWEEP_FILE, BOARD_FILE = "sweep.json", "leaderboard.csv"

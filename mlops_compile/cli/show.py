@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from mlops_compile.cli.patterns import Endings
 from mlops_compile.ir.value import Map, Value
+from mlops_compile.present.words import counted, duration
 from mlops_compile.steps.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -236,16 +237,6 @@ def trials_line(progress: Progress) -> str:
     return ", ".join(parts)
 
 
-def duration(seconds: float) -> str:
-    """`8 s`, `2 min 5 s`, `3 h 20 min`."""
-    whole = max(1, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def size(count: float) -> str:
     """Bytes: `812 B`, `3.4 MiB`."""
     if count < 1024:
@@ -255,11 +246,6 @@ def size(count: float) -> str:
         if count < 1023.95:
             return f"{count:.1f} {unit}"
     return f"{count / 1024:.1f} TiB"
-
-
-def counted(count: int, name: str) -> str:
-    """`1 step`, `2,000 steps`."""
-    return f"{count:,} {name if count == 1 else name + 's'}"
 
 
 def observer(err: TextIO, quiet: bool, names: Sequence[str] = ()) -> Lines | Live:

@@ -20,11 +20,12 @@ from mlops_compile.api.roots import Kept
 from mlops_compile.api.state import State, state_with
 from mlops_compile.cli import store_documents as documents
 from mlops_compile.cli.problems import say_problems
-from mlops_compile.cli.show import counted, size, table, visible
+from mlops_compile.cli.show import size, table, visible
 from mlops_compile.cli.verb import Call
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.problem import CompileError, Problem, StoreError
+from mlops_compile.present.words import counted
 from mlops_compile.store.fsck import Checked
 from mlops_compile.store.usage import Share, Usage
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlops_compile.cli.show import counted, number, table, visible
+from mlops_compile.cli.show import number, table, visible
 from mlops_compile.ir.record import RunRecord
 from mlops_compile.ir.value import Map, Value, canonical
+from mlops_compile.present.words import counted
 
 _MOST = 10  # trials that are shown
 _FAILED = 20

@@ -38,12 +38,17 @@ def plain_key(name: str) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """`0.31 s`, `42 s`, `2 min 5 s`, `3 h 20 min`."""
+    """`0.31 s`, `42.0 s`, `2 min 5 s`, `3 h 20 min`."""
     if seconds < 10:
         return f"{seconds:.2f} s"
-    whole = round(seconds)
+    return f"{seconds:.1f} s" if round(seconds) < 60 else duration(seconds)
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `2 min 5 s`, `3 h 20 min`."""
+    whole = max(1, round(seconds))
     if whole < 60:
-        return f"{seconds:.1f} s"
+        return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
