@@ -129,6 +129,12 @@ EXAMPLES = (
         _WRITE,
     ),
     problem(
+        "merge",
+        "train reads what both change: model.params.num_leaves in ours, model.params.learning_rate"
+        " in theirs",
+        ("model",),
+    ),
+    problem(
         "function-failed",
         "features.ratios.share fails at row 12 of the validated table: ZeroDivisionError:"
         " float division by zero",
