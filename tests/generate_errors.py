@@ -323,6 +323,11 @@ EXAMPLES = (
         hint="give a run directory, or the `bundle` or `model` digest that `run --json` prints",
     ),
     problem(
+        "git",
+        "/srv/shop is in no git repository",
+        hint="make one with `git init`, and call this again",
+    ),
+    problem(
         "record",
         "record.json is broken: `metrics` is an object",
         hint="run again to write a whole one",
