@@ -15,15 +15,15 @@ from mlops_compile.api.state import State, state_with
 from mlops_compile.api.sweeping import effects_of_sweep, merge_sweep
 from mlops_compile.compiler.compare.plans import Side, as_if_made, compare_steps
 from mlops_compile.compiler.compare.service import service_changes
-from mlops_compile.compiler.compare.sweeps import compare_points, merged_steps
+from mlops_compile.compiler.compare.sweeps import Swept, compare_sweeps
 from mlops_compile.compiler.compare.texts import cosmetic_changes
 from mlops_compile.compiler.compose.config import compose
+from mlops_compile.compiler.effects import Effect
 from mlops_compile.emit.gates import refusals
 from mlops_compile.execute.expected import work_of
 from mlops_compile.ir.change import Cause, PlanChange, PointChange, StepChange
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.lock import Lock
-from mlops_compile.ir.merging import Merged
 from mlops_compile.ir.origin import Origin, Settings
 from mlops_compile.ir.plan import Step, own_name
 from mlops_compile.ir.problem import CompileError
@@ -96,7 +96,8 @@ def _of_plans(old: Operand, new: Operand, state: State | None, assume_made: bool
     try:
         known = (measured(old, store), measured(new, store))
         is_made = any(one.made for one in known) and not assume_made
-        judged = _judged(steps, new.lock, right, state, is_made)
+        found = _effects_here(new.lock, state) if is_made else ()
+        judged = _judged(steps, right.steps, state, found)
         told = tuple(_told(step, judged, old, new) for step in steps)
         sensitive = _sensitive(old.lock) | _sensitive(new.lock)
         return Review(
@@ -110,7 +111,7 @@ def _of_plans(old: Operand, new: Operand, state: State | None, assume_made: bool
             costs=tuple(costs_of(*known)),
             behaviour=behaviour_of(*known, store, sensitive),
             unmet=_unmet(known[1]),
-            notes=tuple(_notes(old, new, judged.basis, known)),
+            notes=tuple(_notes(old, new, judged.basis)),
         )
     finally:
         if store is not None:
@@ -118,39 +119,27 @@ def _of_plans(old: Operand, new: Operand, state: State | None, assume_made: bool
 
 
 def _of_sweeps(old: Operand, new: Operand, state: State | None, assume_made: bool) -> Review:
-    points, each = compare_points(old.points, new.points)
-    merged = merge_sweep(sweep_of(new))
-    steps = merged_steps(points, each, merged)
-    count = len(merge_sweep(sweep_of(old)).lock.plan.steps)
-    gone = _removed_steps(points, each)
-    side = Side(merged.lock)
-    is_made = False
+    left, right = (
+        Swept(points=one.points, merged=merge_sweep(sweep_of(one))) for one in (old, new)
+    )
+    points, steps = compare_sweeps(left, right)
+    merged = right.merged
+    found: Sequence[Effect] = ()
     if state and state.store.root.is_dir() and not assume_made:
-        found = {effect.step.name: effect for effect in effects_of_sweep(merged, state)}
-        is_made = any(effect.effect == "hit" for effect in found.values())
-    judged = _judged_sweep(steps, merged, side, state, is_made)
-    told = tuple(_told(step, judged, old, new) for step in (*steps, *gone))
+        found = effects_of_sweep(merged, state)
+    is_made = any(effect.effect == "hit" for effect in found)
+    judged = _judged(steps, Side(merged.lock).steps, state, found if is_made else ())
+    points, places = _with_origins(points, old, new)
+    told = tuple(_told(step, judged, old, new, places) for step in steps)
     return Review(
-        old=_named(old, count),
-        new=_named(new, len(steps)),
-        change=replace(_change(old, new, told), points=_with_origins(points, old, new)),
+        old=_named(old, len(left.merged.lock.plan.steps)),
+        new=_named(new, len(merged.lock.plan.steps)),
+        change=replace(_change(old, new, told), points=points),
         basis=judged.basis,
         steps=merged.lock.plan.steps,
         seconds=judged.seconds,
-        notes=tuple(_notes(old, new, judged.basis, ())),
+        notes=tuple(_notes(old, new, judged.basis)),
     )
-
-
-def _removed_steps(
-    points: Sequence[PointChange], each: Sequence[tuple[StepChange, ...]]
-) -> tuple[StepChange, ...]:
-    """Steps that points lost which are still there, by name."""
-    found: dict[str, StepChange] = {}
-    for _, steps in zip(points, each, strict=True):
-        for step in steps:
-            if step.change == "removed":
-                found.setdefault(step.name, step)
-    return tuple(found.values())
 
 
 def _named(operand: Operand, steps: int) -> Named:
@@ -167,33 +156,29 @@ def _named(operand: Operand, steps: int) -> Named:
 
 
 def _judged(
-    steps: tuple[StepChange, ...], lock: Lock, side: Side, state: State | None, is_made: bool
+    steps: tuple[StepChange, ...],
+    plan: Mapping[str, Step],
+    state: State | None,
+    found: Sequence[Effect],
 ) -> _Judged:
-    if is_made and state is not None:
-        try:
-            found = effects_of(lock, state)
-        except CompileError:  # of another version of this tool: it cannot be run here
-            found = ()
-        if found:
-            effects = {item.step.name: (item.effect, item.reason) for item in found}
-            by_effect = [(item.step, item.effect) for item in found]
-            return _Judged(basis="store", effects=effects, seconds=_work(by_effect, state))
-    effects = {name: (effect, why) for name, (effect, why) in as_if_made(steps, side.steps).items()}
-    by_effect = [(side.steps[name], effect) for name, (effect, _) in effects.items()]
-    return _Judged(basis="old", effects=effects, seconds=_work(by_effect, state))
-
-
-def _judged_sweep(
-    steps: tuple[StepChange, ...], merged: Merged, side: Side, state: State | None, is_made: bool
-) -> _Judged:
-    if is_made and state is not None:
-        found = effects_of_sweep(merged, state)
+    """The effects that were found in the store; where none were, those that follow from the old
+    plan alone."""
+    if found:
         effects = {item.step.name: (item.effect, item.reason) for item in found}
         by_effect = [(item.step, item.effect) for item in found]
         return _Judged(basis="store", effects=effects, seconds=_work(by_effect, state))
-    effects = {name: (effect, why) for name, (effect, why) in as_if_made(steps, side.steps).items()}
-    by_effect = [(side.steps[name], effect) for name, (effect, _) in effects.items()]
-    return _Judged(basis="old", effects=effects, seconds=_work(by_effect, state))
+    assumed = as_if_made(steps, plan)
+    by_effect = [(plan[name], effect) for name, (effect, _) in assumed.items()]
+    return _Judged(basis="old", effects=assumed, seconds=_work(by_effect, state))
+
+
+def _effects_here(lock: Lock, state: State | None) -> Sequence[Effect]:
+    """What running a lock here would do; nothing of one that cannot be run here: it is of another
+    version of this tool."""
+    try:
+        return () if state is None else effects_of(lock, state)
+    except CompileError:
+        return ()
 
 
 def _work(
@@ -212,9 +197,17 @@ def _work(
     return least, work_of((step for step, effect in effects if effect != "hit"), durations)
 
 
-def _told(step: StepChange, judged: _Judged, old: Operand, new: Operand) -> StepChange:
-    """A step with its effect, and its causes with where they were set."""
-    causes = tuple(_located(cause, old, new) for cause in step.causes)
+def _told(
+    step: StepChange,
+    judged: _Judged,
+    old: Operand,
+    new: Operand,
+    places: Mapping[Cause, Cause] | None = None,
+) -> StepChange:
+    """A step with its effect, and its causes with where they were set, as far as `places` does not
+    say so."""
+    known = places or {}
+    causes = tuple(known.get(cause) or _located(cause, old, new) for cause in step.causes)
     if step.change == "removed":
         return replace(step, causes=causes)
     effect, reason = judged.effects[step.name]
@@ -226,16 +219,27 @@ def _told(step: StepChange, judged: _Judged, old: Operand, new: Operand) -> Step
 
 def _with_origins(
     points: Sequence[PointChange], old: Operand, new: Operand
-) -> tuple[PointChange, ...]:
-    """Points with the place of each cause; what points have in common is looked up once."""
+) -> tuple[tuple[PointChange, ...], dict[Cause, Cause]]:
+    """Points with the place of each cause, and these causes; what points have in common is looked
+    up once."""
     found: dict[Cause, Cause] = {}
     for point in points:
         for cause in point.causes:
             if cause not in found:
-                found[cause] = _located(cause, old, new)
-    return tuple(
+                found[cause] = _of_point(cause, point) or _located(cause, old, new)
+    told = (
         replace(point, causes=tuple(found[cause] for cause in point.causes)) for point in points
     )
+    return tuple(told), found
+
+
+def _of_point(cause: Cause, point: PointChange) -> Cause | None:
+    """A cause with the override of its own point that sets it, if there is one."""
+    key = dotted(cause.path)
+    for text in point.overrides:
+        if text.partition("=")[0].lstrip("+") == key:
+            return replace(cause, origin=Origin.of_override(text))
+    return None
 
 
 def _located(cause: Cause, old: Operand, new: Operand) -> Cause:
@@ -317,11 +321,11 @@ def _unmet(new: Measured) -> tuple[GateState, ...]:
     )
 
 
-def _notes(old: Operand, new: Operand, basis: Basis, known: Sequence[Measured]) -> Iterator[str]:
+def _notes(old: Operand, new: Operand, basis: Basis) -> Iterator[str]:
     if old.assumed:
         names = ", ".join(sorted(old.assumed))
         yield f"the data of {old.name} is not known ({names}): that of {new.name} stands for it"
     if old.configs and old.name.startswith(GIT):
         yield f"{old.name} has no lock: it was compiled with the packages that are installed here"
     if basis == "old":
-        yield f"effects are those where {old.name} was run: the store here holds nothing of it"
+        yield f"effects are those where {old.name} was run, and nothing else"

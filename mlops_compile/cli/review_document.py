@@ -66,6 +66,7 @@ def review_document(review: Review) -> str:
                     "change": point.change,
                     "old": point.old,
                     "new": point.new,
+                    "like": point.like,
                     "causes": tuple(map(_cause, point.causes)),
                 }
             )

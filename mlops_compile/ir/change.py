@@ -91,12 +91,13 @@ class ServiceChange:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointChange:
     """What becomes of a point of a sweep, by its overrides; its numbers among the old points and
-    the new ones."""
+    the new ones. A new point is `like` the old one that it is compared with."""
 
     overrides: tuple[str, ...]
     change: Literal["same", "changed", "added", "removed"]
     old: int | None = None
     new: int | None = None
+    like: int | None = None
     causes: tuple[Cause, ...] = ()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from mlops_compile.ir.change import CATEGORIES, Cause, PointChange, StepChange
+from mlops_compile.ir.plan import own_name
 from mlops_compile.ir.review import Behaviour, Moved, Review
 from mlops_compile.ir.value import Value, dotted
 from mlops_compile.present.words import (
@@ -26,6 +27,7 @@ _DIGITS = 12
 _NUMBER = re.compile(r"(?<=[a-z_]/)\d+(?=/|\b)")
 _WIDEST = 48  # characters of a value
 _MANY = 6  # names that are listed one by one
+_MOST_STEPS = 20  # the same, of steps that share a row
 MARKS: dict[str, tuple[str, Tone]] = {
     "added": ("+ new", "add"),
     "changed": ("~ changed", "change"),
@@ -163,7 +165,7 @@ def told_causes(review: Review) -> tuple[Told, ...]:
             steps.setdefault(cause, []).append(step.name)
     points: dict[Cause, int] = {}
     for point in review.change.points:
-        for cause in point.causes:
+        for cause in point.causes if point.change == "changed" else ():
             points[cause] = points.get(cause, 0) + 1
     every = dict.fromkeys((*steps, *points))
     rank = {name: place for place, name in enumerate(CATEGORIES)}
@@ -267,7 +269,8 @@ def steps_part(review: Review) -> Part | None:
     for (change, _, effect, why), names in alike.items():
         mark, tone = MARKS[change]
         tone = "dim" if change == "same" else tone
-        rows.append(Row(cells=(mark, _steps_text(names), effect, why), tone=tone))
+        listed = _steps_text(names, _MOST_STEPS)
+        rows.append(Row(cells=(mark, listed, effect, why), tone=tone))
     rows.sort(key=lambda row: row.tone == "dim" and row.cells[2] == "hit")
     return Part(
         name="steps",
@@ -286,7 +289,8 @@ def _why(step: StepChange) -> str:
         return f"new, for {_listed(own)}" if own else "new"
     if step.change == "removed":
         return f"gone, for {_listed(own)}" if own else "gone"
-    waits = f"because of {_steps_text(step.upstream)}" if step.upstream else ""
+    taken = [*dict.fromkeys(own_name(name) for name in step.upstream)]
+    waits = f"because of {_steps_text(taken)}" if taken else ""
     if step.change == "same":
         return "" if step.effect == "hit" else "unchanged, and not made here"
     if not own and not waits:
@@ -306,7 +310,7 @@ def _pattern(name: str) -> str:
     return _NUMBER.sub("*", name)
 
 
-def _steps_text(names: Sequence[str]) -> str:
+def _steps_text(names: Sequence[str], most: int = _MANY) -> str:
     """Names of steps; those of one pattern as one."""
     groups: dict[str, list[str]] = {}
     for name in names:
@@ -315,8 +319,8 @@ def _steps_text(names: Sequence[str]) -> str:
         held[0] if len(held) == 1 else f"{pattern} ({len(held):,})"
         for pattern, held in groups.items()
     ]
-    if len(found) > _MANY:
-        return f"{', '.join(found[: _MANY - 1])}, {len(found) - _MANY + 1} more"
+    if len(found) > most:
+        return f"{', '.join(found[: most - 1])}, {len(found) - most + 1} more"
     return ", ".join(found)
 
 
@@ -348,7 +352,7 @@ def service_part(review: Review) -> Part | None:
 
 def metrics_part(review: Review) -> Part | None:
     every = (*review.metrics, *review.costs)
-    if not every:
+    if not every or not review.change.differs:
         return None
     both = [moved for moved in every if moved.old is not None and moved.new is not None]
     rows = [_moved(moved, review) for moved in both]
@@ -407,7 +411,7 @@ def _change(name: str, old: float, new: float) -> str:
 
 def answers_part(review: Review) -> Part | None:
     found = review.behaviour
-    if found is None:
+    if found is None or not review.change.differs:
         return None
     rows = tuple(
         Row(
@@ -486,20 +490,21 @@ def points_part(review: Review) -> Part | None:
 
 
 def _point_rows(points: Sequence[PointChange]) -> Iterator[Row]:
-    """Changed points of the same causes are one row; those that came or went are one each."""
+    """Points of one fate and the same causes are one row; those that came or went are one each,
+    unless they are many."""
     alike: dict[tuple[str, tuple[Cause, ...]], list[PointChange]] = {}
     for point in points:
-        if point.change in ("same", "changed"):
-            alike.setdefault((point.change, point.causes), []).append(point)
+        causes = point.causes if point.change == "changed" else ()
+        alike.setdefault((point.change, causes), []).append(point)
     for (change, causes), held in alike.items():
         mark, tone = MARKS[change]
-        why = _listed([name_of(cause) for cause in causes])
+        if change in ("added", "removed") and len(held) <= _MOST_STEPS:
+            for point in held:
+                number = point.new if point.new is not None else point.old
+                yield Row(cells=(mark, f"#{number}", _overrides([point]), ""), tone=tone)
+            continue
+        why = _listed([*dict.fromkeys(name_of(c) for c in causes if c.path[0] != "steps")])
         yield Row(cells=(mark, f"{len(held):,}", _overrides(held), why), tone=tone)
-    for point in points:
-        if point.change in ("added", "removed"):
-            mark, tone = MARKS[point.change]
-            number = point.new if point.new is not None else point.old
-            yield Row(cells=(mark, f"#{number}", _overrides([point]), point.change), tone=tone)
 
 
 def _overrides(points: Sequence[PointChange]) -> str:

@@ -99,6 +99,8 @@ def _same_file(
     found = [*changes(left_value, right_value)]
     if any(_is_told(path, told) for path, *_ in found):
         return ""
+    if all(path[0] == "defaults" for path, *_ in found):
+        return "other files are chosen, and they come to the same"
     names = [_line(path, before, after) for path, before, after, _ in found[:_MOST]]
     more = f", and {len(found) - _MOST} more" if len(found) > _MOST else ""
     return f"{', '.join(names)}{more}: no step of the plan reads that"
