@@ -97,7 +97,7 @@ def _of_plans(old: Operand, new: Operand, state: State | None, assume_made: bool
         known = (measured(old, store), measured(new, store))
         is_made = any(one.made for one in known) and not assume_made
         found = _effects_here(new.lock, state) if is_made else ()
-        judged = _judged(steps, right.steps, state, found)
+        judged = _judged(steps, left, right, state, found)
         told = tuple(_told(step, judged, old, new) for step in steps)
         sensitive = _sensitive(old.lock) | _sensitive(new.lock)
         return Review(
@@ -128,7 +128,8 @@ def _of_sweeps(old: Operand, new: Operand, state: State | None, assume_made: boo
     if state and state.store.root.is_dir() and not assume_made:
         found = effects_of_sweep(merged, state)
     is_made = any(effect.effect == "hit" for effect in found)
-    judged = _judged(steps, Side(merged.lock).steps, state, found if is_made else ())
+    sides = Side(left.merged.lock), Side(merged.lock)
+    judged = _judged(steps, *sides, state, found if is_made else ())
     points, places = _with_origins(points, old, new)
     told = tuple(_told(step, judged, old, new, places) for step in steps)
     return Review(
@@ -157,7 +158,8 @@ def _named(operand: Operand, steps: int) -> Named:
 
 def _judged(
     steps: tuple[StepChange, ...],
-    plan: Mapping[str, Step],
+    old: Side,
+    new: Side,
     state: State | None,
     found: Sequence[Effect],
 ) -> _Judged:
@@ -167,8 +169,8 @@ def _judged(
         effects = {item.step.name: (item.effect, item.reason) for item in found}
         by_effect = [(item.step, item.effect) for item in found]
         return _Judged(basis="store", effects=effects, seconds=_work(by_effect, state))
-    assumed = as_if_made(steps, plan)
-    by_effect = [(plan[name], effect) for name, (effect, _) in assumed.items()]
+    assumed = as_if_made(steps, old, new)
+    by_effect = [(new.steps[name], effect) for name, (effect, _) in assumed.items()]
     return _Judged(basis="old", effects=assumed, seconds=_work(by_effect, state))
 
 

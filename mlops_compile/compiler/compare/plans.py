@@ -3,7 +3,7 @@ for what it takes from others alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property
 
 from mlops_compile.compiler.compare.categories import category_of
@@ -134,19 +134,51 @@ def _alone(step: Step, own: Side, other: Side, *, added: bool) -> Iterator[Cause
 
 
 def as_if_made(
-    steps: tuple[StepChange, ...], plan: Mapping[str, Step]
+    steps: tuple[StepChange, ...], old: Side, new: Side
 ) -> dict[str, tuple[Effect, str]]:
-    """The effect of each step of a plan where all results of the old plan are there, and no others;
-    and why."""
+    """The effect of each step of the new plan where all results of the old plan are there, and no
+    others; and why. A step that is made as another is, of other inputs, may run: nobody knows
+    before whether these inputs come out equal."""
     found: dict[str, tuple[Effect, str]] = {}
+    made: dict[Hashable, str] | None = None
     for change in steps:
         if change.change == "removed":
             continue
-        waits = [ref.step for _, ref in plan[change.name].inputs if found[ref.step][0] != "hit"]
+        step = new.steps[change.name]
+        waits = [ref.step for _, ref in step.inputs if found[ref.step][0] != "hit"]
         if change.change == "same":
-            found[change.name] = "hit", "unchanged"
+            found[step.name] = "hit", "unchanged"
         elif waits:
-            found[change.name] = "maybe", f"waits for {', '.join(sorted(set(waits)))}"
+            found[step.name] = "maybe", f"waits for {', '.join(sorted(set(waits)))}"
         else:
-            found[change.name] = "run", "changed" if change.change == "changed" else "new"
+            if made is None:
+                made = {_signature(old, was): was.name for was in old.lock.plan.steps}
+            signature = _signature(new, step)
+            if signature in made:
+                found[step.name] = "maybe", f"may come out as {made[signature]}"
+            else:
+                made[signature] = step.name
+                why = "changed" if change.change == "changed" else "new"
+                found[step.name] = "run", why
     return found
+
+
+def _signature(side: Side, step: Step) -> Hashable:
+    """All causes of a step but what its inputs hold. Equal ones that differ are no harm: the step
+    may run then."""
+    needs, lock = side.needs(step), side.lock
+    versions = dict(lock.environment)
+    names = sorted({*needs.distributions, *lock.code.distributions(needs.functions)})
+    digests = {function.name: function.digest for function in lock.code.functions}
+    return (
+        step.kind,
+        step.version,
+        step.params,
+        step.outputs,
+        step.seed,
+        tuple(port for port, _ in step.inputs),
+        tuple((name, versions.get(name)) for name in names),
+        tuple((name, digests.get(name)) for name in needs.functions),
+        None if step.source is None else lock.source(step.source).identity,
+        lock.contract_of(step.name) if needs.contract else None,
+    )
