@@ -328,6 +328,6 @@ def _notes(old: Operand, new: Operand, basis: Basis) -> Iterator[str]:
         names = ", ".join(sorted(old.assumed))
         yield f"the data of {old.name} is not known ({names}): that of {new.name} stands for it"
     if old.configs and old.name.startswith(GIT):
-        yield f"{old.name} has no lock: it was compiled with the packages that are installed here"
+        yield f"{old.name} has no lock: it was compiled with the packages installed here"
     if basis == "old":
         yield f"effects are those where {old.name} was run, and nothing else"

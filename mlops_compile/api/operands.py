@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -21,7 +21,7 @@ from mlops_compile.ir.config import LOCK_FILE, Config
 from mlops_compile.ir.lock import Lock, parse_document, read_value
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.origin import Origin, Settings
-from mlops_compile.ir.problem import CompileError, problem
+from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.sweep import Sweep, SweepPoint, decode_sweep, is_sweep
 from mlops_compile.ir.value import Map, leaves
 
@@ -72,10 +72,7 @@ class Operand:
 
     def shown(self, origin: Origin) -> Origin:
         """An origin under the name that people know: that of a copied revision is its own."""
-        for place, name in self.moved:
-            if origin.source.startswith(place):
-                return replace(origin, source=name + origin.source.removeprefix(place))
-        return origin
+        return _shown(origin, self.moved)
 
 
 class Operands:
@@ -182,9 +179,24 @@ class Operands:
         made = tempfile.TemporaryDirectory(prefix="mlops-")
         place = Path(self._held.enter_context(made)).resolve()
         _copy(self._project, ref, conf, place)
+        moved = ((f"{place}/", f"{ref}:"),)
+        try:
+            return self._compiled_copy(name, ref, names, place, moved, other)
+        except CompileError as error:
+            raise CompileError(_moved(found, moved) for found in error.problems) from None
+
+    def _compiled_copy(
+        self,
+        name: str,
+        ref: str,
+        names: Sequence[str],
+        place: Path,
+        moved: tuple[tuple[str, str], ...],
+        other: Lock | None,
+    ) -> Operand:
         config = compose((), place)
         needed = {file for file in names if _is_needed(file, config.values)}
-        _copy(self._project, ref, sorted(needed - {*conf}), place)
+        _copy(self._project, ref, sorted(needed), place)
         assumed: set[str] = set()
         config = replace(config, values=_with_store(config.values, self._project))
         done = compile_config(
@@ -200,7 +212,7 @@ class Operands:
             configs=(config,),
             texts=_texts_of(self._project, ref, names, points),
             assumed=frozenset(assumed),
-            moved=((f"{place}/", f"{ref}:"),),
+            moved=moved,
         )
 
     # A file or directory
@@ -248,6 +260,18 @@ class Operands:
             return sweep.points, sweep.digest, True
         lock = read_value(value, name, self._memo)
         return (SweepPoint(overrides=(), lock=lock),), lock.digest, False
+
+
+def _shown(origin: Origin, moved: Iterable[tuple[str, str]]) -> Origin:
+    for place, name in moved:
+        if origin.source.startswith(place):
+            return replace(origin, source=name + origin.source.removeprefix(place))
+    return origin
+
+
+def _moved(found: Problem, moved: Iterable[tuple[str, str]]) -> Problem:
+    """A problem in a copy of a revision, told as of that."""
+    return replace(found, origin=_shown(found.origin, moved)) if found.origin else found
 
 
 def _numbered(text: str) -> tuple[str, int | None]:

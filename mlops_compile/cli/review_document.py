@@ -106,7 +106,7 @@ def _step(step: StepChange) -> Map:
 
 def _cause(cause: Cause) -> Map:
     value: dict[str, Value] = {
-        "path": dotted(cause.path),
+        "path": dotted(cause.path) if len(cause.path) > 1 else cause.path[0],
         "category": cause.category,
         "change": cause.sort,
         "old": cause.old,

@@ -197,7 +197,7 @@ def _pin(wanted: _Wanted, data: Data, looking: Looking) -> _Found:
         looking.assumed(wanted.name)
         classes = looking.committed.contract.classes
         return _Found(source=found, levels=tuple(sorted(classes)))
-    if looking.inside and _is_outside(spec):
+    if looking.inside and (_is_outside(spec) or _is_gone(wanted, looking)):
         message = f"what {kind.location(spec)} held then is not known: it is not in that revision"
         hint = "commit the lock beside conf/: it says what the data was"
         raise CompileError([problem("operand", message, SOURCE_KEYS, hint)])
@@ -251,12 +251,16 @@ def _committed(wanted: _Wanted, data: Data, looking: Looking) -> Source | None:
     if looking.inside and _is_outside(wanted.keys):
         return _from_lock(wanted, data, looking.committed)
     try:
-        files = wanted.kind.files(wanted.keys, looking.project)
-        if not any(place.is_gone for place in files.places):
+        if not _is_gone(wanted, looking):
             return None
     except CompileError:
         pass  # it cannot be looked at, and its pin may stand
     return _from_lock(wanted, data, looking.committed)
+
+
+def _is_gone(wanted: _Wanted, looking: Looking) -> bool:
+    files = wanted.kind.files(wanted.keys, looking.project)
+    return any(place.is_gone for place in files.places)
 
 
 def _is_outside(keys: Any) -> bool:

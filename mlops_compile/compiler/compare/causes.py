@@ -87,7 +87,7 @@ def _code(old: tuple[Lock, Step, Needs], new: tuple[Lock, Step, Needs]) -> Itera
         known = {function.name: function.digest for function in lock.code.functions}
         tables.append(Map({name: known[name] for name in needs.functions if name in known}))
     for (name,), before, after, sort in changes(tables[0], tables[1]):
-        yield _cause(("code", name), new[1].kind, before, after, sort)
+        yield _cause(("code", *name.split(".")), new[1].kind, before, after, sort)
 
 
 def _contract(old: tuple[Lock, Step, Needs], new: tuple[Lock, Step, Needs]) -> Iterator[Cause]:
