@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.project import Answer, good, mlops
+from tests.project import good, mlops
 from tests.sets import adult
 
 QUICK = """\

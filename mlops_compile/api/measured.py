@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mlops_compile.api.operands import Operand
+from mlops_compile.api.operand import Operand
 from mlops_compile.api.running import read_run
 from mlops_compile.api.searching import Searched, best_of, search_step
 from mlops_compile.execute.platform import this_platform

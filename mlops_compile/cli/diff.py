@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlops_compile.api.diffing import NEW, OLD, diff
-from mlops_compile.cli.front import Job, Multirun, run_hydra
 from mlops_compile.cli.review_document import review_document
 from mlops_compile.cli.review_text import say_review
 from mlops_compile.cli.verb import Call
@@ -42,6 +41,7 @@ def run(call: Call) -> int:
 
 def composed(words: Sequence[str]) -> Sequence[Config]:
     """The configs that words of a command line ask for."""
+    from mlops_compile.cli.front import Job, Multirun, run_hydra  # Hydra, once there is a conf/
 
     def one(job: Job) -> Config:
         return job.config

@@ -18,6 +18,15 @@ _NARROW = 350  # what a phone shows of a graph
 _MOST_BOXES = 150
 _FATES = ("added", "changed", "upstream", "same")
 _EFFECTS = ("run", "maybe", "hit")
+_CAPTIONS = {
+    "causes": "What differs, where it was set, and what it changes",
+    "service": "What clients see",
+    "model": "Both models",
+    "answers": "Test rows that are answered otherwise, by segment",
+    "gates": "What was measured of the new model",
+    "points": "Points of both sweeps, by their overrides",
+    "cosmetic": "What differs and is no cause",
+}
 
 
 def page_of(review: Review) -> str:
@@ -27,7 +36,7 @@ def page_of(review: Review) -> str:
     sections: list[Section] = []
     if broken:
         texts = tuple(Text(text=f"{text}.", marked=True) for text in broken)
-        sections.append(Section(name="warnings", title="Mind", blocks=texts))
+        sections.append(Section(name="warnings", title="Take care", blocks=texts))
     found = parts(review)
     sections += [_section(part) for part in found if part.name != "steps"]
     place = next((n for n, s in enumerate(sections) if s.name == "causes"), -1) + 1
@@ -56,7 +65,8 @@ def _table(part: Part) -> Table:
     rows = tuple(row.cells for row in part.rows[:MOST_ROWS])
     more = len(part.rows) - len(rows)
     note = f"The first {len(rows)} of {len(part.rows):,}; the text form has all." if more else ""
-    return Table(caption=part.title, head=part.head, rows=rows, note=note)
+    caption = _CAPTIONS.get(part.name, part.title)
+    return Table(caption=caption, head=part.head, rows=rows, note=note)
 
 
 def _steps(review: Review, part: Part | None) -> Section:
@@ -64,9 +74,10 @@ def _steps(review: Review, part: Part | None) -> Section:
     blocks: list[Block] = []
     table = _table(part) if part is not None else Table(caption="Steps", head=("step",), rows=())
     boxes = _boxes(review.change.steps)
+    edges = edges_of(review.steps)
+    boxes = {name: box for name, box in boxes.items() if name in edges}
     if boxes and len(boxes) <= _MOST_BOXES:
-        edges = edges_of(review.steps)
-        svg = draw({name: box for name, box in boxes.items() if name in edges}, edges)
+        svg = draw(boxes, edges)
         about = (
             f"{counted(len(review.steps), 'step')} of the new plan, each below what it takes from:"
             " thick where it differs, dashed where it is made already. The same step of every fold"

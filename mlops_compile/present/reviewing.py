@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from mlops_compile.ir.change import CATEGORIES, Cause, PointChange, StepChange
 from mlops_compile.ir.plan import own_name
 from mlops_compile.ir.review import Behaviour, Moved, Review
-from mlops_compile.ir.value import Value, dotted
+from mlops_compile.ir.value import KeyPath, Value, dotted
 from mlops_compile.present.words import (
     counted,
     duration,
@@ -27,6 +27,7 @@ _DIGITS = 12
 _NUMBER = re.compile(r"(?<=[a-z_]/)\d+(?=/|\b)")
 _WIDEST = 48  # characters of a value
 _MANY = 6  # names that are listed one by one
+_MOST_VALUES = 3  # of one key that are rows of their own
 _MOST_STEPS = 20  # the same, of steps that share a row
 MARKS: dict[str, tuple[str, Tone]] = {
     "added": ("+ new", "add"),
@@ -74,7 +75,15 @@ def parts(review: Review) -> tuple[Part, ...]:
         waivers_part(review),
         notes_part(review),
     )
-    return tuple(part for part in found if part is not None)
+    return tuple(_visible(part) for part in found if part is not None)
+
+
+def _visible(part: Part) -> Part:
+    """A part each of whose cells is one line, without characters that are not to be seen."""
+    rows = tuple(
+        Row(cells=tuple(visible(cell) for cell in row.cells), tone=row.tone) for row in part.rows
+    )
+    return replace(part, rows=rows)
 
 
 # In a sentence
@@ -181,27 +190,21 @@ _FOLLOWING = ("steps", "contract")
 
 
 def causes_part(review: Review) -> Part | None:
-    found = told_causes(review)
+    """The causes; many values of one key, as a sweep has them, are one row."""
+    found = [told for told in told_causes(review) if not _is_told_by_rows(told, review)]
     if not found:
         return None
-    old = {cause.cause.path for cause in found if cause.cause.category == "data"}
     where = any(told.cause.origin is not None for told in found)
     head = ("category", "what", "old", "new", *(["where"] if where else []), "changes")
-    total = sum(point.change in ("same", "changed") for point in review.change.points)
-    rows = []
+    by_path: dict[KeyPath, list[Told]] = {}
     for told in found:
-        cause = told.cause
-        if cause.path[0] == "sources" and cause.path[-1] in ("size", "digest"):
-            rows_path = (*cause.path[:-1], "rows")
-            if cause.path[-1] == "digest" and rows_path in old:
-                continue  # other rows, so other content
-        mark = MARKS[cause.sort]
-        place = [str(cause.origin) if cause.origin else ""] if where else []
-        reach = _steps_text(told.steps)
-        if total:
-            reach = f"{told.points:,} of {counted(total, 'point')}" if told.points else reach
-        cells = (cause.category, name_of(cause), *values_of(cause), *place, reach)
-        rows.append(Row(cells=cells, tone=mark[1]))
+        by_path.setdefault(told.cause.path, []).append(told)
+    rows = []
+    for held in by_path.values():
+        if len(held) > _MOST_VALUES:
+            rows.append(_many_values(held, where, review))
+        else:
+            rows += [_cause_row(told, where, review) for told in held]
     return Part(
         name="causes",
         title="Causes",
@@ -209,6 +212,47 @@ def causes_part(review: Review) -> Part | None:
         rows=tuple(rows),
         quoted=frozenset({"what", "old", "new", "where", "changes"}),
     )
+
+
+def _is_told_by_rows(told: Told, review: Review) -> bool:
+    """Whether other rows of a source say that its content is another one."""
+    path = told.cause.path
+    if path[0] != "sources" or path[-1] != "digest":
+        return False
+    rows = (*path[:-1], "rows")
+    return any(cause.path == rows for step in review.change.steps for cause in step.causes)
+
+
+def _cause_row(told: Told, where: bool, review: Review) -> Row:
+    cause = told.cause
+    place = [str(cause.origin) if cause.origin else ""] if where else []
+    cells = (cause.category, name_of(cause), *values_of(cause), *place, _reach(told, review))
+    return Row(cells=cells, tone=MARKS[cause.sort][1])
+
+
+def _many_values(held: Sequence[Told], where: bool, review: Review) -> Row:
+    """Causes of one path in a row."""
+    first, last = held[0].cause, held[-1].cause
+    sides = []
+    for side in (0, 1):
+        texts = [*dict.fromkeys(values_of(told.cause)[side] for told in held)]
+        ends = texts[0] if len(texts) == 1 else f"{texts[0]} … {texts[-1]} ({len(texts):,} values)"
+        sides.append(ends)
+    places = {str(told.cause.origin) for told in held if told.cause.origin}
+    place = [places.pop() if len(places) == 1 else ""] if where else []
+    steps = tuple(dict.fromkeys(name for told in held for name in told.steps))
+    points = sum(told.points for told in held)
+    reach = _reach(Told(cause=last, steps=steps, points=points), review)
+    cells = (first.category, name_of(first), *sides, *place, reach)
+    return Row(cells=cells, tone=MARKS[first.sort][1])
+
+
+def _reach(told: Told, review: Review) -> str:
+    """The steps that a cause changes, or how many points of those that both sweeps have."""
+    if told.points:
+        total = sum(point.change in ("same", "changed") for point in review.change.points)
+        return f"{told.points:,} of {counted(total, 'point')}"
+    return _steps_text(told.steps)
 
 
 def name_of(cause: Cause) -> str:
@@ -455,7 +499,10 @@ def _share(part: int, whole: int) -> str:
 def gates_part(review: Review) -> Part | None:
     if not review.unmet:
         return None
-    rows = tuple(Row(cells=(gate.path, gate.text), tone="bad") for gate in review.unmet)
+    rows = tuple(
+        Row(cells=(gate.path, gate.text.removeprefix("the gate is not met: ")), tone="bad")
+        for gate in review.unmet
+    )
     return Part(
         name="gates",
         title="Gates that are not met",

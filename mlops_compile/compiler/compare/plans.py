@@ -12,7 +12,7 @@ from mlops_compile.ir.change import Cause, Effect, StepChange
 from mlops_compile.ir.key import Needs
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
-from mlops_compile.ir.value import KeyPath, Value, leaves, same
+from mlops_compile.ir.value import KeyPath, Map, Value, leaves, same
 from mlops_compile.steps.kinds import asked_of
 
 
@@ -140,7 +140,7 @@ def as_if_made(
     others; and why. A step that is made as another is, of other inputs, may run: nobody knows
     before whether these inputs come out equal."""
     found: dict[str, tuple[Effect, str]] = {}
-    made: dict[Hashable, str] | None = None
+    made = _Made(old, new)
     for change in steps:
         if change.change == "removed":
             continue
@@ -150,30 +150,46 @@ def as_if_made(
             found[step.name] = "hit", "unchanged"
         elif waits:
             found[step.name] = "maybe", f"waits for {', '.join(sorted(set(waits)))}"
+        elif (other := made.like(step)) is not None:
+            found[step.name] = "maybe", f"may come out as {other}"
         else:
-            if made is None:
-                made = {_signature(old, was): was.name for was in old.lock.plan.steps}
-            signature = _signature(new, step)
-            if signature in made:
-                found[step.name] = "maybe", f"may come out as {made[signature]}"
-            else:
-                made[signature] = step.name
-                why = "changed" if change.change == "changed" else "new"
-                found[step.name] = "run", why
+            found[step.name] = "run", "changed" if change.change == "changed" else "new"
     return found
 
 
+class _Made:
+    """The steps that are made: all of the old plan, and of the new one those asked for."""
+
+    def __init__(self, old: Side, new: Side) -> None:
+        self._old, self._new = old, new
+        self._alike: dict[tuple[str, Map], list[Step]] = {}
+        for step in old.lock.plan.steps:
+            self._alike.setdefault((step.kind, step.params), []).append(step)
+        self._signed: dict[tuple[str, Map], dict[Hashable, str]] = {}
+
+    def like(self, step: Step) -> str | None:
+        """The name of a made step with the same causes, but for what its inputs hold; None if there
+        is none: then this one is made now."""
+        key = step.kind, step.params
+        known = self._signed.get(key)
+        if known is None:
+            alike = self._alike.get(key, ())
+            known = self._signed[key] = {_signature(self._old, one): one.name for one in alike}
+        own = _signature(self._new, step)
+        if own in known:
+            return known[own]
+        known[own] = step.name
+        return None
+
+
 def _signature(side: Side, step: Step) -> Hashable:
-    """All causes of a step but what its inputs hold. Equal ones that differ are no harm: the step
-    may run then."""
+    """All causes of a step but its kind, its params and what its inputs hold."""
     needs, lock = side.needs(step), side.lock
     versions = dict(lock.environment)
     names = sorted({*needs.distributions, *lock.code.distributions(needs.functions)})
     digests = {function.name: function.digest for function in lock.code.functions}
     return (
-        step.kind,
         step.version,
-        step.params,
         step.outputs,
         step.seed,
         tuple(port for port, _ in step.inputs),
