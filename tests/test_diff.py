@@ -214,6 +214,9 @@ def test_a_row_of_the_data(project: Path) -> None:
     causes = found["steps"][0]["causes"]
     assert causes[0]["new"] - causes[0]["old"] == 1
     assert all(steps[name] == UPSTREAM for name in steps if name != "acquire")
+    good(project, "run")
+    behaviour = document(project)["behaviour"]  # rows of two tables are known by what they hold
+    assert 0 < behaviour["rows"] and behaviour["only_new"] <= 40 >= behaviour["only_old"]
 
 
 def test_a_comment_and_another_name_of_a_file_are_cosmetic(project: Path) -> None:

@@ -101,14 +101,13 @@ def _answered(one: Measured, store: Store) -> Answered | None:
     train = _output(split, "train")
     if predictions is None or table is None or train is None:
         return None
-    contract = one.lock.contract
     try:
         return Answered(
             predictions=store.blobs.read(predictions),
             table=store.blobs.read(table),
             digest=table.sha256,
             train=store.blobs.read(train),
-            columns=(*(field.name for field in contract.request), contract.target),
+            columns=tuple(field.name for field in one.lock.contract.request),
         )
     except (MissingBlob, StoreError, OSError):
         return None

@@ -13,7 +13,7 @@ import pyarrow as pa
 from mlops_compile.ir.review import Behaviour, Segment
 from mlops_compile.steps.metrics import labels_of
 from mlops_compile.steps.segments import segments_of
-from mlops_compile.steps.tables import read_table
+from mlops_compile.steps.tables import read_table, schema_of
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -24,7 +24,7 @@ _MOST_SEGMENTS = 12
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """The files of one model: its predictions for the test rows and the validated table, with that
-    one's digest; the rows that it was trained on; `columns` are those that rows are known by."""
+    one's digest; the rows that it was trained on; `columns` are those that the service asks for."""
 
     predictions: Path
     table: Path
@@ -70,7 +70,8 @@ def _matched(
         rows = before.column("row").to_numpy(), after.column("row").to_numpy()
         _, left, right = np.intersect1d(*rows, assume_unique=True, return_indices=True)
         return left, right
-    names = [name for name in old.columns if name in new.columns]
+    there = [{*schema_of(one.table).names} for one in (old, new)]
+    names = [name for name in new.columns if name in there[0] & there[1]]
     places = [_contents(one, found, names) for one, found in ((old, before), (new, after))]
     pairs = [(place, places[1][key]) for key, place in places[0].items() if key in places[1]]
     found = np.array(pairs, dtype="int64").reshape(-1, 2)
