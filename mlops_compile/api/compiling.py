@@ -76,12 +76,15 @@ def compile_config(
     committed: Lock | None = None,
     memo: Memo | None = None,
     unseen: Callable[[Plan], None] | None = None,
+    inside: bool = False,
+    assumed: Callable[[str], None] = lambda name: None,
 ) -> Compilation:
     """Every pass over a composed config.
 
     `refresh` looks at sources again; the pins of `committed` stand where the data is not here.
     Compilations of one memo share their work, and see each source as it was seen first. `unseen` is
     called with the plan before data is read that was never looked at, which takes a while.
+    `inside` and `assumed` are those of `Looking`.
     """
     shared = memo or Memo()
     with located(config.composition):
@@ -94,7 +97,13 @@ def compile_config(
                 unseen(lower(spec, stated=searched(config, spec)))
 
         look = partial(
-            _look, project=project, refresh=refresh, committed=committed, unseen=first_seen
+            _look,
+            project=project,
+            refresh=refresh,
+            committed=committed,
+            unseen=first_seen,
+            inside=inside,
+            assumed=assumed,
         )
         state, pinned, code = _pinned(spec, problems, config, project, look, shared)
         lock = locked(config, spec, variants, pinned, needed_version, code, shared)
@@ -154,6 +163,8 @@ def _look(
     refresh: bool,
     committed: Lock | None,
     unseen: Callable[[], None],
+    inside: bool,
+    assumed: Callable[[str], None],
 ) -> Pinned:
     """The sources of a config, as they are now."""
     state.made()
@@ -166,6 +177,8 @@ def _look(
         committed=committed,
         refresh=refresh,
         unseen=unseen,
+        inside=inside,
+        assumed=assumed,
     )
     return pin_sources(data, looking)
 
