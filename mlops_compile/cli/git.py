@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from mlops_compile.api.diffing import diff
 from mlops_compile.api.drivers import (
     ATTRIBUTES,
     Setting,
@@ -16,10 +18,14 @@ from mlops_compile.api.drivers import (
 from mlops_compile.api.locks import lock_of
 from mlops_compile.api.merging import merge_texts, of_sweep
 from mlops_compile.cli.problems import say_problems
+from mlops_compile.cli.review_text import say_review
 from mlops_compile.cli.show import visible
 from mlops_compile.cli.verb import Call
 from mlops_compile.ir.config import LOCK_FILE
-from mlops_compile.ir.problem import CompileError
+from mlops_compile.ir.digest import digest_of
+from mlops_compile.ir.problem import CompileError, ProblemsError
+from mlops_compile.ir.review import Review
+from mlops_compile.present.words import counted
 
 _NOTHING = "/dev/null"
 
@@ -93,19 +99,40 @@ def _diff(call: Call) -> int:
     old, new = rest[0], rest[3]
     print(visible(f"{path} -> {rest[6]}" if len(rest) > 6 else path), file=call.out)
     try:
-        print(_changes(old, new), file=call.out)
-    except CompileError as error:
+        if _NOTHING in (old, new):
+            print(_whole(old, new), file=call.out)
+        else:
+            review = diff(old, new, project=Path(path).parent)
+            say_review(_named(review, _revision(rest[1]), _revision(rest[4])), call.out)
+    except ProblemsError as error:
         print(visible(f"shown as text: {error.problems[0].message}"), file=call.out)
         print("".join(map(visible, _lines(old, new, path))), end="", file=call.out)
     return 0
 
 
-def _changes(old: str, new: str) -> str:
-    """What changes, in words. CompileError for a version that cannot be read."""
-    for file in (old, new):
-        if file != _NOTHING:
-            lock_of(_text(file), file)
-    return "".join(_lines(old, new, LOCK_FILE))
+def _whole(old: str, new: str) -> str:
+    """A lock that is there on one side only, in a line. CompileError where it cannot be read."""
+    text = _text(old) + _text(new)
+    steps = counted(len(lock_of(text, "the lock").plan.steps), "step")
+    digest = digest_of(text.encode()).sha256[:12]
+    return f"{'added' if old == _NOTHING else 'removed'}: plan {digest}, {steps}"
+
+
+def _revision(hashed: str) -> str:
+    """What a version is, by the hash that git gives: zeros are those of a file as it is here."""
+    return f"blob {hashed[:7]}" if hashed.strip("0") else "the file here"
+
+
+def _named(review: Review, *names: str) -> Review:
+    """A review of two files that git wrote out, by what they are of."""
+    notes = review.notes
+    for one, name in zip((review.old, review.new), names, strict=True):
+        notes = tuple(note.replace(one.name, name) for note in notes)
+    old, new = (
+        replace(one, name=name, what=name)
+        for one, name in zip((review.old, review.new), names, strict=True)
+    )
+    return replace(review, old=old, new=new, notes=notes)
 
 
 def _lines(old: str, new: str, path: str) -> Iterator[str]:
