@@ -437,6 +437,7 @@ def _without_step(text: str) -> list[str]:
             "+model.threshold={rule: metric, metric: f1}",
             "evaluate.gates={roc_auc: '>= 0.5'}",
         ),
+        ("evaluate.cross_validation={kind: stratified, folds: 3}",),
         pytest.param(
             (
                 *("data.split.validation_size=0.2", "search=random", "search.trials=2"),
@@ -445,7 +446,7 @@ def _without_step(text: str) -> list[str]:
             marks=pytest.mark.slow,
         ),
     ],
-    ids=["decided", "searched"],
+    ids=["decided", "folded", "searched"],
 )
 def test_each_number_of_the_card_names_its_step(tmp_path: Path, words: tuple[str, ...]) -> None:
     project = tmp_path / "project"
@@ -454,6 +455,31 @@ def test_each_number_of_the_card_names_its_step(tmp_path: Path, words: tuple[str
     assert re.search(r"tested on \d+ rows", text)
     assert _without_step(text) == []
     assert all(f"[^{note}]: " in text for note in set(_notes(text)))
+
+
+def test_the_card_tells_each_fold_and_the_split_with_its_defaults(
+    runs: list[tuple[mc.RunRecord, Path]], tmp_path: Path
+) -> None:
+    folds = "evaluate.cross_validation={kind: stratified, folds: 3}"
+    record = mc.run([*RUN, folds], project=runs[0][1])
+    text = _card((record, runs[0][1]), tmp_path / "one")
+    told: Any = record.metrics["folds"]
+    lines = {f"fold {n}[^fold_{n}]": fold for n, fold in enumerate(told["each"], start=1)}
+    lines |= {f"{name}[^folds]": told[name] for name in ("mean", "deviation")}
+    lines["mean of the baselines[^folds]"] = told["baseline"]
+    names = ("accuracy", "average_precision", "brier", "f1", "log_loss", "roc_auc")
+    head = next(line for line in text.splitlines() if line.startswith("| | "))
+    order = [name for name in re.findall(r"\w+", head) if name in names]
+    assert sorted(order) == sorted(names)
+    for name, metrics in lines.items():
+        cells = " | ".join(f"{metrics[metric]:.5g}" for metric in order)
+        assert f"| {name} | {cells} |" in text
+    assert "[^fold_2]: `fold/2/evaluate.metrics`" in text
+    assert "The split[^split]: kind stratified, test_size 0.2." in text
+    again = mc.run([*RUN, folds], project=runs[1][1])
+    assert text == _card((again, runs[1][1]), tmp_path / "two")
+    bare = _card(runs[0], tmp_path / "bare")
+    assert "fold" not in bare
 
 
 def _notes(text: str) -> list[str]:
