@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mlops_compile.api.compiling import compile
+    from mlops_compile.api.diffing import diff
     from mlops_compile.api.reporting import report
     from mlops_compile.api.running import RunFailed, run
     from mlops_compile.execute.pool import Workers
@@ -26,12 +27,14 @@ __all__ = [
     "RunRecord",
     "Workers",
     "compile",
+    "diff",
     "report",
     "run",
 ]
 
 _PLACES = {
     "compile": "mlops_compile.api.compiling",
+    "diff": "mlops_compile.api.diffing",
     "report": "mlops_compile.api.reporting",
     "run": "mlops_compile.api.running",
     "RunFailed": "mlops_compile.api.running",

@@ -77,12 +77,15 @@ def compile_config(
     committed: Lock | None = None,
     memo: Memo | None = None,
     unseen: Callable[[Plan], None] | None = None,
+    inside: bool = False,
+    assumed: Callable[[str], None] = lambda name: None,
 ) -> Compilation:
     """Every pass over a composed config.
 
     `refresh` looks at sources again; the pins of `committed` stand where the data is not here.
     Compilations of one memo share their work, and see each source as it was seen first. `unseen` is
     called with the plan before data is read that was never looked at, which takes a while.
+    `inside` and `assumed` are those of `Looking`.
     """
     shared = memo or Memo()
     with located(config.composition):
@@ -95,7 +98,13 @@ def compile_config(
                 unseen(lower(spec, stated=_searched(config, spec)))
 
         look = partial(
-            _look, project=project, refresh=refresh, committed=committed, unseen=first_seen
+            _look,
+            project=project,
+            refresh=refresh,
+            committed=committed,
+            unseen=first_seen,
+            inside=inside,
+            assumed=assumed,
         )
         state, pinned, code = _pinned(spec, problems, config, project, look, shared)
         if found := unfit_variants(spec, variants, pinned, shared):
@@ -166,6 +175,8 @@ def _look(
     refresh: bool,
     committed: Lock | None,
     unseen: Callable[[], None],
+    inside: bool,
+    assumed: Callable[[str], None],
 ) -> Pinned:
     """The sources of a config, as they are now."""
     state.made()
@@ -178,6 +189,8 @@ def _look(
         committed=committed,
         refresh=refresh,
         unseen=unseen,
+        inside=inside,
+        assumed=assumed,
     )
     return pin_sources(data, looking)
 

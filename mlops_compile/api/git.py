@@ -76,5 +76,32 @@ def _git(project: Path, *words: str, given: str = "") -> subprocess.CompletedPro
 
 def _failed(text: bytes) -> Problem:
     lines = text.decode("utf-8", "replace").strip().splitlines() or ["it says nothing"]
-    message = f"git cannot tell which locks there are: {lines[0]}"
+    message = f"git cannot tell what its commits hold: {lines[0]}"
     return problem("root", message, hint="mend that: what the commits' locks reach must stay")
+
+
+def is_at(project: Path, ref: str) -> bool:
+    """Whether there is such a commit. CompileError where git cannot tell."""
+    told = _git(project, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    if told.returncode not in (0, 1, 128):
+        raise CompileError([_failed(told.stderr)])
+    return told.returncode == 0
+
+
+def names_at(project: Path, ref: str) -> tuple[str, ...]:
+    """The regular files of a project at a ref, relative to it; links are left out."""
+    told = _git(project, "ls-tree", "-r", "-z", ref, "--", ".")
+    if told.returncode:
+        raise CompileError([_failed(told.stderr)])
+    entries = (entry.partition("\t") for entry in told.stdout.decode("utf-8").split("\0") if entry)
+    return tuple(name for about, _, name in entries if about.startswith("100"))
+
+
+def texts_at(project: Path, ref: str, names: Sequence[str]) -> Mapping[str, bytes]:
+    """The content of some of the files that `names_at` gives."""
+    asked = "".join(f"{ref}:./{name}\n" for name in names if "\n" not in name)
+    told = _git(project, "cat-file", "--batch", given=asked)
+    if told.returncode:
+        raise CompileError([_failed(told.stderr)])
+    pairs = zip((n for n in names if "\n" not in n), _contents(told.stdout), strict=True)
+    return {name: text for name, text in pairs if text is not None}

@@ -141,7 +141,7 @@ def search_effects(
     own = next(effect for effect in found if effect.step is searched.step)
     if own.effect == "hit":
         made = store.plans((own.key,)).get(own.key, ())
-        best = next((b for b in (_best_of(store, key) for key in made) if b is not None), None)
+        best = next((b for b in (best_of(store, key) for key in made) if b is not None), None)
         winner = {} if best is None else {e.step.name: e for e in judge(searched.winner(best))}
         return tuple(_instead(effect, winner) for effect in found)
     search, seed = searched.spec.search, searched.step.seed
@@ -166,7 +166,8 @@ def _waits(effect: Effect) -> Effect:
     return replace(effect, reason="waits for search") if chosen else effect
 
 
-def _best_of(store: Store, key: str) -> Map | None:
+def best_of(store: Store, key: str) -> Map | None:
+    """What the search of an action key chose; None where it is not made."""
     action = store.find(key)
     if action is None:
         return None

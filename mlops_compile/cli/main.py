@@ -23,6 +23,7 @@ usage: mlops-compile VERB [options] [hydra flags and overrides]
   config                                 the composed config; --origins: what set each value
   compile                                config to plan.lock.json, and what would run
   run                                    compile and execute, into outputs/DATE/TIME/
+  diff [OLD] [NEW]                       what changes between two plans, why, what it costs
   bundle MODEL -o DIR                    write the serving bundle of a run or digest
   serve MODEL                            run that bundle's service on 127.0.0.1
   report RUN -o page.html                one page of a run or sweep, for a browser

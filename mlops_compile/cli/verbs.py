@@ -135,6 +135,29 @@ def _report(parser: ArgumentParser) -> None:
     )
 
 
+def _diff(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "old",
+        nargs="?",
+        metavar="OLD",
+        help="a lock file, a run directory, git:REV[:PATH] or conf:OVERRIDES; else git:HEAD",
+    )
+    parser.add_argument("new", nargs="?", metavar="NEW", help="the same; else conf:")
+    parser.add_argument(
+        "--format", choices=("text", "markdown", "html", "json"), default="text", help="(text)"
+    )
+    parser.add_argument(
+        "--exit-code", action="store_true", help="exit 4 where more than what is cosmetic differs"
+    )
+    parser.add_argument(
+        "--assume-made",
+        action="store_true",
+        help="effects where OLD was run, whatever the store here holds",
+    )
+    parser.add_argument("-o", dest="file", type=Path, metavar="FILE", help="the file to write")
+    parser.epilog = "A number behind a sweep names one point of it: multirun/DATE/TIME#3."
+
+
 _UNITS = {"": 1, "K": 1, "M": 2, "G": 3, "T": 4}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT]?)(i?)B?", re.IGNORECASE | re.ASCII)
 
@@ -290,6 +313,7 @@ VERBS: Mapping[str, Verb] = {
             summary="Write one page of a run or sweep, to be read in a browser.",
             arguments=_report,
         ),
+        Verb(name="diff", summary="Say what changes between two plans, and why.", arguments=_diff),
         Verb(name="store", summary="Look after the store of results.", arguments=_store),
         Verb(
             name="schema",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mlops_compile.compiler.look import Cache, Keeping, Look, Rooms, system_room
@@ -68,8 +68,10 @@ class _Found:
 class Looking:
     """What looking at sources needs of a project. `keeping` is where the rows of a source that is
     asked once are kept, `room` makes a directory for files that are brought here. `refresh`: trust
-    no earlier look; the pins of `committed` stand where the data is not here. `unseen` is called
-    before rows are read that were never looked at."""
+    no earlier look; the pins of `committed` stand where the data is not here: `assumed` is told the
+    name of each such source. `unseen` is called before rows are read that were never looked at.
+    `inside`: the project is a copy of an earlier state, and what lies outside of it is not of that
+    state, so it is not looked at."""
 
     cache: Cache
     project: Path
@@ -78,6 +80,8 @@ class Looking:
     committed: Lock | None = None
     refresh: bool = False
     unseen: Callable[[], None] = lambda: None
+    inside: bool = False
+    assumed: Callable[[str], None] = lambda name: None
 
 
 def pin_sources(data: Data, looking: Looking) -> Pinned:
@@ -190,8 +194,13 @@ def _pin(wanted: _Wanted, data: Data, looking: Looking) -> _Found:
     kind, spec = wanted.kind, wanted.keys
     if (found := _committed(wanted, data, looking)) is not None:
         assert looking.committed is not None
+        looking.assumed(wanted.name)
         classes = looking.committed.contract.classes
         return _Found(source=found, levels=tuple(sorted(classes)))
+    if looking.inside and (_is_outside(spec) or _is_gone(wanted, looking)):
+        message = f"what {kind.location(spec)} held then is not known: it is not in that revision"
+        hint = "commit the lock beside conf/: it says what the data was"
+        raise CompileError([problem("operand", message, SOURCE_KEYS, hint)])
     files = kind.files(spec, looking.project)
     keeping = looking.keeping if kind.once else None
     with Look(files, looking.cache, looking.refresh, keeping, looking.room) as look:
@@ -239,13 +248,30 @@ def _committed(wanted: _Wanted, data: Data, looking: Looking) -> Source | None:
     """The pin of the committed lock, where it stands."""
     if looking.committed is None or (wanted.kind.once and looking.refresh):
         return None
+    if looking.inside and _is_outside(wanted.keys):
+        return _from_lock(wanted, data, looking.committed)
     try:
-        files = wanted.kind.files(wanted.keys, looking.project)
-        if not any(place.is_gone for place in files.places):
+        if not _is_gone(wanted, looking):
             return None
     except CompileError:
         pass  # it cannot be looked at, and its pin may stand
     return _from_lock(wanted, data, looking.committed)
+
+
+def _is_gone(wanted: _Wanted, looking: Looking) -> bool:
+    files = wanted.kind.files(wanted.keys, looking.project)
+    return any(place.is_gone for place in files.places)
+
+
+def _is_outside(keys: Any) -> bool:
+    """Whether a source lies outside of the project. What a library brings is of no time."""
+    if keys.kind == "sklearn":
+        return False
+    path = getattr(keys, "path", None)
+    if path is None:
+        return True
+    below = PurePosixPath(path)
+    return "://" in path or below.is_absolute() or ".." in below.parts
 
 
 def _facts(wanted: _Wanted, look: Look, looking: Looking) -> Map:

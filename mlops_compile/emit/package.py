@@ -46,4 +46,4 @@ def run(work: Work) -> None:
             shutil.copyfile(file, bundle / file.name)
     if spec.calibration:
         shutil.copyfile(work.inputs["calibration"], bundle / CALIBRATION)
-    prove(spec, bundle, work.inputs["table"], work.inputs["predictions"])
+    work.told["answer"] = prove(spec, bundle, work.inputs["table"], work.inputs["predictions"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from pathlib import Path
+from statistics import median
 from types import ModuleType
 from typing import Any
 
@@ -20,8 +22,9 @@ from mlops_compile.steps.tables import read_table
 _MOST_ROWS = 20_000
 
 
-def prove(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> int:
-    """Replay held-out rows as requests; the number of rows. StepError at the first difference.
+def prove(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> float:
+    """Replay held-out rows as requests; the median seconds that a row alone takes from its JSON to
+    the answer. StepError at the first difference.
 
     All rows are replayed up to 20,000, beyond that so many, evenly spaced: each in a request of its
     own, and the first of them once more in one request. The user's functions are imported from the
@@ -35,7 +38,7 @@ def prove(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> in
         sys.path[:] = path  # to which the scorer adds its directory of functions
 
 
-def _replay(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> int:
+def _replay(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> float:
     expected = read_table(predictions)
     places = np.unique(np.linspace(0, expected.num_rows - 1, _MOST_ROWS).astype("int64"))
     expected = expected.take(places)
@@ -48,12 +51,15 @@ def _replay(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> 
     hidden = any(b"sensitive" in field.metadata for field in validated.schema)
     rows = validated.select(names).take(expected.column("row")).to_pylist()
     decoder, scorer, answer_of = _load(spec, bundle)
-    records = []
+    records, seconds = [], []
     for number, row, truth, label in zip(numbers, rows, wanted, labels, strict=True):
         try:
-            records.append(decoder.decode(msgspec.json.encode(_request(row))))
+            sent = msgspec.json.encode(_request(row))
+            start = time.perf_counter()
+            records.append(decoder.decode(sent))
             answer = scorer.scores(records[-1:])[0]
             said = answer_of(answer)["prediction"]
+            seconds.append(time.perf_counter() - start)
         except Exception as error:
             message = f"the generated service fails at {_row(number)}"
             if hidden:  # the error may quote the row
@@ -67,7 +73,7 @@ def _replay(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> 
     together = records[: spec.max_records]
     for number, truth, answer in zip(numbers, wanted, scorer.scores(together), strict=False):
         _compare(answer, truth, number)
-    return len(rows)
+    return median(seconds)
 
 
 def _labels(spec: ServingSpec, expected: pa.Table, wanted: list[list[float]]) -> list[str | None]:

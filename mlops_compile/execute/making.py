@@ -171,7 +171,7 @@ class Making:
 
     def _action(self, running: _Running, outcome: Outcome) -> Action:
         step = running.wanted.step
-        about = Map()
+        about = outcome.told
         if step.source is not None:
             about = self._about(self._lock.source(step.source))
         return Action(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,8 @@ class Outcome:
     ports of inputs that the store has no longer, or whose bytes were wrong: the step has not begun.
     Without these and `problems` it went well. `final`: it would end like this again, so that it is
     not tried again even where its kind allows that. `seconds` is the wall time of the work, what it
-    reads being there; `memory` the peak of the worker's memory in bytes (0: not known).
+    reads being there; `memory` the peak of the worker's memory in bytes (0: not known). `told` are
+    facts for people that the step tells of itself.
     """
 
     outputs: tuple[tuple[str, Digest], ...] = ()
@@ -73,6 +74,7 @@ class Outcome:
     final: bool = False
     seconds: float = 0.0
     memory: int = 0
+    told: Map = field(default_factory=Map)
 
 
 def encode_job(job: Job) -> bytes:
@@ -140,6 +142,7 @@ def encode_outcome(outcome: Outcome) -> bytes:
             "final": outcome.final,
             "seconds": outcome.seconds,
             "memory": outcome.memory,
+            "told": thaw(outcome.told),
         }
     )
 
@@ -159,6 +162,7 @@ def decode_outcome(line: bytes) -> Outcome:
         final=value["final"],
         seconds=value["seconds"],
         memory=value["memory"],
+        told=_map(value["told"]),
     )
 
 

@@ -39,6 +39,7 @@ from mlops_compile.ir.problem import (
     StepError,
     problem,
 )
+from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.kind import StepKind, Work
 from mlops_compile.steps.kinds import kind_of
 from mlops_compile.store.blobs import stage
@@ -106,6 +107,7 @@ def perform(job: Job, begin: Callable[[], None] = lambda: None) -> Outcome:
     with problems. `begin` is called when the step's own work begins."""
     start = time.monotonic()
     notes: list[str] = []
+    told: dict[str, Value] = {}
     outputs: tuple[tuple[str, Digest], ...] = ()
     files: tuple[tuple[Path, Digest], ...] = ()
     lost: tuple[str, ...] = ()
@@ -119,17 +121,17 @@ def perform(job: Job, begin: Callable[[], None] = lambda: None) -> Outcome:
             start = time.monotonic()
             _reset_peak()
             begin()
-            _run(run, kind, job, inputs, notes)
+            _run(run, kind, job, inputs, notes, told)
             outputs, files = _staged(kind, job)
-        except LostInputs as found:
-            lost = found.ports
+        except LostInputs as error:
+            lost = error.ports
         except ProblemsError as error:
             _print_traceback()
             problems, code = error.problems, _exit_code(error)
         except OSError as error:
             _print_traceback()
-            told = of_system(job.step, error, job.room)
-            problems, code = told.problems, told.exit_code
+            found = of_system(job.step, error, job.room)
+            problems, code = found.problems, found.exit_code
         except MemoryError:
             _print_traceback()
             problems, code = (no_memory(job.step),), StepError.exit_code
@@ -145,11 +147,17 @@ def perform(job: Job, begin: Callable[[], None] = lambda: None) -> Outcome:
         exit_code=code,
         seconds=time.monotonic() - start,
         memory=_peak(),
+        told=Map(told),
     )
 
 
 def _run(
-    run: Callable[[Work], None], kind: StepKind, job: Job, inputs: Inputs, notes: list[str]
+    run: Callable[[Work], None],
+    kind: StepKind,
+    job: Job,
+    inputs: Inputs,
+    notes: list[str],
+    told: dict[str, Value],
 ) -> None:
     """Call the kind's function; a library's warnings become notes."""
     for port in job.outputs:
@@ -167,6 +175,7 @@ def _run(
         snapshot=inputs.snapshot,
         contract=job.contract,
         code=job.code,
+        told=told,
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")

@@ -352,4 +352,10 @@ CODES: Mapping[str, Code] = _table(
     _code(102, "no-model", "There is no model of that name, digest or directory."),
     _code(103, "record", "The run's record is damaged."),
     _code(104, "exists", "The file is there already, and is not written over."),
+    _code(
+        105,
+        "operand",
+        "There is no plan behind an operand of `diff`. It is a lock file, a run directory,"
+        " `git:REV`, or `conf:OVERRIDES`; `#N` behind it names one point of a sweep.",
+    ),
 )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
-from mlops_compile.ir.value import KeyPath, Map, Value, same
+from mlops_compile.ir.value import KeyPath, Map, Value, leaves, same
+
+Sort: TypeAlias = Literal["changed", "added", "removed"]
 
 _ABSENT = object()
 
@@ -82,3 +86,24 @@ def _without(value: Map, path: KeyPath) -> Map:
     if not isinstance(inner, Map):
         raise ValueError(f"{key!r} is no object")
     return Map({**value, key: _without(inner, tuple(rest))})
+
+
+def changes(old: Map, new: Map, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Value, Value, Sort]]:
+    """Every path at which maps differ, in key order, with the old and the new value (None where
+    there is none) and which of the two there are. Maps are looked into, all else is compared as a
+    whole; a map that stands on one side alone is told by its leaves."""
+    for key in old.keys() if old.keys() == new.keys() else sorted({*old, *new}):
+        here = (*path, key)
+        if key not in old:
+            yield from ((end, None, value, "added") for end, value in leaves(new[key], here))
+            continue
+        if key not in new:
+            yield from ((end, value, None, "removed") for end, value in leaves(old[key], here))
+            continue
+        was, item = old[key], new[key]
+        if was is item:
+            continue
+        if type(was) is Map and type(item) is Map:
+            yield from changes(was, item, here)
+        elif not _equal(was, item):
+            yield here, was, item, "changed"

@@ -15,7 +15,7 @@ from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order, violations
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import ColumnFact, Source
-from mlops_compile.ir.value import KeyPath, Map, Value, parse, pretty
+from mlops_compile.ir.value import Interned, KeyPath, Map, Value, parse, pretty
 
 FORMAT = 1
 T = TypeVar("T")
@@ -126,10 +126,11 @@ def decode(text: str, name: str = "the lock") -> Lock:
     return read_value(parse_document(text, name), name)
 
 
-def parse_document(text: str, name: str) -> Map:
-    """The object of a lock's text, of a format that is known."""
+def parse_document(text: str, name: str, interned: Interned | None = None) -> Map:
+    """The object of a lock's text, of a format that is known. Documents that are `interned` alike
+    share the objects of steps that are equal in them."""
     try:
-        value = parse(text)
+        value = parse(text) if interned is None else interned.parse(text, "steps")
     except ValueError as error:
         raise CompileError([_broken(name, error)]) from None
     if not isinstance(value, Map):
@@ -310,10 +311,11 @@ class Reading:
         )
 
     def step(self, table: Map, name: str, sources: Map) -> Step | None:
+        if (found := _whole_step(name, table[name], sources)) is not None:
+            return found
         where = ("steps", name)
         value = self.get(table, name, Map, ("steps",))
-        known = {"kind", "version", "params", "inputs", "outputs", "seed", "source"}
-        self.only(value, known, where)
+        self.only(value, _STEP_KEYS, where)
         kind = self.get(value, "kind", str, where)
         version = self.get(value, "version", int, where)
         params = self.get(value, "params", Map, where)
@@ -340,6 +342,37 @@ class Reading:
                 source=source,
             ),
         )
+
+
+_STEP_KEYS = {"kind", "version", "params", "inputs", "outputs", "seed", "source"}
+
+
+def _whole_step(name: str, value: Value, sources: Map) -> Step | None:
+    """The step of a value; None where anything is wrong with it, which reading it says in words."""
+    if type(value) is not Map or not value.keys() <= _STEP_KEYS:
+        return None
+    kind, version, seed = value.get("kind"), value.get("version"), value.get("seed")
+    params, inputs, outputs = value.get("params"), value.get("inputs"), value.get("outputs")
+    source = value.get("source")
+    whole = type(kind) is str and type(version) is int and type(params) is Map
+    whole = whole and type(inputs) is Map and type(outputs) is tuple
+    whole = whole and ("seed" not in value or type(seed) is int)
+    whole = whole and ("source" not in value or (type(source) is str and source in sources))
+    if not whole:
+        return None
+    try:
+        return Step(
+            name=name,
+            kind=kind,  # type: ignore[arg-type]
+            version=version,  # type: ignore[arg-type]
+            params=params,  # type: ignore[arg-type]
+            inputs=tuple([(port, Ref.parse(text)) for port, text in inputs.items()]),  # type: ignore[union-attr, arg-type]
+            outputs=outputs,  # type: ignore[arg-type]
+            seed=seed,  # type: ignore[arg-type]
+            source=source,  # type: ignore[arg-type]
+        )
+    except (ValueError, AttributeError, TypeError):
+        return None
 
 
 _NAMES = {str: "text", int: "a whole number", Map: "an object", tuple: "a list"}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.value import Map
 
 _POINT = re.compile(r"\Apoint/\d+/")
 _NAME = re.compile(r"[a-z][a-z0-9_]*(/[a-z0-9_]+)*\Z")
+_MOST_NAMES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -53,17 +55,19 @@ class Step:
                 raise ValueError(f"{name!r} is not a name (lower-case letters, digits, `_`)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Steps in an order in which they can run."""
 
     steps: tuple[Step, ...]
 
     def __getitem__(self, name: str) -> Step:
-        for step in self.steps:
-            if step.name == name:
-                return step
-        raise KeyError(name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Step]:
+        """Of steps of one name, the first."""
+        return {step.name: step for step in reversed(self.steps)}
 
 
 def own_name(name: str) -> str:
@@ -72,6 +76,7 @@ def own_name(name: str) -> str:
     return _POINT.sub("", name)
 
 
+@lru_cache(_MOST_NAMES)
 def is_name(text: str) -> bool:
     """Whether a text may name a step or a port: it can also stand in a file name."""
     return bool(_NAME.match(text))

@@ -100,10 +100,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A page: its title, how what it tells of ended, a few facts, and sections."""
+    """A page: its title, how what it tells of ended (or whether it differs), a few facts, and
+    sections. `made_by` is the command that makes it."""
 
     title: str
     status: str
     summary: str
     facts: tuple[tuple[str, Cell], ...]
     sections: tuple[Section, ...]
+    made_by: str = "mlops-compile report"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlops_compile.ir.code import LocatedCode
@@ -12,7 +12,7 @@ from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.key import Needs, derived_seed
 from mlops_compile.ir.source import Source
-from mlops_compile.ir.value import KeyPath, Map
+from mlops_compile.ir.value import KeyPath, Map, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,8 @@ class Work:
     `inputs` are verified files (or directories) to read, `digests` their digests; every output is
     to be written at its path in `outputs` (a tree's directory is there already). `snapshot` is the
     pinned content of `source`, `code` the functions of the user. `seed` is the plan's seed; draw
-    with `seed_for`.
+    with `seed_for`. `told` takes facts for people, such as how fast something was: they are kept
+    beside the result, and are no part of it.
     """
 
     step: str
@@ -79,6 +80,7 @@ class Work:
     snapshot: Path | None = None
     contract: Contract | None = None
     code: LocatedCode | None = None
+    told: dict[str, Value] = field(default_factory=dict)
 
     def seed_for(self, *roles: str) -> int:
         """The seed of one use of randomness; equal wherever the same step stands."""

@@ -65,6 +65,7 @@ def _numbered(port: str) -> tuple[str, ...]:
 
 # The input of steps that take a search's choice: values that stand in place of their params' own.
 CHOSEN = "chosen"
+_UNCHOSEN = Needs()  # those of the step that is made of it, once the search has ended
 # What of the config a model is fitted by.
 FITTED: tuple[KeyPath, ...] = tuple(
     ("model", name) for name in ("family", "params", "class_weight", "monotone")
@@ -349,6 +350,20 @@ def needs_of(lock: Lock) -> dict[str, Needs]:
         raise CompileError([problem("lock", message, ("steps",), hint)]) from None
 
 
+def asked_of(step: Step) -> Needs | None:
+    """What a step needs of the world outside, whatever version of its kind it has; None where its
+    kind, or something that its params name, is not known here."""
+    if CHOSEN in dict(step.inputs):
+        return _UNCHOSEN
+    kind = _kind_or_none(step.kind)
+    if kind is None:
+        return None
+    try:
+        return kind.needs(step.params)
+    except (AssertionError, AttributeError, LookupError, TypeError, ValueError):
+        return None
+
+
 def _kind_or_none(name: str) -> StepKind | None:
     try:
         return kind_of(name)
@@ -359,7 +374,7 @@ def _kind_or_none(name: str) -> StepKind | None:
 def _needs(step: Step, lock: Lock) -> Needs:
     kind = kind_of(step.kind)
     if CHOSEN in dict(step.inputs):
-        return Needs()  # those of the step that is made of it, once the search has ended
+        return _UNCHOSEN
     needs = kind.needs(step.params)
     versions = dict(lock.environment)
     if kind.seeded(step.params) != (step.seed is not None):

@@ -57,7 +57,7 @@ def measure_segments(
         if name not in table.column_names:
             message = f"the validated table has no column {name!r}"
             raise StepError([problem("no-column", message, ("evaluate", "segments"))])
-        segments = list(_segments(table, name, name in sensitive, train, part))
+        segments = list(segments_of(table, name, name in sensitive, train, part))
         enough = [segment for segment in segments if len(segment.rows) >= least]
         enough.sort(key=lambda segment: -len(segment.rows))  # stable: equal counts by level
         kept, beyond = enough[:_MOST_LEVELS], enough[_MOST_LEVELS:]
@@ -91,7 +91,7 @@ def _counts(segments: list[Segment]) -> Map:
     return Map({"levels": len(segments), "rows": total, "named": Map(shown)})
 
 
-def _segments(
+def segments_of(
     table: pa.Table, name: str, sensitive: bool, train: Array, part: Array
 ) -> Iterator[Segment]:
     """The levels of a column that the part has, in order."""

@@ -30,7 +30,7 @@ def _ours(directory: Path, *words: str, before: Callable[[], None] = lambda: Non
     return Command(words=command, directory=directory, environment=environment(), before=before)
 
 
-def _bare(directory: Path) -> Command:
+def bare(directory: Path) -> Command:
     """A bare Hydra app on a copy of the same conf, which does nothing."""
     conf = directory / "bare_conf"
     shutil.copytree(resource("conf"), conf)
@@ -42,13 +42,13 @@ def _bare(directory: Path) -> Command:
 
 def compile_one(directory: Path, runs: int) -> Pair:
     """A compile of the built-in config whose source is pinned already."""
-    return compare(_ours(directory, "compile"), _bare(directory), runs)
+    return compare(_ours(directory, "compile"), bare(directory), runs)
 
 
 def run_cached(directory: Path, runs: int) -> Pair:
     """A run of which every step is a hit."""
     ours = _ours(directory, "run", "--quiet", "model.params.num_iterations=5")
-    return compare(ours, _bare(directory), runs)
+    return compare(ours, bare(directory), runs)
 
 
 def compile_cold(directory: Path, runs: int) -> Pair:
@@ -66,7 +66,7 @@ def compile_cold(directory: Path, runs: int) -> Pair:
         *("compile", *words, "data.source.path=rows.csv"),
         before=lambda: shutil.rmtree(directory / ".mlops", ignore_errors=True),
     )
-    return compare(ours, _bare(directory), runs)
+    return compare(ours, bare(directory), runs)
 
 
 def many_problems(directory: Path, runs: int) -> Pair:
@@ -88,8 +88,8 @@ def one_tab(directory: Path, runs: int) -> Pair:
     """What a shell waits for after `data.split.<Tab>`."""
     ours = _ours(directory, "-sc", "query=bash")
     line = {"COMP_LINE": "mlops-compile run data.split.", "COMP_POINT": "29"}
-    bare = _bare(directory)
-    words = (*bare.words[:2], "-sc", "query=bash")
+    peer = bare(directory)
+    words = (*peer.words[:2], "-sc", "query=bash")
     app = {"COMP_LINE": "python bare.py data.split.", "COMP_POINT": "26"}
     return compare(
         replace(ours, environment={**ours.environment, **line}),

@@ -1,0 +1,110 @@
+"""A review on a terminal: parts one below the other, in columns, coloured where colours show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from shutil import get_terminal_size
+from textwrap import wrap
+from typing import TextIO
+
+from mlops_compile.cli.show import visible
+from mlops_compile.ir.review import Review
+from mlops_compile.present.reviewing import Part, parts, sides, verdict, warnings
+
+_STYLES = {
+    "plain": "",
+    "add": "green",
+    "good": "green",
+    "change": "yellow",
+    "remove": "red",
+    "bad": "bold red",
+    "dim": "dim",
+}
+_GAP = 2
+_LEAST = 20  # columns for the last cell of a row, however narrow the terminal is
+_HEADED = ("model", "answers")  # parts whose columns do not speak for themselves
+
+
+def say_review(review: Review, out: TextIO) -> None:
+    """Print a review."""
+    lines = [*_lines(review)]
+    if not out.isatty():
+        print("\n".join(text for text, _ in lines), file=out)
+        return
+    from rich.console import Console  # plain lines need nothing of it
+
+    console = Console(file=out, highlight=False, soft_wrap=True)
+    for text, style in lines:
+        console.print(text, style=style or None, markup=False)
+
+
+def _lines(review: Review) -> list[tuple[str, str]]:
+    """Every line with its style."""
+    width = max(get_terminal_size((110, 24)).columns, 60)
+    lines = [(text, "") for row in _columns(sides(review), width, "") for text in row]
+    for part in parts(review):
+        lines += [("", ""), (part.title, "bold red" if part.tone == "bad" else "bold")]
+        lines += [(f"  {part.lead}", "")] if part.lead else []
+        lines += _rows(part, width)
+    lines += [("", "")]
+    lines += [(f"Warning: {text}", "bold red") for text in warnings(review)]
+    text = verdict(review)
+    lines.append((f"{text[0].upper()}{text[1:]}.", "bold"))
+    return lines
+
+
+def _rows(part: Part, width: int) -> list[tuple[str, str]]:
+    rows = [row.cells for row in part.rows]
+    if part.name == "causes":
+        return _causes(part, width)
+    tones = [row.tone for row in part.rows]
+    if part.name in _HEADED and rows:
+        rows, tones = [part.head, *rows], ["dim", *tones]
+    return [
+        (line, _STYLES[tone])
+        for tone, lines in zip(tones, _columns(rows, width, "  "), strict=True)
+        for line in lines
+    ]
+
+
+def _causes(part: Part, width: int) -> list[tuple[str, str]]:
+    """A line a cause, and the place that set it below."""
+    place = part.head.index("where") if "where" in part.head else None
+    rows = [
+        (row.cells[0], row.cells[1], f"{row.cells[2]} → {row.cells[3]}", row.cells[-1])
+        for row in part.rows
+    ]
+    indent = " " * (2 + max(len(row[0]) for row in rows) + _GAP)
+    found = []
+    for row, lines in zip(part.rows, _columns(rows, width, "  "), strict=True):
+        found += [(line, _STYLES[row.tone]) for line in lines]
+        if place is not None and row.cells[place]:
+            found.append((f"{indent}{visible(row.cells[place])}", "dim"))
+    return found
+
+
+def _columns(rows: Sequence[Sequence[str]], width: int, indent: str) -> list[list[str]]:
+    """The lines of each row, in columns: the last one is wrapped where it is wider than the
+    terminal, any other is cut to half of that."""
+    shown = [[visible(cell) for cell in row] for row in rows]
+    if not shown:
+        return []
+    widths = [min(max(len(row[n]) for row in shown), width // 2) for n in range(len(shown[0]))]
+    *first, _ = widths
+    before = len(indent) + sum(first) + _GAP * len(first)
+    room = max(width - before, _LEAST)
+    found = []
+    for row in shown:
+        *cells, last = row
+        cut = (" " * _GAP).join(
+            _cut(cell, n).ljust(n) for cell, n in zip(cells, first, strict=True)
+        )
+        head = f"{indent}{cut}{' ' * _GAP if cells else ''}"
+        wrapped = wrap(last, room, break_on_hyphens=False) or [""]
+        lines = [f"{head}{wrapped[0]}", *(f"{' ' * before}{text}" for text in wrapped[1:])]
+        found.append([line.rstrip() for line in lines])
+    return found
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
