@@ -156,16 +156,18 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def explore(session: nox.Session) -> None:
-    """The properties of executor, store, sweeps and origins, over many more examples."""
+    """The properties of executor, store, sweeps, origins and diffs, over many more examples."""
     install_checkout(session)
     many = {
         "ENGINE_EXAMPLES": "300",
         "STORE_EXAMPLES": "2000",
         "POINTS_EXAMPLES": "300",
         "ORIGINS_EXAMPLES": "200",
+        "DIFF_EXAMPLES": "60",
     }
     env = {name: os.environ.get(name, count) for name, count in many.items()}
-    files = [f"tests/test_{name}.py" for name in ("engine", "store_model", "points", "origins")]
+    names = ("engine", "store_model", "points", "origins", "diff_effects")
+    files = [f"tests/test_{name}.py" for name in names]
     session.run(*PYTEST, *files, *session.posargs, env=env)
 
 

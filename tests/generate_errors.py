@@ -310,6 +310,11 @@ EXAMPLES = (
         hint="`git for-each-ref` lists those that there are",
     ),
     problem("output", "plan.lock.json cannot be written: Permission denied"),
+    problem(
+        "operand",
+        "git:main: there is no commit 'main'",
+        hint="`git log --all` lists the commits that there are",
+    ),
     problem("no-run", "outputs is not a run directory: it has no record.json"),
     problem(
         "no-model",

@@ -216,7 +216,7 @@ def test_a_row_of_the_data(project: Path) -> None:
     assert all(steps[name] == UPSTREAM for name in steps if name != "acquire")
     good(project, "run")
     behaviour = document(project)["behaviour"]  # rows of two tables are known by what they hold
-    assert 0 < behaviour["rows"] and behaviour["only_new"] <= 40 >= behaviour["only_old"]
+    assert behaviour["rows"] > 0 and behaviour["only_new"] <= 40 >= behaviour["only_old"]
 
 
 def test_a_comment_and_another_name_of_a_file_are_cosmetic(project: Path) -> None:

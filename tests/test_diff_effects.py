@@ -14,8 +14,13 @@ from hypothesis import strategies as st
 import mlops_compile as mc
 from mlops_compile.api.diffing import diff
 from mlops_compile.execute.pool import Workers
+from mlops_compile.ir.key import Needs
 from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.memo import Memo
+from mlops_compile.ir.merging import plan_keys
+from mlops_compile.ir.plan import Step
 from mlops_compile.ir.review import Review
+from mlops_compile.steps.kinds import asked_of
 from tests.probe import Probes
 from tests.project import make
 from tests.test_engine import graphs, steps_of, texts
@@ -43,6 +48,27 @@ def check(said: dict[str, str], statuses: dict[str, str]) -> None:
             assert statuses[name] == "hit", name
         if effect == "run":
             assert statuses[name] in ("ran", "failed"), name
+
+
+def check_keys(review: Review, old: Lock, new: Lock) -> None:
+    """A step is the same just where its plan key is; every difference has a cause, or comes from
+    another step."""
+    before, after = (plan_keys(lock, needs, Memo()) for lock in (old, new))
+    changes = {step.name: step.change for step in review.change.steps}
+    assert changes.keys() == {*before, *after}
+    for name, change in changes.items():
+        both = name in before and name in after
+        assert (change in ("same", "changed")) == both
+        assert (change == "same") == (both and before[name] == after[name]), name
+    for step in review.change.steps:
+        if step.change == "changed":
+            assert step.causes or step.upstream
+        if step.change == "same":
+            assert not step.causes and not step.upstream
+
+
+def needs(step: Step) -> Needs:
+    return asked_of(step) or Needs()
 
 
 def write(lock: Lock, file: Path) -> str:
@@ -79,6 +105,7 @@ def test_effects_where_the_old_plan_was_run_and_nothing_else(
     record = probes.execute(new)
     statuses = {result.step: result.status for result in record.results}
     check(said(review), statuses)
+    check_keys(review, old, new)
     if again.basis == "store":
         check(said(again), statuses)
     same = [step.name for step in review.change.steps if step.change == "same"]
@@ -162,6 +189,5 @@ def test_effects_of_changes_of_config_and_data(
     check(said(assumed), statuses)
     check(said(here), statuses)
     assert assumed.change.differs == any(status != "hit" for status in statuses.values())
-    for step in assumed.change.steps:
-        told = step.causes or step.upstream or step.change == "added"
-        assert bool(told) == (step.change in ("changed", "added")) or step.change == "removed"
+    check_keys(assumed, old, new)
+    check_keys(here, old, new)

@@ -11,6 +11,7 @@ from mlops_compile.ir.sweep import Sweep, sweep_value
 from mlops_compile.ir.value import Map, Value, canonical, dotted, leaves, same
 
 _MOST = 20
+_HINT = "write it again with `mlops-compile compile`; `mlops-compile diff` says what that changes"
 
 
 def check_current(lock: Lock | Sweep, file: Path) -> None:
@@ -31,9 +32,7 @@ def check_current(lock: Lock | Sweep, file: Path) -> None:
     ]
     more = [f"and {len(differs) - _MOST} more"] if len(differs) > _MOST else []
     message = "\n  ".join([f"{file} is not what the config compiles to:", *lines, *more])
-    raise StaleError(
-        [problem("stale", message, hint="write it again with `mlops-compile compile`")]
-    )
+    raise StaleError([problem("stale", message, hint=_HINT)])
 
 
 def _leaves(value: Map) -> dict[tuple[str, ...], Value]:

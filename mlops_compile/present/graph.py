@@ -14,7 +14,7 @@ from mlops_compile.ir.plan import Step
 from mlops_compile.present.words import short
 
 _BOX, _HIGH, _GAP, _DROP = 150.0, 46.0, 16.0, 34.0
-_FOLD = re.compile(r"\Afold/\d+/")
+_NUMBERED = re.compile(r"\b(fold|point)/\d+/")
 _SWEEPS = 4
 
 
@@ -28,8 +28,8 @@ class Box:
 
 
 def drawn_as(name: str) -> str:
-    """The box of a step: those of all folds are one."""
-    return _FOLD.sub("fold/*/", name)
+    """The box of a step: those of all folds are one, and those of all points of a sweep."""
+    return _NUMBERED.sub(r"\1/*/", name)
 
 
 def edges_of(steps: Iterable[Step]) -> dict[str, set[str]]:

@@ -81,7 +81,7 @@ def _steps(review: Review, part: Part | None) -> Section:
         about = (
             f"{counted(len(review.steps), 'step')} of the new plan, each below what it takes from:"
             " thick where it differs, dashed where it is made already. The same step of every fold"
-            " is drawn as one."
+            " or point is drawn as one."
         )
         wide = width_of(svg) > _NARROW
         figure = Figure(title="The new plan", about=about, svg=svg, table=table, wide=wide)
@@ -113,5 +113,9 @@ def _box(name: str, held: Sequence[StepChange]) -> Box:
         "same": "the same",
     }[fate]
     told = {"run": "runs", "maybe": "may run", "hit": "made already", "": ""}[effect]
-    shown = name if len(held) == 1 else f"{name} × {len(held)}"
+    shown = name.removeprefix("point/*/")
+    if len(held) > 1:
+        shown = f"{shown} × {len(held):,}"
+        differ = sum(step.change != "same" for step in held)
+        line = f"{differ:,} differ" if 0 < differ < len(held) else line
     return Box(name=shown, line=f"{line}, {told}", status=f"{fate} {effect}".strip())
