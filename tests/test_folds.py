@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -324,6 +325,14 @@ def test_folds_are_run_told_as_one_and_kept(tmp_path: Path) -> None:
     told = good(project, "compile", *ways).out
     assert "fold/*/train" in told and "fold/1" not in told
     bare = good(project, "run", *SMALL, "--json").document
+    gates = "evaluate.gates={folds: {accuracy: {mean: '>= 0.01', each: '> 0.99'}}}"
+
+    def unmet() -> list[str]:
+        plans = (f"conf:{shlex.join(words)}" for words in (SMALL, (*ways, gates)))
+        found = good(project, "diff", "--format=json", *plans).document["gates"]
+        return [gate["name"] for gate in found]
+
+    assert unmet() == []  # the model is measured, and its folds are not
     answer = good(project, "run", *ways)
     lines = [line.split() for line in answer.err.splitlines()]
     assert [line[0] for line in lines if line[0].startswith("fold/")].count("fold/*/train") == 1
@@ -331,7 +340,7 @@ def test_folds_are_run_told_as_one_and_kept(tmp_path: Path) -> None:
     again = good(project, "run", *ways, "--json").document
     assert Counter(step["status"] for step in again["steps"]) == {"hit": len(again["steps"])}
 
-    gates = "evaluate.gates={folds: {accuracy: {mean: '>= 0.01', each: '> 0.99'}}}"
+    assert unmet() == ["evaluate.gates.folds.accuracy.each"] * 3
     refused = mlops(project, "run", *ways, gates)
     assert refused.code == 6
     assert refused.err.count("evaluate.gates.folds.accuracy.each: the gate is not met") == 3
