@@ -156,7 +156,8 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def explore(session: nox.Session) -> None:
-    """The properties of executor, store, sweeps, origins and diffs, over many more examples."""
+    """The properties of executor, store, sweeps, origins, diffs and merges, over many more
+    examples."""
     install_checkout(session)
     many = {
         "ENGINE_EXAMPLES": "300",
@@ -164,9 +165,10 @@ def explore(session: nox.Session) -> None:
         "POINTS_EXAMPLES": "300",
         "ORIGINS_EXAMPLES": "200",
         "DIFF_EXAMPLES": "60",
+        "MERGING_EXAMPLES": "600",
     }
     env = {name: os.environ.get(name, count) for name, count in many.items()}
-    names = ("engine", "store_model", "points", "origins", "diff_effects")
+    names = ("engine", "store_model", "points", "origins", "diff_effects", "merging")
     files = [f"tests/test_{name}.py" for name in names]
     session.run(*PYTEST, *files, *session.posargs, env=env)
 

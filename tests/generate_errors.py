@@ -129,6 +129,12 @@ EXAMPLES = (
         _WRITE,
     ),
     problem(
+        "merge",
+        "train reads what both change: model.params.num_leaves in ours, model.params.learning_rate"
+        " in theirs",
+        ("model",),
+    ),
+    problem(
         "function-failed",
         "features.ratios.share fails at row 12 of the validated table: ZeroDivisionError:"
         " float division by zero",
@@ -320,6 +326,11 @@ EXAMPLES = (
         "no-model",
         "there is no bundle of 'shop:3' here",
         hint="give a run directory, or the `bundle` or `model` digest that `run --json` prints",
+    ),
+    problem(
+        "git",
+        "/srv/shop is in no git repository",
+        hint="make one with `git init`, and call this again",
     ),
     problem(
         "record",

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mlops_compile as mc
+from mlops_compile.compiler.recompile import again
 from mlops_compile.ir.lock import encode
 from mlops_compile.ir.problem import ProblemsError
 from mlops_compile.ir.record import RunRecord
@@ -95,10 +96,10 @@ def test_a_case_runs_the_same_each_time_and_not_twice(rooms: Rooms, case: Case) 
     assert record.ok and record.model and record.bundle
     fresh = rooms.fresh(case)
     assert {result.status for result in fresh.results} == {"ran"}
-    assert encode(fresh.lock) == encode(record.lock)
+    assert encode(fresh.lock) == encode(record.lock) == encode(again(record.lock))
     assert fresh == record  # every key, output and metric
-    again = rooms.long(case)
-    assert {result.status for result in again.results} == {"hit"} and again == record
+    repeated = rooms.long(case)
+    assert {result.status for result in repeated.results} == {"hit"} and repeated == record
 
 
 @pytest.mark.parametrize(("refusal", "part"), REFUSED, ids=label)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import mlops_compile as mc
 from mlops_compile.api.searching import Searched, alike
+from mlops_compile.compiler.recompile import again
 from mlops_compile.compiler.verify import verify
 from mlops_compile.ir.key import key_of, plan_preimages
 from mlops_compile.ir.lock import Lock, decode, encode, plan_value
@@ -197,6 +198,7 @@ def test_a_lock_with_a_search_is_read_back_and_is_what_its_params_compile_to(
         lock = searched(tmp_path, *overrides)
         assert decode(encode(lock)) == lock
         verify(lock)
+        assert again(lock) == lock
         needs_of(lock)
 
 

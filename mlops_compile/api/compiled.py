@@ -26,6 +26,7 @@ from mlops_compile.api.operand import (
 from mlops_compile.api.sweeping import compile_points
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.compose.origins import settings_of
+from mlops_compile.compiler.waivers import stated_waivers
 from mlops_compile.ir.config import LOCK_FILE, Config
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.memo import Memo
@@ -74,6 +75,7 @@ def of_conf(name: str, project: Path, composer: Composer | None) -> Operand:
         state=state,
         texts=_texts_here(project, points),
         settings=cache(lambda: settings_of(configs[0].composition)),
+        waivers=stated_waivers(configs[0].values),
     )
 
 

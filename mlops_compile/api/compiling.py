@@ -19,12 +19,11 @@ from mlops_compile.compiler.compose.origins import located
 from mlops_compile.compiler.effects import Effect, effects
 from mlops_compile.compiler.explain import Earlier
 from mlops_compile.compiler.fitting import data_problems
+from mlops_compile.compiler.locking import locked, searched
 from mlops_compile.compiler.lower import lower, others_of
-from mlops_compile.compiler.pin import pin
 from mlops_compile.compiler.read import whole
-from mlops_compile.compiler.searching import settled_values, stated, unfit_variants
 from mlops_compile.compiler.sources import Looking, pin_sources
-from mlops_compile.compiler.spec import PLACES, Data, Spec, searches
+from mlops_compile.compiler.spec import PLACES, Data, Spec
 from mlops_compile.execute.environment import installed_version
 from mlops_compile.execute.platform import this_platform
 from mlops_compile.ir.code import Code
@@ -32,7 +31,7 @@ from mlops_compile.ir.config import Config
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.memo import Memo
-from mlops_compile.ir.plan import Plan, violations
+from mlops_compile.ir.plan import Plan
 from mlops_compile.ir.problem import CompileError, Problem, StoreError, problem
 from mlops_compile.ir.source import Pinned
 from mlops_compile.ir.value import Map
@@ -95,7 +94,7 @@ def compile_config(
 
         def first_seen() -> None:
             if unseen is not None and not problems:
-                unseen(lower(spec, stated=_searched(config, spec)))
+                unseen(lower(spec, stated=searched(config, spec)))
 
         look = partial(
             _look,
@@ -107,19 +106,8 @@ def compile_config(
             assumed=assumed,
         )
         state, pinned, code = _pinned(spec, problems, config, project, look, shared)
-        if found := unfit_variants(spec, variants, pinned, shared):
-            raise CompileError(found)
-        plan = lower(spec, shared, stated=_searched(config, spec))
-        if found := violations(plan):
-            raise CompileError(found)
-        others = [lower(variant.spec) for variant in variants]
-        lock = pin(spec, plan, pinned, needed_version, code, shared, others=others)
-    return Compilation(config=config, spec=spec, plan=plan, lock=lock, state=state)
-
-
-def _searched(config: Config, spec: Spec) -> Map:
-    """The causes that a config with a search states; none of any other."""
-    return stated(settled_values(config.values)) if searches(spec) else Map()
+        lock = locked(config, spec, variants, pinned, needed_version, code, shared)
+    return Compilation(config=config, spec=spec, plan=lock.plan, lock=lock, state=state)
 
 
 def _pinned(

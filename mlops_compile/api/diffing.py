@@ -17,7 +17,7 @@ from mlops_compile.compiler.compare.texts import cosmetic_changes
 from mlops_compile.ir.change import Cause, PlanChange, PointChange, StepChange
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.origin import Origin, Settings
-from mlops_compile.ir.review import Basis, Named, Review
+from mlops_compile.ir.review import Basis, Named, Review, Waiver
 from mlops_compile.ir.value import KeyPath, dotted
 
 OLD, NEW = f"{GIT}HEAD", CONF
@@ -87,6 +87,7 @@ def _of_plans(old: Operand, new: Operand, known: Known) -> Review:
         costs=known.costs,
         behaviour=known.behaviour,
         unmet=known.unmet,
+        waivers=_waivers(old, new),
         notes=tuple(_notes(old, new, effects.basis)),
     )
 
@@ -104,8 +105,18 @@ def _of_sweeps(old: Operand, new: Operand, left: Swept, right: Swept, known: Kno
         basis=effects.basis,
         steps=right.merged.lock.plan.steps,
         seconds=effects.seconds,
+        waivers=_waivers(old, new),
         notes=tuple(_notes(old, new, effects.basis)),
     )
+
+
+def _waivers(old: Operand, new: Operand) -> tuple[Waiver, ...]:
+    """What the new plan's config accepts."""
+    if not new.waivers:
+        return ()
+    from mlops_compile.compiler.waivers import waivers_for  # what compiles configs, which is loaded
+
+    return waivers_for(new.waivers, old.digest, new.digest)
 
 
 def _named(operand: Operand, steps: int) -> Named:

@@ -1,4 +1,4 @@
-"""What git knows of a project: its refs, and a file of the project at each of them."""
+"""What git knows of a project: its refs, a file of the project at each of them, its settings."""
 
 from __future__ import annotations
 
@@ -62,6 +62,26 @@ def _contents(told: bytes) -> Iterator[bytes | None]:
         size = int(head.split()[-1])
         yield told[:size]
         told = told[size + 1 :]
+
+
+def get_config(project: Path, key: str) -> str | None:
+    """A setting of the clone that a project is in; None where it has none of its own."""
+    told = _git(project, "config", "--local", "--get", key)
+    return told.stdout.decode().removesuffix("\n") if told.returncode == 0 else None
+
+
+def set_config(project: Path, key: str, value: str) -> None:
+    """Set it. CompileError where git cannot write it."""
+    told = _git(project, "config", "--local", key, value)
+    if told.returncode:
+        lines = told.stderr.decode("utf-8", "replace").strip().splitlines() or ["it says nothing"]
+        raise CompileError([problem("git", f"git cannot set {key}: {lines[0]}")])
+
+
+def attributes(project: Path, file: str, names: Sequence[str]) -> dict[str, str]:
+    """What `.gitattributes` say of a project's file."""
+    told = _git(project, "check-attr", "-z", *names, "--", file).stdout.decode().split("\0")
+    return dict(zip(told[1::3], told[2::3], strict=True))
 
 
 def _git(project: Path, *words: str, given: str = "") -> subprocess.CompletedProcess[bytes]:

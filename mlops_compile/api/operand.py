@@ -16,6 +16,7 @@ from mlops_compile.ir.sweep import SweepPoint
 
 if TYPE_CHECKING:
     from mlops_compile.api.state import State
+    from mlops_compile.compiler.spec import StatedWaiver
 
 GIT, CONF = "git:", "conf:"
 CONF_DIR = "conf"
@@ -33,6 +34,7 @@ class Operand:
     project's config and code files by name, `run` the directory of a run that ended. `assumed`
     names sources whose content is not known, and taken from the other operand. `settings` says
     where each key of the first point's config was set: nothing where it was not compiled here.
+    `waivers` are what the working tree's config accepts.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Operand:
     run: Path | None = None
     assumed: frozenset[str] = frozenset()
     settings: Callable[[], Settings] = dict
+    waivers: tuple[StatedWaiver, ...] = ()
 
     @property
     def lock(self) -> Lock:

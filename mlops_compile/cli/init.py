@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from mlops_compile.api.drivers import install
+from mlops_compile.api.git import has_git
 from mlops_compile.api.project import SCHEMAS, Given
 from mlops_compile.api.project import init as new_project
 from mlops_compile.cli.show import number, visible
@@ -38,7 +40,8 @@ def run(call: Call) -> int:
         proposal, files = new_project(call.options.directory, given)
     except CompileError as error:
         raise CompileError(map(_by_flag, error.problems)) from None
-    print(_said(call.options.directory, proposal, files), file=call.out)
+    drivers = _drivers(call.options.directory)
+    print(_said(call.options.directory, proposal, files, drivers), file=call.out)
     return 0
 
 
@@ -79,7 +82,19 @@ def _typed(text: str) -> str:
     return text
 
 
-def _said(directory: Path, proposal: Proposal, files: tuple[str, ...]) -> str:
+def _drivers(directory: Path) -> str:
+    """Set up git's drivers of locks where the project lies in a repository: a line about that;
+    empty where it does not."""
+    try:
+        if not has_git(directory):
+            return ""
+        install(directory)
+    except CompileError as error:
+        return f"git's drivers of locks are not set up: {error.problems[0].message}"
+    return "git diff and git merge of this clone know locks now (docs/git.md)"
+
+
+def _said(directory: Path, proposal: Proposal, files: tuple[str, ...], drivers: str) -> str:
     features = [column for column in proposal.columns if column.role == "feature"]
     metric, value = proposal.baseline
     lines = [
@@ -97,7 +112,11 @@ def _said(directory: Path, proposal: Proposal, files: tuple[str, ...]) -> str:
     lines.append(f"baseline to beat: {metric} {number(value)}")
     shown = dict.fromkeys(_schemas_as_one(file) for file in files)
     lines.append(f"wrote {', '.join(shown)}")
+    if drivers:
+        lines.append(drivers)
     lines += ["", "next:", f"  cd {shlex.quote(str(directory))} && mlops-compile run"]
+    if not drivers:
+        lines.append("  git init && mlops-compile git install   # git shows and merges its locks")
     return "\n".join(visible(line) for line in lines)
 
 

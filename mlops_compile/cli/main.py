@@ -28,6 +28,7 @@ usage: mlops-compile VERB [options] [hydra flags and overrides]
   serve MODEL                            run that bundle's service on 127.0.0.1
   report RUN -o page.html                one page of a run or sweep, for a browser
   store du|fsck|gc|pin|unpin|forget      look after the store of results
+  git install                            git shows and merges locks by what they mean
   schema                                 JSON Schema of the config, for editors
   explain CODE                           what a code of problems (MC0012) means
 

@@ -263,6 +263,29 @@ def _store(parser: ArgumentParser) -> None:
         own.add_argument("overrides", nargs="*", default=[], help="for example store.uri=DIR")
 
 
+def _diff_driver(parser: ArgumentParser) -> None:
+    parser.add_argument("files", nargs="+", metavar="ARG", help="as git gives them")
+
+
+def _merge_driver(parser: ArgumentParser) -> None:
+    names = ("BASE", "OURS", "THEIRS", "PATH")
+    parser.add_argument("files", nargs=4, metavar=names, help="as git gives them: %%O %%A %%B %%P")
+
+
+# What `git` does, with what each takes.
+_DRIVERS: Mapping[str, tuple[str, Callable[[ArgumentParser], None]]] = {
+    "install": ("Set up the drivers of locks in this clone.", lambda parser: None),
+    "diff-driver": ("What git calls to show what changes in a lock.", _diff_driver),
+    "merge-driver": ("What git calls to merge two changes of a lock.", _merge_driver),
+}
+
+
+def _git(parser: ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, (summary, declare) in _DRIVERS.items():
+        declare(actions.add_parser(name, help=summary, description=summary, allow_abbrev=False))
+
+
 def _schema(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--group", metavar="NAME", help="of the files of one group, not of the whole"
@@ -315,6 +338,7 @@ VERBS: Mapping[str, Verb] = {
         ),
         Verb(name="diff", summary="Say what changes between two plans, and why.", arguments=_diff),
         Verb(name="store", summary="Look after the store of results.", arguments=_store),
+        Verb(name="git", summary="Show and merge locks in git.", arguments=_git),
         Verb(
             name="schema",
             summary="JSON Schema of the config, for editors.",

@@ -32,6 +32,7 @@ from mlops_compile.compiler.spec import (
     Store,
 )
 from mlops_compile.compiler.splitting import check_splitting
+from mlops_compile.compiler.waivers import check_waivers
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import is_name
@@ -108,6 +109,7 @@ def _settle(reader: Reader, spec: Spec, values: Map) -> Spec:
     once, model, evaluate = reader.once, spec.model, spec.evaluate
     once("split", (data, evaluate), lambda own: check_splitting(own, data, evaluate))
     once("store", (spec.store,), lambda own: _check_store(own, spec.store))
+    once("review", (spec.review,), lambda own: check_waivers(own, spec.review))
     settled = replace(
         spec,
         data=once("data", (data,), lambda own: _settle_data(own, data)),

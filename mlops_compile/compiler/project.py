@@ -42,6 +42,7 @@ Predicts `{target}` ({task}). Made with `mlops-compile init`.
     mlops-compile run model.params.num_leaves=63     # change a parameter: what depends on it runs
     mlops-compile compile                            # write plan.lock.json, to be committed
     mlops-compile serve outputs/DATE/TIME            # answer requests
+    mlops-compile git install                        # once in each clone: git merges plan.lock.json
 
 `conf/data/{name}.yaml` says what is assumed of the data, and why. `.schema/` is for editors that
 speak to the YAML language server; `mlops-compile schema -o .schema` writes it anew.
@@ -54,7 +55,8 @@ multirun/
 """
 
 _ATTRIBUTES = """\
-plan.lock.json text eol=lf
+# The drivers are those of `mlops-compile git install`; a clone without them compares texts.
+plan.lock.json text eol=lf diff=mlops-lock merge=mlops-lock
 """
 
 

@@ -127,6 +127,28 @@ class Execution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatedWaiver:
+    """One of `review.waivers`: what is accepted of one change, and why."""
+
+    what: str = key(
+        "contract: a service that breaks its clients; gates: gates that are not met",
+        choices=("contract", "gates"),
+    )
+    old: str = key("digest of the old plan, 12 digits or more, as diff shows it", filled=True)
+    new: str = key("digest of the new plan, 12 digits or more", filled=True)
+    reason: str = key("why", filled=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waivers:
+    """`review`: what is accepted of a change, though a review would end with an error."""
+
+    waivers: tuple[StatedWaiver, ...] = key(
+        "what is accepted, each for one pair of plans; no step reads it", default=(), place=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """The whole config."""
 
@@ -142,6 +164,7 @@ class Spec:
     code: CodeRoots = group("where functions of yours are", CodeRoots)
     evaluate: Evaluate = group("what is measured, and what must be reached", Evaluate)
     deploy: Deploy = group("the service that is generated", Deploy)
+    review: Waivers = group("what is accepted of a change", Waivers)
     store: Store = group("where results are kept", Store)
     execution: Execution = group("how a plan is run", Execution)
 

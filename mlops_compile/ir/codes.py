@@ -228,6 +228,12 @@ CODES: Mapping[str, Code] = _table(
     _code(60, "no-such-step", "A step takes an input from a step that is not in the plan."),
     _code(61, "no-such-output", "A step takes an output that the other step does not make."),
     _code(62, "cycle", "A step takes an input from a later step."),
+    _code(
+        63,
+        "merge",
+        "Two locks cannot be merged: what compiling both changes would give does not follow from"
+        " them. Compile, in the project whose configs are merged (docs/git.md).",
+    ),
     # Running.
     _code(
         70, "split", "The rows cannot be split like that: a part would be empty, or lack a class."
@@ -358,4 +364,5 @@ CODES: Mapping[str, Code] = _table(
         "There is no plan behind an operand of `diff`. It is a lock file, a run directory,"
         " `git:REV`, or `conf:OVERRIDES`; `#N` behind it names one point of a sweep.",
     ),
+    _code(106, "git", "Git cannot do what was asked, or the directory is in no git repository."),
 )
