@@ -32,8 +32,8 @@ _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
     "from mlops_compile.execute.worker import main; main(*map(int, sys.argv[2:]))"
 )
-# Threads of OpenMP that wait for each other soon sleep: where anything else wants a core, those that
-# spin take it from the one they wait for (docs/execution.md).
+# Threads of OpenMP that wait for each other soon sleep: where something else wants a core, those
+# that spin take it from the one they wait for (docs/execution.md).
 _SPIN = {"GOMP_SPINCOUNT": "1000"}
 _CHUNK = 1 << 16
 _END = 0.5  # seconds until a killed process has ended
