@@ -12,7 +12,7 @@ import pytest
 import mlops_compile as mc
 from mlops_compile.api.locks import read_lock, write_lock
 from mlops_compile.api.models import checkout_bundle, find_bundle
-from mlops_compile.api.project import init
+from mlops_compile.api.project import Given, init
 from mlops_compile.api.running import read_run, run_and_write
 from mlops_compile.api.state import state_with
 from mlops_compile.execute.observer import Silent
@@ -123,7 +123,8 @@ def test_init_makes_a_project_that_compiles(tmp_path: Path) -> None:
     data = tmp_path / "my data.csv"
     rows = "".join(f"{n},{'ab'[n % 2]},{n % 7},{n % 3 == 0}\n" for n in range(90))
     data.write_text('id,"kind ${x}",No,"won: it"\n' + rows)
-    proposal, files = init(tmp_path / "new", data, "won: it")
+    given = Given(data=str(data), target="won: it")
+    proposal, files = init(tmp_path / "new", given)
     assert all((tmp_path / "new" / file).is_file() for file in files)
     lock = mc.compile(project=tmp_path / "new")
     assert lock.source("data").rows == proposal.rows == 90
@@ -131,7 +132,7 @@ def test_init_makes_a_project_that_compiles(tmp_path: Path) -> None:
     assert lock.contract.classes == ("false", "true")
     before = {file: (tmp_path / "new" / file).read_bytes() for file in files}
     with pytest.raises(mc.CompileError, match="there already"):
-        init(tmp_path / "new", data, "won: it")
+        init(tmp_path / "new", given)
     assert before == {file: (tmp_path / "new" / file).read_bytes() for file in files}
 
 

@@ -34,6 +34,7 @@ ANSWERS = Answers(
     predicted=np.column_stack([1 - SCORES, SCORES]),
     classes=("no", "yes"),
 )
+SHARES = ANSWERS.instead(np.tile([0.4, 0.6], (ROWS, 1)))
 OPTIONS = MetricOptions()
 
 
@@ -116,7 +117,7 @@ def _measured(table: pa.Table, column: str, *, sensitive: bool = False, least: i
     every = np.arange(ROWS)
     hidden = frozenset([column] if sensitive else [])
     found = measure_segments(
-        table, (column,), hidden, every, every, ANSWERS, ("accuracy",), OPTIONS, least
+        table, (column,), hidden, every, every, ANSWERS, SHARES, ("accuracy",), OPTIONS, least
     )
     return found[column]
 
@@ -133,6 +134,8 @@ def test_levels_are_measured_and_those_with_few_rows_are_counted() -> None:
     rows = np.array([text.as_py() == "a" for text in texts])
     right = reference.accuracy_score(ANSWERS.truth[rows], ANSWERS.labels[rows])
     assert found["levels"]["a"]["metrics"]["accuracy"] == right
+    baseline = found["levels"]["a"]["baseline"]
+    assert baseline["metrics"]["accuracy"] == ANSWERS.truth[rows].mean()
 
 
 @pytest.mark.parametrize(
@@ -198,8 +201,19 @@ MEASURED = {
     "segments": {
         "sex": {
             "levels": {
-                "F": {"metrics": {"roc_auc": 0.8}, "not_computed": {}},
-                "M": {"metrics": {"roc_auc": 0.95}, "not_computed": {}},
+                "F": {
+                    "metrics": {"roc_auc": 0.8, "log_loss": 0.4},
+                    "not_computed": {},
+                    "baseline": {"metrics": {"roc_auc": 0.5, "log_loss": 0.5}, "not_computed": {}},
+                },
+                "M": {
+                    "metrics": {"roc_auc": 0.95, "log_loss": 0.3},
+                    "not_computed": {},
+                    "baseline": {
+                        "metrics": {"log_loss": 0.7},
+                        "not_computed": {"roc_auc": "it has no meaning"},
+                    },
+                },
             },
             "least_rows": 30,
             "too_few": {"levels": 1, "rows": 3, "named": {"X": 3}},
@@ -260,6 +274,16 @@ def _refused(gates: Any, primary: str = "roc_auc", measured: Any = MEASURED, **m
         ({"segments": {"sex": {"roc_auc": ">= 0.8"}}}, ""),
         ({"segments": {"sex": {"roc_auc": ">= 0.9"}}}, "roc_auc where sex is F is 0.8"),
         ({"segments": {"sex": {"levels": {"M": {"roc_auc": ">= 0.95"}}}}}, ""),
+        ({"segments": {"sex": {"log_loss": "<= baseline - 0.09"}}}, ""),
+        (
+            {"segments": {"sex": {"log_loss": "<= baseline - 0.2"}}},
+            "log_loss where sex is F is 0.4, not <= baseline - 0.2 (the baseline has 0.5 there)",
+        ),
+        ({"segments": {"sex": {"levels": {"M": {"log_loss": "<= baseline - 0.3"}}}}}, ""),
+        (
+            {"segments": {"sex": {"levels": {"M": {"roc_auc": ">= baseline"}}}}},
+            "the baseline has no roc_auc where sex is M: it has no meaning",
+        ),
         ({"segments": {"sex": {"levels": {"X": {"roc_auc": ">= 0"}}}}}, "X' has 3 rows"),
         ({"segments": {"sex": {"levels": {"Y": {"roc_auc": ">= 0"}}}}}, "no row with sex 'Y'"),
     ],
@@ -413,6 +437,7 @@ def _without_step(text: str) -> list[str]:
             "+model.threshold={rule: metric, metric: f1}",
             "evaluate.gates={roc_auc: '>= 0.5'}",
         ),
+        ("evaluate.cross_validation={kind: stratified, folds: 3}",),
         pytest.param(
             (
                 *("data.split.validation_size=0.2", "search=random", "search.trials=2"),
@@ -421,7 +446,7 @@ def _without_step(text: str) -> list[str]:
             marks=pytest.mark.slow,
         ),
     ],
-    ids=["decided", "searched"],
+    ids=["decided", "folded", "searched"],
 )
 def test_each_number_of_the_card_names_its_step(tmp_path: Path, words: tuple[str, ...]) -> None:
     project = tmp_path / "project"
@@ -432,8 +457,78 @@ def test_each_number_of_the_card_names_its_step(tmp_path: Path, words: tuple[str
     assert all(f"[^{note}]: " in text for note in set(_notes(text)))
 
 
+def test_the_card_tells_each_fold_and_the_split_with_its_defaults(
+    runs: list[tuple[mc.RunRecord, Path]], tmp_path: Path
+) -> None:
+    folds = "evaluate.cross_validation={kind: stratified, folds: 3}"
+    record = mc.run([*RUN, folds], project=runs[0][1])
+    text = _card((record, runs[0][1]), tmp_path / "one")
+    told: Any = record.metrics["folds"]
+    lines = {f"fold {n}[^fold_{n}]": fold for n, fold in enumerate(told["each"], start=1)}
+    lines |= {f"{name}[^folds]": told[name] for name in ("mean", "deviation")}
+    lines["mean of the baselines[^folds]"] = told["baseline"]
+    names = ("accuracy", "average_precision", "brier", "f1", "log_loss", "roc_auc")
+    head = next(line for line in text.splitlines() if line.startswith("| | "))
+    order = [name for name in re.findall(r"\w+", head) if name in names]
+    assert sorted(order) == sorted(names)
+    for name, metrics in lines.items():
+        cells = " | ".join(f"{metrics[metric]:.5g}" for metric in order)
+        assert f"| {name} | {cells} |" in text
+    assert "[^fold_2]: `fold/2/evaluate.metrics`" in text
+    assert "The split[^split]: kind stratified, test_size 0.2." in text
+    again = mc.run([*RUN, folds], project=runs[1][1])
+    assert text == _card((again, runs[1][1]), tmp_path / "two")
+    bare = _card(runs[0], tmp_path / "bare")
+    assert "fold" not in bare
+
+
 def _notes(text: str) -> list[str]:
     return re.findall(r"\[\^(\w+)\](?!:)", text)
+
+
+def test_the_baseline_of_a_level_is_measured_on_its_own_rows(
+    runs: list[tuple[mc.RunRecord, Path]],
+) -> None:
+    """Answered by the class shares of the whole training part."""
+    record, project = runs[0]
+    blobs = Store(project / ".mlops" / "store").blobs
+    whole = json.loads(blobs.read(record["evaluate"].output("evaluation")).read_bytes())
+    train = whole["rows"]["train"]["classes"]
+    levels = whole["segments"]["mean radius"]["levels"]
+    found = {name: level["baseline"]["metrics"]["log_loss"] for name, level in levels.items()}
+    assert len(set(found.values())) > 1
+    for name, level in levels.items():
+        losses = [
+            -rows * np.log(train[label] / sum(train.values()))
+            for label, rows in level["classes"].items()
+        ]
+        assert found[name] == pytest.approx(sum(losses) / level["rows"])
+
+
+def test_levels_are_held_to_their_own_baselines(runs: list[tuple[mc.RunRecord, Path]]) -> None:
+    """The gate lies between the two levels in the middle: half of the levels reach it."""
+    record, project = runs[0]
+    levels: Any = record.evaluation["segments"]["mean radius"]["levels"]  # type: ignore[index, call-overload]
+    better = {
+        name: level["baseline"]["metrics"]["log_loss"] - level["metrics"]["log_loss"]
+        for name, level in levels.items()
+    }
+    half = sorted(better, key=lambda name: better[name])[: len(better) // 2]
+    rest = min(value for name, value in better.items() if name not in half)
+    bound = f"< baseline - {(max(better[name] for name in half) + rest) / 2!r}"
+
+    def gated(gates: str) -> None:
+        words = f'evaluate.gates={{segments: {{"mean radius": {gates}}}}}'
+        mc.run([*RUN, words], project=project)
+
+    with pytest.raises(mc.RunFailed) as caught:
+        gated(f'{{log_loss: "{bound}"}}')
+    messages = [item.message for item in caught.value.problems]
+    assert len(messages) == len(half) > 0
+    for name in half:
+        assert any(f"log_loss where mean radius is {name} is" in text for text in messages)
+    (other, *_) = better.keys() - {*half}
+    gated(f'{{levels: {{"{other}": {{log_loss: "{bound}"}}}}}}')
 
 
 def test_a_column_of_weights_weighs_what_is_measured(tmp_path: Path) -> None:

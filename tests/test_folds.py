@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -257,20 +258,20 @@ def test_a_lock_with_folds_is_read_as_it_is_written(kind: str) -> None:
     assert lock.plan["split"].outputs == ("calibration", "facts", "test", "train", "validation")
 
 
-def test_folds_stand_beside_the_plan_and_change_nothing_of_it() -> None:
+def test_folds_stand_beside_the_plan_and_change_nothing_of_it_but_the_package() -> None:
     folds = tweak(BASE, evaluate__cross_validation={"kind": "stratified", "folds": 3})
     plan, bare = plan_of(folds), plan_of(BASE)
-    assert [step for step in plan.steps if step in bare.steps] == [*bare.steps]
+    same = [step for step in bare.steps if step.kind != "package"]
+    assert [step for step in plan.steps if step in bare.steps] == same
     names = [step.name for step in plan.steps if step not in bare.steps]
     each = [f"fold/{n}/{what}" for what in ("prepare", "train", "evaluate") for n in (1, 2, 3)]
-    assert sorted(names) == sorted(["folds", "summarise", *each])
+    assert sorted(names) == sorted(["folds", "summarise", "package", *each])
 
 
-def test_packaging_takes_the_folds_where_gates_are_held_to_them() -> None:
+def test_packaging_takes_the_folds_where_there_are_any() -> None:
+    assert "folds" not in dict(plan_of(BASE)["package"].inputs)
     folds = tweak(BASE, evaluate__cross_validation={"kind": "stratified", "folds": 3})
-    assert "folds" not in dict(plan_of(folds)["package"].inputs)
-    gated = tweak(folds, evaluate__gates={"folds": {"accuracy": ">= 0.1"}})
-    assert dict(plan_of(gated)["package"].inputs)["folds"] == Ref.parse("summarise.metrics")
+    assert dict(plan_of(folds)["package"].inputs)["folds"] == Ref.parse("summarise.metrics")
 
 
 def test_a_fold_is_the_same_step_whatever_stands_beside_it() -> None:
@@ -324,6 +325,14 @@ def test_folds_are_run_told_as_one_and_kept(tmp_path: Path) -> None:
     told = good(project, "compile", *ways).out
     assert "fold/*/train" in told and "fold/1" not in told
     bare = good(project, "run", *SMALL, "--json").document
+    gates = "evaluate.gates={folds: {accuracy: {mean: '>= 0.01', each: '> 0.99'}}}"
+
+    def unmet() -> list[str]:
+        plans = (f"conf:{shlex.join(words)}" for words in (SMALL, (*ways, gates)))
+        found = good(project, "diff", "--format=json", *plans).document["gates"]
+        return [gate["name"] for gate in found]
+
+    assert unmet() == []  # the model is measured, and its folds are not
     answer = good(project, "run", *ways)
     lines = [line.split() for line in answer.err.splitlines()]
     assert [line[0] for line in lines if line[0].startswith("fold/")].count("fold/*/train") == 1
@@ -331,7 +340,7 @@ def test_folds_are_run_told_as_one_and_kept(tmp_path: Path) -> None:
     again = good(project, "run", *ways, "--json").document
     assert Counter(step["status"] for step in again["steps"]) == {"hit": len(again["steps"])}
 
-    gates = "evaluate.gates={folds: {accuracy: {mean: '>= 0.01', each: '> 0.99'}}}"
+    assert unmet() == ["evaluate.gates.folds.accuracy.each"] * 3
     refused = mlops(project, "run", *ways, gates)
     assert refused.code == 6
     assert refused.err.count("evaluate.gates.folds.accuracy.each: the gate is not met") == 3

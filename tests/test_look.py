@@ -14,11 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mlops_compile.api.project import Given, propose
 from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.proposal import ColumnProposal, Proposal
-from mlops_compile.steps.look import look
 
 ROWS = 120
+
+
+def look(data: Path, target: str, columns: tuple[str, ...] = (), **more: Any) -> Proposal:
+    """What `init` proposes for data."""
+    return propose(Given(data=str(data), target=target, columns=columns, **more))[1]
 
 
 def rows(**columns: Any) -> list[dict[str, Any]]:

@@ -14,8 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_compile.ir.problem import StepError
+from mlops_compile.ir.schema import from_value
+from mlops_compile.ir.value import Map, freeze
 from mlops_compile.steps import split
-from mlops_compile.steps.splits import OWN_PARTS, PARTS, SPLITS, TEST_ROWS, asked_parts, draws
+from mlops_compile.steps.splits import (
+    OWN_PARTS,
+    PARTS,
+    SPLITS,
+    TEST_ROWS,
+    asked_parts,
+    draws,
+    effective,
+)
 from mlops_compile.steps.tables import write_table
 from tests import generate_splits
 from tests.strategies import Room
@@ -349,6 +359,30 @@ def test_train_and_test_are_always_asked_for(kind: str) -> None:
     names = SPLITS[kind].spec.__dataclass_fields__
     spec = SPLITS[kind].spec(**{name: held for name, held in needed.items() if name in names})
     assert asked_parts(spec) == ("train", "test")
+
+
+@pytest.mark.parametrize(
+    ("stated", "more"),
+    [
+        ({"kind": "random"}, {"test_size": 0.2}),
+        ({"kind": "stratified", "test_size": 0.3, "group": "g"}, {}),
+        ({"kind": "hash", "columns": ["a"], "threshold_size": 0.1}, {"test_size": 0.2}),
+        ({"kind": "time", "column": "t", "cut": 9.0, "validation_size": 0.1}, {}),
+        ({"kind": "time", "column": "t", "gap": "7d"}, {"test_size": 0.2}),
+        ({"kind": "file"}, {}),
+        ({"kind": "file", "validation_size": 0.1}, {"take": "random"}),
+        ({"kind": "column", "column": "x"}, {"parts": {"train": "train", "test": "test"}}),
+    ],
+)
+def test_a_split_is_told_with_the_defaults_that_it_goes_by(
+    stated: dict[str, Any], more: dict[str, Any]
+) -> None:
+    spec_type = SPLITS[stated["kind"]].spec
+    params = freeze(stated)
+    assert isinstance(params, Map)
+    told = effective(from_value(spec_type, params))
+    assert told == freeze({**stated, **more})
+    assert from_value(spec_type, told) == from_value(spec_type, params)
 
 
 def test_the_tables_of_the_document_are_up_to_date() -> None:

@@ -106,13 +106,18 @@ def _sensitive(lock: Lock) -> frozenset[str]:
 
 
 def _unmet(new: Measured) -> tuple[GateState, ...]:
-    """The gates that what was measured of the new model does not reach."""
+    """The gates that what was measured of the new model does not reach; those of folds that are
+    not there yet are not judged."""
     package = next((s for s in new.lock.plan.steps if s.kind == "package"), None)
     judged = package.params.get("evaluate") if package else None
     if not isinstance(judged, Map) or not len(new.evaluation):
         return ()
     folds = new.metrics.get("folds")
     held = new.evaluation if folds is None else Map({**new.evaluation, "folds": folds})
+    gates = judged.get("gates", Map())
+    if folds is None and isinstance(gates, Map):
+        gates = Map({name: gate for name, gate in gates.items() if name != "folds"})
+        judged = Map({**judged, "gates": gates})
     return tuple(
         GateState(path=dotted(found.where), text=found.message) for found in refusals(judged, held)
     )

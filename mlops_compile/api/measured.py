@@ -73,10 +73,15 @@ def measured(operand: Operand, store: Store | None) -> Measured:
     evaluation = _evaluation(operand) if operand.run else Map()
     made = _made(lock, store) if store else {}
     metrics = record.metrics if record else Map()
+    folds = metrics.get("folds", Map())
     for action in made.values() if store else ():
         if action.kind == "evaluate" and "/" not in action.step and store is not None:
             metrics = metrics if len(metrics) else _read(store, action, "metrics")
             evaluation = evaluation if len(evaluation) else _read(store, action, "evaluation")
+        if action.kind == "summarise" and store is not None:
+            folds = folds or _read(store, action, "metrics")
+    if folds:
+        metrics = Map({**metrics, "folds": folds})
     return Measured(lock=lock, made=made, metrics=metrics, evaluation=evaluation, record=record)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.sampling import Point
 from mlops_compile.steps.spaces import shown
 from mlops_compile.store.store import Store
+
+_TRIAL = re.compile(r"\A(trial/\d+)/.*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,7 @@ class Watching:
         self._start = time.monotonic()
         self._scores: dict[str, list[int]] = {}
         self._ran = self._failed = 0
+        self._running: dict[str, str] = {}  # steps that are at work, each with its trial
         self.trials: dict[int, Trial] = {}
         self.best: tuple[int, float] | None = None
 
@@ -69,7 +73,9 @@ class Watching:
             self._scores.setdefault(names[name], []).append(number)
 
     def started(self, step: Step, seconds: float | None) -> None:
-        """Trials are many."""
+        """Trials are many: they are counted."""
+        self._running[step.name] = _TRIAL.sub(r"\1", step.name)
+        self._tell()
 
     def waiting(self, step: Step) -> None:
         self._observer.waiting(step)
@@ -78,6 +84,7 @@ class Watching:
         self._observer.noted(step, message)
 
     def finished(self, result: StepResult) -> None:
+        self._running.pop(result.step, None)
         if result.status == "failed":
             self._observer.finished(result)
         for number in self._scores.get(result.step, ()):
@@ -93,6 +100,9 @@ class Watching:
             self.best is None or self._sign * (objective - self.best[1]) > 0
         ):
             self.best = (trial.number, objective)
+        self._tell()
+
+    def _tell(self) -> None:
         count = self._count if self._count is not None else len(self.trials)
         left = count - len(self.trials)
         each = (time.monotonic() - self._start) / self._ran if self._ran else None
@@ -101,6 +111,7 @@ class Watching:
                 ended=len(self.trials),
                 failed=self._failed,
                 trials=count,
+                running=len({*self._running.values()}),
                 best=self.best,
                 seconds=None if each is None else each * left,
             )

@@ -1,30 +1,85 @@
-"""`init`: a new project around a data file."""
+"""`init`: a new project around data."""
 
 from __future__ import annotations
 
+import re
 import shlex
+from argparse import Namespace
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from mlops_compile.api.drivers import install
 from mlops_compile.api.git import has_git
-from mlops_compile.api.project import SCHEMAS
+from mlops_compile.api.project import SCHEMAS, Given
 from mlops_compile.api.project import init as new_project
 from mlops_compile.cli.show import number, visible
 from mlops_compile.cli.verb import Call
-from mlops_compile.ir.problem import CompileError
+from mlops_compile.ir.problem import CompileError, Problem, UsageError, problem
 from mlops_compile.ir.proposal import Proposal
+from mlops_compile.ir.value import dotted
+from mlops_compile.steps.sources.kind import SOURCE_KEYS
+
+_DATABASE = re.compile(r"(?:sqlite|postgresql|mysql|mariadb|mssql|oracle)(?:\+\w+)?://")
+# What keys of a source, and words of their sentences, are called on the command line.
+_FLAGS = (
+    ("""$'data.source.options.separator="\\t"'""", "--option separator=tab"),
+    ("data.source.options.", "--option "),
+    ("data.source.path", "--data"),
+    ("data.source.uri", "--data"),
+    ("data.source.query", "--query"),
+    ("data.source.credentials_env", "--option credentials_env"),
+    ("relative to the project", "relative to this directory"),
+)
 
 
 def run(call: Call) -> int:
-    """Look at the file, write the project, say what was found."""
-    options = call.options
-    columns = tuple(name.strip() for name in options.columns.split(",") if name.strip())
-    proposal, files = new_project(
-        options.directory, options.data, options.target, columns, tuple(options.exclude)
-    )
-    drivers = _drivers(options.directory)
-    print(_said(options.directory, proposal, files, drivers), file=call.out)
+    """Look at the data, write the project, say what was found."""
+    given = _given(call.options)
+    try:
+        proposal, files = new_project(call.options.directory, given)
+    except CompileError as error:
+        raise CompileError(map(_by_flag, error.problems)) from None
+    drivers = _drivers(call.options.directory)
+    print(_said(call.options.directory, proposal, files, drivers), file=call.out)
     return 0
+
+
+def _given(options: Namespace) -> Given:
+    columns = tuple(name.strip() for name in options.columns.split(",") if name.strip())
+    names = [name for name, _ in options.options]
+    flags = [*(["columns"] if columns else []), *(["exclude"] if options.exclude else [])]
+    if twice := [name for name, count in Counter([*names, *flags]).items() if count > 1]:
+        raise UsageError(
+            problem("usage", f"--option {name} is given twice", hint="leave one of them out")
+            for name in twice
+        )
+    if options.query is None and _DATABASE.match(options.data):
+        hint = 'for example --query "SELECT * FROM people ORDER BY id"'
+        message = "--data names a database, and --query is to say which rows are meant"
+        raise UsageError([problem("usage", message, hint=hint)])
+    return Given(
+        data=options.data,
+        target=options.target,
+        query=options.query,
+        columns=columns,
+        exclude=tuple(options.exclude),
+        options=dict(options.options),
+    )
+
+
+def _by_flag(found: Problem) -> Problem:
+    """The same problem, said of what was typed in place of the config's keys."""
+    where, message = found.where, found.message
+    if where[: len(SOURCE_KEYS)] == SOURCE_KEYS != where:
+        where, message = (), f"{dotted(where)}: {message}"
+    return replace(found, where=where, message=_typed(message), hint=_typed(found.hint))
+
+
+def _typed(text: str) -> str:
+    for key, flag in _FLAGS:
+        text = text.replace(key, flag)
+    return text
 
 
 def _drivers(directory: Path) -> str:

@@ -19,7 +19,7 @@ _INTERRUPTED = 130
 USAGE = """\
 usage: mlops-compile VERB [options] [hydra flags and overrides]
 
-  init DIR --data FILE --target COLUMN   a new project around a data file
+  init DIR --data DATA --target COLUMN   a new project around data
   config                                 the composed config; --origins: what set each value
   compile                                config to plan.lock.json, and what would run
   run                                    compile and execute, into outputs/DATE/TIME/

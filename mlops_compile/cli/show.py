@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from mlops_compile.cli.patterns import Endings
@@ -140,12 +141,11 @@ class Lines:
         """Plain lines say what has happened."""
 
     def searched(self, progress: Progress) -> None:
-        """A line now and then."""
-        if progress.ended == progress.trials or progress.ended >= self._told + max(
-            1, progress.trials // _LINES
-        ):
+        """A line now and then, as trials end."""
+        least = min(self._told + max(1, progress.trials // _LINES), progress.trials)
+        if progress.ended >= least and progress.ended > self._told:
             self._told = progress.ended
-            self._say(trials_line(progress))
+            self._say(trials_line(replace(progress, running=0)))
 
     def aside(self, text: str) -> None:
         """As above."""
@@ -208,8 +208,11 @@ class Live:
         self._left = f"  ({steps} {'step' if steps == 1 else 'steps'} left{about})" if steps else ""
 
     def searched(self, progress: Progress) -> None:
-        self._end(_SEARCH)
-        if progress.ended < progress.trials:
+        if progress.ended == progress.trials:
+            self._end(_SEARCH)
+        elif _SEARCH in self._tasks:
+            self._progress.update(self._tasks[_SEARCH], description=trials_line(progress))
+        else:
             self._tasks[_SEARCH] = self._progress.add_task(trials_line(progress), total=None)
 
     def aside(self, text: str) -> None:
@@ -226,8 +229,9 @@ class Live:
 
 
 def trials_line(progress: Progress) -> str:
-    """`search: 16 of 40 trials, 1 failed, best 0.9261 (trial 7), about 2 min 5 s`."""
+    """`search: 16 of 40 trials, 2 running, 1 failed, best 0.9261 (trial 7), about 2 min 5 s`."""
     parts = [f"search: {progress.ended} of {counted(progress.trials, 'trial')}"]
+    parts += [f"{progress.running} running"] if progress.running else []
     parts += [f"{progress.failed} failed"] if progress.failed else []
     if progress.best is not None:
         number_, objective = progress.best

@@ -15,9 +15,22 @@ from mlops_compile.cli.verb import Verb
 from mlops_compile.ir.config import LOCK_FILE
 
 
+def _option(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise ArgumentTypeError(f"an option is NAME=VALUE, not {text!r}")
+    return name.strip(), value
+
+
 def _init(parser: ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR", help="the new project")
-    parser.add_argument("--data", type=Path, required=True, metavar="FILE", help="the data")
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="DATA",
+        help="a file, a folder or a pattern of Parquet files, a URI of these; with --query, the"
+        " URI of a database",
+    )
     parser.add_argument("--target", required=True, metavar="COLUMN", help="what is to be predicted")
     parser.add_argument(
         "--columns",
@@ -32,6 +45,16 @@ def _init(parser: ArgumentParser) -> None:
         metavar="COLUMN",
         help="a column to leave out of Parquet or JSON lines; may be given again",
     )
+    parser.add_argument(
+        "--option",
+        dest="options",
+        action="append",
+        type=_option,
+        default=[],
+        metavar="NAME=VALUE",
+        help="how the data is written (docs/data.md): decimal=, or missing=-1; may be given again",
+    )
+    parser.add_argument("--query", metavar="SELECT", help="the rows of the database to take")
 
 
 def _config(parser: ArgumentParser) -> None:
@@ -292,7 +315,7 @@ def _groups() -> Sequence[str]:
 VERBS: Mapping[str, Verb] = {
     verb.name: verb
     for verb in (
-        Verb(name="init", summary="Make a new project around a data file.", arguments=_init),
+        Verb(name="init", summary="Make a new project around data.", arguments=_init),
         Verb(name="config", summary="Print the composed config.", arguments=_config, composes=True),
         Verb(
             name="compile",

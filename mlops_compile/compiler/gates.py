@@ -60,7 +60,7 @@ def settle_gates(reader: Reader, asked: Asked) -> Map:
         elif name == "folds":
             found = _folds(reader, asked, item, where)
         elif _has_part(reader, asked, name, where):
-            found = _metrics(reader, asked, item, where, baseline=True)
+            found = _metrics(reader, asked, item, where)
         if found:
             gates[name] = found
     return Map(gates)
@@ -107,15 +107,13 @@ def _metric(reader: Reader, asked: Asked, name: str, item: Value, where: KeyPath
     return Map(ends)
 
 
-def _metrics(
-    reader: Reader, asked: Asked, item: Map, where: KeyPath, *, baseline: bool = False
-) -> Map:
+def _metrics(reader: Reader, asked: Asked, item: Map, where: KeyPath) -> Map:
     """Gates of several metrics of a part, or of a segment."""
     gates: dict[str, Value] = {}
     for name, text in item.items():
         place = (*where, name)
         if text is not None and _is_metric(reader, asked, name, place):
-            if gate := _gate(reader, METRICS[name], text, place, baseline=baseline):
+            if gate := _gate(reader, METRICS[name], text, place, baseline=True):
                 gates[name] = gate
     return Map(gates)
 
@@ -260,7 +258,7 @@ def _gate(
         reader.complain("wrong-type", f"{shown(text)} is no comparison", where, hint)
         return ""
     if bound.baseline and not baseline:
-        message = "only a part as a whole, and the mean of folds, have a baseline"
+        message = "only a part, a segment and the mean of folds have a baseline"
         hint = "compare with a number here, and with the baseline in a gate of the whole"
         reader.complain("impossible", message, where, hint)
         return ""

@@ -79,7 +79,7 @@ def pieces(spec: Spec, stated: Map) -> tuple[Piece, ...]:
                             split="facts",
                         ),
                         **_applied(model),
-                        **_judged(spec),
+                        **_folded(spec),
                     },
                 ),
             ),
@@ -87,11 +87,11 @@ def pieces(spec: Spec, stated: Map) -> tuple[Piece, ...]:
     )
 
 
-def _judged(spec: Spec) -> dict[str, Ref]:
-    """What gates of folds are held to, where there are such gates."""
-    return (
-        {"folds": Ref(step="summarise", output="metrics")} if "folds" in spec.evaluate.gates else {}
-    )
+def _folded(spec: Spec) -> dict[str, Ref]:
+    """What the folds come to, where there are any: gates are held to it, and the card tells it."""
+    if spec.evaluate.cross_validation is None:
+        return {}
+    return {"folds": Ref(step="summarise", output="metrics")}
 
 
 def _refitted(spec: Spec) -> tuple[tuple[Piece, ...], dict[str, Ref]]:

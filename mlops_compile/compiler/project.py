@@ -1,13 +1,14 @@
-"""Writes a new project: conf/ around a data file, with what was assumed of it as comments."""
+"""Writes a new project: conf/ around data, with what was assumed of it as comments."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlops_compile.ir.problem import Problem, problem
 from mlops_compile.ir.proposal import ColumnProposal, Proposal
-from mlops_compile.ir.value import Value
+from mlops_compile.ir.value import Map, Value
 
 _CONFIG = """\
 # yaml-language-server: $schema=../.schema/config.json
@@ -59,12 +60,12 @@ plan.lock.json text eol=lf diff=mlops-lock merge=mlops-lock
 """
 
 
-def project_files(name: str, location: str, proposal: Proposal) -> dict[str, str]:
-    """The files of a new project, by path."""
+def project_files(name: str, keys: Mapping[str, Value], proposal: Proposal) -> dict[str, str]:
+    """The files of a new project, by path; `keys` say where the data is."""
     facts = {"name": name, "target": proposal.target, "task": proposal.task}
     return {
         "conf/config.yaml": _CONFIG.format(name=name, model="lightgbm"),
-        f"conf/data/{name}.yaml": _data_yaml(name, location, proposal),
+        f"conf/data/{name}.yaml": _data_yaml(name, keys, proposal),
         ".gitignore": _IGNORE,
         ".gitattributes": _ATTRIBUTES,
         "README.md": _README.format(**facts),
@@ -82,10 +83,11 @@ def in_the_way(directory: Path, files: dict[str, str]) -> list[Problem]:
     return [problem("exists", message, hint="name another directory")]
 
 
-def _data_yaml(name: str, location: str, proposal: Proposal) -> str:
+def _data_yaml(name: str, keys: Mapping[str, Value], proposal: Proposal) -> str:
+    place = _one_line(str(next(iter(keys.values()))))
     lines = [
         "# yaml-language-server: $schema=../../.schema/data.json",
-        f"# {_one_line(location)}: {proposal.rows} rows; what `init` assumed is in the comments.",
+        f"# {place}: {proposal.rows} rows; what `init` assumed is in the comments.",
         f"name: {_scalar(name)}",
         f"target: {_scalar(proposal.target)}",
         _line("task", proposal.task, proposal.task_note),
@@ -97,9 +99,13 @@ def _data_yaml(name: str, location: str, proposal: Proposal) -> str:
     if proposal.missing_target:
         count = f"{proposal.missing_target} rows have no target"
         lines.append(_line("missing_target", "drop", count))
-    lines += ["source:", f"  kind: {proposal.kind}", f"  path: {_scalar(location)}"]
+    lines += ["source:", f"  kind: {proposal.kind}"]
+    lines += [f"  {key}: {_scalar(value)}" for key, value in keys.items()]
     options = [f"    {key}: {_scalar(value)}" for key, value in proposal.options]
-    lines += ["  options:", *options] if options else ["  options: {}"]
+    if options:
+        lines += ["  options:", *options]
+    elif "path" in keys:
+        lines.append("  options: {}")
     lines += [*(f"# note: {_one_line(warning)}" for warning in proposal.warnings), "columns:"]
     lines += [_column(column) for column in proposal.columns]
     lines += ["split:", f"  {_line('kind', proposal.split, proposal.split_note)}"]
@@ -136,6 +142,8 @@ def _scalar(value: Value) -> str:
     """
     if isinstance(value, tuple):
         return "[" + ", ".join(_scalar(item) for item in value) + "]"
+    if isinstance(value, Map):  # keys hold no interpolations
+        return "{" + ", ".join(f"{_quoted(k)}: {_scalar(v)}" for k, v in value.items()) + "}"
     if not isinstance(value, str):
         return json.dumps(value)
     return _quoted(value).replace("${", "\\\\${")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mlops_compile.emit.broken import broken
+from mlops_compile.emit.folded import folded
 from mlops_compile.emit.gates import at
 from mlops_compile.emit.render import environment
 from mlops_compile.emit.tested import tested
@@ -73,6 +74,7 @@ def _facts(work: Work, spec: ServingSpec, evaluation: Map) -> Table:
         "others": [name for name in _measured(parts) if name != "test"],
         "metrics": list(_metrics(evaluation, parts)),
         "primary": primary,
+        "folds": list(_folds(evaluation)),
         "calibration": _calibration(evaluation),
         "gates": [
             f"{dotted(gate.where[2:])} {gate.bound}"
@@ -227,6 +229,14 @@ def interval(value: Value) -> str:
     if not isinstance(value, Map):
         return "-"
     return f"{shown(value['low'])} to {shown(value['high'])}"
+
+
+def _folds(evaluation: Map) -> Iterator[Table]:
+    """The rows of the cross-validation, with a cell for each metric."""
+    names = evaluation["metrics"]
+    assert isinstance(names, tuple)
+    for row in folded(evaluation):
+        yield {**row, "cells": [shown(at(row["metrics"], (str(name),))) for name in names]}
 
 
 def _calibration(evaluation: Map) -> Table | None:

@@ -110,7 +110,8 @@ def _of_levels(gate: Gate, evaluation: Map) -> Iterator[Problem]:
         yield _not_there(gate, f"no level of {gate.column} has {column['least_rows']} rows")
     for level in levels if gate.level is None else (gate.level,):
         value = _metric_of(levels[level], gate.metric)
-        yield from _judge(gate, gate.metric, value, f"where {gate.column} is {level}")
+        baseline = _metric_of(at(levels, (level, "baseline")), gate.metric)
+        yield from _judge(gate, gate.metric, value, f"where {gate.column} is {level}", baseline)
 
 
 def _judge(
@@ -123,12 +124,14 @@ def _judge(
         return
     other = baseline if isinstance(baseline, float) else None
     if gate.bound.baseline and other is None:
-        yield _not_there(gate, f"the baseline has no {gate.metric}: {baseline}")
+        named = f"{gate.metric} {of}".rstrip()
+        yield _not_there(gate, f"the baseline has no {named}: {baseline}")
         return
     if not gate.bound.holds(value, other):
         limit = str(gate.bound)
         if gate.bound.baseline:
-            limit += f" (the baseline has {other:.6g})"
+            there = " there" if gate.part == "segments" else ""
+            limit += f" (the baseline has {other:.6g}{there})"
         message = f"the gate is not met: {named} is {_shown(value, gate.bound, other)}, not {limit}"
         yield problem("gate", message, gate.where, _HINT)
 

@@ -11,12 +11,14 @@ from mlops_compile.ir.record import StepResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a search is: trials that have ended (and how many of them failed) of all; the best so
-    far, by number and objective; and about how many seconds are left, if that can be told."""
+    """How far a search is: trials that have ended (and how many of them failed) of all, and those
+    that run now; the best so far, by number and objective; and about how many seconds are left, if
+    that can be told."""
 
     ended: int
     failed: int
     trials: int
+    running: int = 0
     best: tuple[int, float] | None = None
     seconds: float | None = None
 
@@ -40,7 +42,7 @@ class Observer(Protocol):
         """So many steps are left, and about so many seconds; None: no earlier run tells."""
 
     def searched(self, progress: Progress) -> None:
-        """A trial of a search has ended. Its steps are not told, unless they fail."""
+        """A trial of a search has begun or ended. Its steps are not told, unless they fail."""
 
 
 class Silent:

@@ -32,9 +32,9 @@ _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]);"
     "from mlops_compile.execute.worker import main; main(*map(int, sys.argv[2:]))"
 )
-# Threads of OpenMP that wait for each other sleep, unless the user says otherwise: where anything
-# else wants a core, those that spin take it from the one they wait for (docs/execution.md).
-_WAITING = {"OMP_WAIT_POLICY": "passive"}
+# Threads of OpenMP that wait for each other soon sleep: where something else wants a core, those
+# that spin take it from the one they wait for (docs/execution.md).
+_SPIN = {"GOMP_SPINCOUNT": "1000"}
 _CHUNK = 1 << 16
 _END = 0.5  # seconds until a killed process has ended
 
@@ -221,7 +221,8 @@ class Workers:
         if not self._has_room:
             return None
         try:
-            worker = _lasting(partial(Worker, {**_WAITING, **os.environ}))
+            stated = "OMP_WAIT_POLICY" in os.environ
+            worker = _lasting(partial(Worker, {**({} if stated else _SPIN), **os.environ}))
         except OSError:
             if not self._all:
                 raise

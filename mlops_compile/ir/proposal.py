@@ -1,4 +1,4 @@
-"""What a look at a data file suggests: the values of a data config, each with its reason."""
+"""What a look at data suggests: the values of a data config, each with its reason."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ class ColumnProposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A data config for a file of a source kind.
+    """A data config for data of a source kind.
 
     `options` are those of `data.source.options` that differ from the defaults; `baseline` is the
     metric to beat, by name; `warnings` are what a person should decide.
     """
 
+    kind: str
     rows: int
     target: str
     task: str
@@ -37,4 +38,3 @@ class Proposal:
     split_note: str
     baseline: tuple[str, float]
     warnings: tuple[str, ...]
-    kind: str = "csv"

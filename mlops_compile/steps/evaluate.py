@@ -71,7 +71,7 @@ def run(work: Work) -> None:
     if asked.bootstrap is not None:
         found["intervals"] = _intervals(work, asked, test, parts["baseline"])
     if "table" in work.inputs:
-        if segments := _segments(work, asked, rows, test):
+        if segments := _segments(work, asked, rows, test, parts["baseline"]):
             found["segments"] = segments
     found |= told(asked.include, test)
     found |= _importance(work, asked, rows["test"], test)
@@ -156,7 +156,9 @@ def _intervals(work: Work, asked: Evaluate, test: Answers, baseline: Answers) ->
     )
 
 
-def _segments(work: Work, asked: Evaluate, rows: dict[str, Array], test: Answers) -> Map:
+def _segments(
+    work: Work, asked: Evaluate, rows: dict[str, Array], test: Answers, baseline: Answers
+) -> Map:
     columns = work.params.get("data", Map()).get("columns", Map())  # type: ignore[union-attr]
     assert isinstance(columns, Map)
     sensitive = frozenset(
@@ -169,6 +171,7 @@ def _segments(work: Work, asked: Evaluate, rows: dict[str, Array], test: Answers
         rows["train"],
         rows["test"],
         test,
+        baseline,
         _names(asked),
         asked.options,
         asked.segment_rows,

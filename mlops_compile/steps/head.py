@@ -1,15 +1,13 @@
-"""Head: the first rows of a file, read without being told how, and the facts of all its rows."""
+"""Head: the first rows of data, read as far as it is told how, and the facts of all its rows."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import io
 import tempfile
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -17,19 +15,21 @@ import pyarrow.compute as pc
 
 from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.problem import CompileError, Problem, problem
-from mlops_compile.ir.schema import from_value
+from mlops_compile.ir.schema import declared
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map, Value
+from mlops_compile.steps.arrive import Sample
 from mlops_compile.steps.number_marks import number_marks, without_marks
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.csv import scan
 from mlops_compile.steps.sources.delimited.faults import reason
-from mlops_compile.steps.sources.delimited.lines import Rest
+from mlops_compile.steps.sources.delimited.lines import dialect
 from mlops_compile.steps.sources.delimited.options import CsvOptions, CsvSource
-from mlops_compile.steps.sources.encodings import marked
-from mlops_compile.steps.sources.kind import Facts, link_tree
-from mlops_compile.steps.sources.marks import MISSING
-from mlops_compile.steps.sources.unpacking import UNPACKING, UNREADABLE, Packed, open_unpacked
+from mlops_compile.steps.sources.delimited.rows import open_rows
+from mlops_compile.steps.sources.encodings import is_wide, marked
+from mlops_compile.steps.sources.kind import Facts
+from mlops_compile.steps.sources.marks import MISSING, Marks
+from mlops_compile.steps.sources.unpacking import UNREADABLE, Packed, open_unpacked
 from mlops_compile.steps.tables import read_table
 
 _HEAD_BYTES = 1 << 18
@@ -41,94 +41,70 @@ _MARKS = ("?", "-", "--", ".", "#N/A", "n/a", "none", "None", "(null)", "NULL", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """The first rows of a file as trimmed texts, none where a value is missing; the facts of all
-    rows; the kind of source that it is, and the options to read it with that are not the usual."""
+    """The first rows of data as trimmed texts, none where a value is missing; the facts of all
+    rows; and the options to read it with that are not the usual."""
 
-    kind: str
     frame: pd.DataFrame
     facts: Facts
     options: tuple[tuple[str, Value], ...]
 
 
-def read_head(
-    file: Path, target: str, columns: Sequence[str] = (), exclude: Sequence[str] = ()
-) -> Head:
-    """The head of a file that holds a target. CompileError for one that cannot be read, or does
-    not hold it."""
-    if (kind := _other_kind(file)) is not None:
-        return _typed(file, target, columns, exclude, kind)
-    if exclude:
-        message = f"--exclude is for Parquet and JSON lines, and {file} is neither"
-        hint = "of delimited text, a column is left out by its role: ignore, in the new project"
-        raise CompileError([problem("columns", message, hint=hint)])
-    options = _options(file, columns)
-    try:
-        frame = _frame(file, options)
-    except (ValueError, pd.errors.ParserError) as error:
-        scan((file,), _source(file, options), {}, target)  # says it by the line
-        last = str(error).strip().splitlines()[-1]
-        message = f"{file} cannot be read as delimited text: {last}"
-        raise CompileError([problem("csv", message)]) from None
+def read_head(sample: Sample, target: str) -> Head:
+    """The head of data that holds a target. CompileError for what cannot be read, or does not hold
+    it."""
+    if sample.spec.kind == "csv":
+        return _delimited(sample, target)
+    return _typed(sample, target)
+
+
+def _delimited(sample: Sample, target: str) -> Head:
+    """The head of delimited text: how it is written is guessed where it is not stated."""
+    spec: CsvSource = sample.spec
+    options = _options(sample)
+    frame = _frame(sample.path, replace(spec, options=options), target)
     if frame.empty:
-        raise CompileError([problem("empty", f"{file} has a header and no rows")])
-    if target not in frame.columns:
-        raise CompileError([_no_target(target, list(frame.columns), bool(columns))])
-    numbers = number_marks(frame, (*MISSING, *_MARKS), str(options["separator"]))
-    frame = without_marks(frame, (*MISSING, *_MARKS), numbers)
-    marks = _missing_marks(frame)
-    options |= {"missing": (*MISSING, *marks)} if marks else {}
-    options |= {"decimal": numbers.decimal, "thousands": numbers.thousands or None}
-    facts = scan((file,), _source(file, options), {}, target)
-    return _head("csv", frame, facts, options, marks)
+        raise CompileError([problem("empty", f"{spec.path} has a header and no rows")])
+    known = (*options.missing, *_MARKS)
+    numbers = options.numbers
+    if not sample.stated & {"decimal", "thousands"}:
+        numbers = number_marks(frame, known, options.separator)
+        options = replace(options, decimal=numbers.decimal, thousands=numbers.thousands or None)
+    frame = without_marks(frame, known, numbers)
+    if "missing" not in sample.stated:
+        options = replace(options, missing=(*MISSING, *_missing_marks(frame)))
+    facts = scan((sample.path,), replace(spec, options=options), {}, target)
+    marks = options.marks(list(map(str, frame.columns)))
+    for name in map(str, frame.columns):
+        frame[name] = frame[name].mask(frame[name].isin(["", *marks.missing(name)]))
+    return Head(frame=frame, facts=facts, options=_unusual(options))
 
 
-def _head(
-    kind: str, frame: pd.DataFrame, facts: Facts, options: dict[str, Value], marks: Sequence[str]
-) -> Head:
-    usual = CsvOptions()
-    unusual = {name: value for name, value in options.items() if value != getattr(usual, name, ())}
-    known = frame.mask(frame.isin([*MISSING, *marks]))
-    return Head(kind=kind, frame=known, facts=facts, options=tuple(unusual.items()))
-
-
-def _other_kind(file: Path) -> str | None:
-    """The kind of source that a folder or a file's beginning tells, where that is not csv."""
-    if file.is_dir():
-        return "parquet"
-    try:
-        with open_unpacked(file) as stream:
-            head = stream.read(_HEAD_BYTES)
-    except UNPACKING:  # is said by what reads it as text
-        return None
-    if head.startswith(b"PAR1"):
-        return "parquet"
-    return "jsonl" if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else None
-
-
-def _typed(
-    file: Path, target: str, columns: Sequence[str], exclude: Sequence[str], kind: str
-) -> Head:
-    """The head of a file whose columns have names and types."""
-    if columns:
-        raise CompileError([problem("columns", f"{file} names its columns itself: no --columns")])
-    source = SOURCES[kind]
-    options: dict[str, Value] = {"exclude": tuple(exclude)} if exclude else {}
-    keys = Map({"kind": kind, "path": str(file), "options": Map(options)})
-    spec = from_value(source.spec, keys)
-    files = source.files(spec, Path())
+def _typed(sample: Sample, target: str) -> Head:
+    """The head of data whose columns have names and types."""
+    spec, source = sample.spec, SOURCES[sample.spec.kind]
+    facts = source.scan((sample.path,), spec, {}, target)
     with tempfile.TemporaryDirectory(prefix="mlops-") as made:
-        room = Path(made)
-        here = {place.name: place.fetch(room) for place in files.places}
-        path = link_tree(room / "tree", here) if files.tree else file
-        facts = source.scan((path,), spec, {}, target)
+        table = Path(made) / "table"
         nowhere = Source(
-            kind=kind, location="", digest=digest_of(b""), rows=facts.rows, columns=facts.columns
+            kind=spec.kind,
+            location="",
+            digest=digest_of(b""),
+            rows=facts.rows,
+            columns=facts.columns,
         )
-        source.read((path,), spec, nowhere, room / "table")
-        frame = _texts(read_table(room / "table").slice(0, _LOOK_ROWS))
+        source.read((sample.path,), spec, nowhere, table)
+        frame = _texts(read_table(table).slice(0, _LOOK_ROWS))
     if target not in frame.columns:
         raise CompileError([_no_target(target, list(frame.columns), True)])
-    return _head(kind, frame, facts, options, ())
+    return Head(frame=frame, facts=facts, options=_unusual(getattr(spec, "options", None)))
+
+
+def _unusual(options: Any) -> tuple[tuple[str, Value], ...]:
+    """The options that are not their defaults, in the order of their declaration."""
+    if options is None:
+        return ()
+    held = [(item, getattr(options, item.name)) for item in declared(type(options))]
+    return tuple((item.name, value) for item, value in held if value != item.default)
 
 
 def _texts(table: pa.Table) -> pd.DataFrame:
@@ -137,48 +113,60 @@ def _texts(table: pa.Table) -> pd.DataFrame:
     return pd.DataFrame({name: texts.to_pandas() for name, texts in columns.items()}, dtype="str")
 
 
-def _options(file: Path, columns: Sequence[str]) -> dict[str, Value]:
-    """How to read the file: encoding, separator and header, from its first rows."""
-    try:
-        with open_unpacked(file) as stream:
-            head = stream.read(_HEAD_BYTES)
-    except FileNotFoundError:
-        raise CompileError([problem("no-file", f"there is no file {file}")]) from None
-    except Packed as error:
-        raise CompileError([problem("packed", f"{file} {error.message}", (), error.hint)]) from None
-    except UNREADABLE as error:
-        raise CompileError([problem("source", f"{file} cannot be read: {reason(error)}")]) from None
-    if not head.strip():
-        raise CompileError([problem("empty", f"{file} is empty")])
-    if b"\0" in head and not marked(head):
-        raise CompileError([problem("binary", f"{file} is a binary file, not delimited text")])
-    encoding = marked(head) or _encoding(head)
-    lines = head.decode(encoding, errors="replace").splitlines()
+def _options(sample: Sample) -> CsvOptions:
+    """How to read a file: encoding, remarks, separator and header, from its first rows."""
+    given, shown, stated = sample.spec.options, sample.spec.path, sample.stated
+    head = _first_bytes(sample.path, shown)
+    encoding = given.encoding if "encoding" in stated else marked(head) or _encoding(head)
+    if b"\0" in head and not is_wide(encoding):
+        raise CompileError([problem("binary", f"{shown} is a binary file, not delimited text")])
+    lines = head.decode(encoding, errors="replace").removeprefix("\ufeff").splitlines()
     if len(head) == _HEAD_BYTES:
         lines = lines[:-1]  # it may be cut off
-    lines = [line for line in lines if line.strip()][:200]
-    if not lines:
-        message = f"{file} has no line of text in its first {_HEAD_BYTES} bytes"
-        raise CompileError([problem("csv", message)])
-    comment = _comment(lines)
+    lines = [line for line in lines[given.skip :] if line.strip()][:200]
+    separators = (given.separator,) if "separator" in stated else _SEPARATORS
+    comment = given.comment if "comment" in stated else _comment(lines, given, separators)
     lines = [line for line in lines if comment is None or not line.startswith(comment)]
-    separator = _separator(lines)
-    first = [cell.strip() for cell in next(csv.reader(lines, delimiter=separator))]
-    options: dict[str, Value] = {
-        "separator": separator,
-        "encoding": encoding,
-        "comment": comment,
-    }
-    if not columns:
-        if any(_is_number(cell) for cell in first):
-            message = f"the first row of {file} looks like data, not like names"
-            hint = "name the columns: --columns a,b,c"
-            raise CompileError([problem("header", message, hint=hint)])
-        return {**options, "header": True}
-    if len(columns) != len(first):
-        message = f"--columns names {len(columns)} columns, and {file} has {len(first)}"
+    if not lines:
+        message = f"{shown} has no row of text in its first {_HEAD_BYTES} bytes"
+        raise CompileError([problem("csv", message)])
+    separator = _separator(lines, given, separators)
+    options: CsvOptions = replace(given, encoding=encoding, comment=comment, separator=separator)
+    first = [cell.strip() for cell in next(iter(_cut(lines, options)), [])]
+    return replace(options, header=_has_header(first, options, shown, "header" in stated))
+
+
+def _first_bytes(path: Path, shown: str) -> bytes:
+    try:
+        with open_unpacked(path) as stream:
+            head = stream.read(_HEAD_BYTES)
+    except Packed as error:
+        raise CompileError(
+            [problem("packed", f"{shown} {error.message}", (), error.hint)]
+        ) from None
+    except UNREADABLE as error:
+        raise CompileError(
+            [problem("source", f"{shown} cannot be read: {reason(error)}")]
+        ) from None
+    if not head.strip():
+        raise CompileError([problem("empty", f"{shown} is empty")])
+    return head
+
+
+def _has_header(first: list[str], options: CsvOptions, shown: str, is_stated: bool) -> bool:
+    """Whether the first row holds names. CompileError where it does not, and none are given."""
+    columns = options.columns
+    if columns and len(columns) != len(first):
+        message = f"--columns names {len(columns)} columns, and {shown} has {len(first)}"
         raise CompileError([problem("columns", message)])
-    return {**options, "header": first == list(columns), "columns": tuple(columns)}
+    if is_stated:
+        return options.header
+    if columns:
+        return first == list(columns)
+    if any(_is_number(cell) for cell in first):
+        message = f"the first row of {shown} looks like data, not like names"
+        raise CompileError([problem("header", message, hint="name the columns: --columns a,b,c")])
+    return True
 
 
 def _encoding(head: bytes) -> str:
@@ -192,25 +180,33 @@ def _encoding(head: bytes) -> str:
     return "latin-1"
 
 
-def _comment(lines: list[str]) -> str | None:
+def _cut(lines: list[str], options: CsvOptions) -> list[list[str]]:
+    """The cells of lines, as far as they are rows."""
+    found: list[list[str]] = []
+    with contextlib.suppress(csv.Error):  # is said by what reads the rows
+        found.extend(csv.reader(lines, **dialect(options)))
+    return found
+
+
+def _comment(lines: list[str], options: CsvOptions, separators: tuple[str, ...]) -> str | None:
     """What remarks above the names begin with: these are cut into other cells than the rows are."""
     rest = [line for line in lines if not line.startswith(_COMMENT)]
     if not rest or not lines[0].startswith(_COMMENT):
         return None
-    separator = _separator(rest)
-    first, names = (next(csv.reader([line], delimiter=separator)) for line in (lines[0], rest[0]))
-    return _COMMENT if len(first) != len(names) else None
+    separated = replace(options, separator=_separator(rest, options, separators))
+    remark, names = (_cut([line], separated) for line in (lines[0], rest[0]))
+    return _COMMENT if list(map(len, remark)) != list(map(len, names)) else None
 
 
-def _separator(lines: list[str]) -> str:
+def _separator(lines: list[str], options: CsvOptions, separators: tuple[str, ...]) -> str:
     """The separator that cuts the most rows into the same number of cells, above one."""
 
     def score(separator: str) -> tuple[float, int]:
-        counts = [len(row) for row in csv.reader(lines, delimiter=separator)]
-        usual = max(set(counts), key=counts.count)
+        counts = [len(row) for row in _cut(lines, replace(options, separator=separator))]
+        usual = max(set(counts), key=counts.count, default=0)
         return (counts.count(usual) / len(counts) if usual > 1 else 0.0, usual)
 
-    return max(_SEPARATORS, key=score)
+    return max(separators, key=score)
 
 
 def _is_number(text: str) -> bool:
@@ -221,50 +217,22 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _frame(file: Path, options: dict[str, Value]) -> pd.DataFrame:
-    """The file's texts, trimmed; of the first rows only where there are very many."""
-    try:
-        with open_unpacked(file) as stream, warnings.catch_warnings():
-            # Rows that are longer than the header: `scan` refuses them by their line.
-            warnings.simplefilter("ignore", pd.errors.ParserWarning)
-            rows = stream if options["comment"] is None else _uncommented(stream, options)
-            frame = pd.read_csv(
-                rows,
-                sep=str(options["separator"]),
-                encoding="utf-8" if rows is not stream else str(options["encoding"]),
-                header=0 if options["header"] else None,
-                names=list(options["columns"]) if options.get("columns") else None,  # type: ignore[arg-type]
-                dtype="str",
-                keep_default_na=False,
-                skipinitialspace=True,
-                index_col=False,
-                nrows=_LOOK_ROWS,
-            )
-    except UNREADABLE as error:
-        raise CompileError([problem("source", f"{file} cannot be read: {reason(error)}")]) from None
-    frame.columns = pd.Index(
-        [
-            f"column_{n}" if str(c).startswith("Unnamed: ") else str(c).strip()
-            for n, c in enumerate(frame.columns, 1)
-        ]
-    )
-    for name in frame.columns:
-        frame[name] = frame[name].str.strip()
-    return frame
-
-
-def _uncommented(stream: IO[bytes], options: dict[str, Value]) -> IO[bytes]:
-    """The lines that are no remarks, in UTF-8."""
-    named = CsvOptions(
-        separator=str(options["separator"]),
-        encoding=str(options["encoding"]),
-        comment=str(options["comment"]),
-    )
-    return io.BufferedReader(Rest(stream, named, 0))
-
-
-def _source(file: Path, options: dict[str, Value]) -> CsvSource:
-    return CsvSource(kind="csv", path=str(file), options=CsvOptions(**options))  # type: ignore[arg-type]
+def _frame(path: Path, spec: CsvSource, target: str) -> pd.DataFrame:
+    """The file's texts, trimmed and replaced; of the first rows only where there are very many."""
+    names, batches = open_rows(path, spec)
+    if target not in names:
+        raise CompileError([_no_target(target, names, bool(spec.options.columns))])
+    marks = Marks((), Map(), spec.options.replace, names)
+    parts: dict[str, list[pa.Array]] = {name: [] for name in names}
+    rows = 0
+    for batch in batches:
+        for name, column in zip(names, batch.columns, strict=True):
+            parts[name].append(pc.fill_null(marks.clean(name, column).cells, ""))
+        rows += batch.num_rows
+        if rows >= _LOOK_ROWS:
+            break
+    columns = {name: pa.chunked_array(texts, pa.string()) for name, texts in parts.items()}
+    return pd.DataFrame({name: texts.to_pandas() for name, texts in columns.items()}, dtype="str")
 
 
 def _no_target(target: str, names: list[str], named: bool) -> Problem:

@@ -114,7 +114,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="split",
-        version=1,
+        version=2,
         run="mlops_compile.steps.split:run",
         inputs=("table", "target"),
         outputs=("train", "validation", "test"),
@@ -237,7 +237,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="evaluate",
-        version=4,
+        version=5,
         run="mlops_compile.steps.evaluate:run",
         inputs=("model", "features", "target", "train", "validation", "test"),
         outputs=("metrics",),
@@ -278,7 +278,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="package",
-        version=4,
+        version=5,
         run="mlops_compile.emit.package:run",
         inputs=("model", "evaluation", "predictions", "table", "profile", "report", "facts"),
         optional_inputs=("calibration", "decision", "folds", CHOSEN),

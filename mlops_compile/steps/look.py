@@ -1,12 +1,9 @@
-"""Look: what a person would see in a file before modelling, as the data config that `init` writes.
+"""Look: what a person would see in data before modelling, as the data config that `init` writes.
 
-The file's rows come from steps/head.py.
+Its rows come from steps/head.py.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +11,7 @@ import pandas as pd
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.proposal import ColumnProposal, Proposal
 from mlops_compile.ir.source import ColumnFact
+from mlops_compile.steps.arrive import Sample
 from mlops_compile.steps.columns import feature_type, sendable
 from mlops_compile.steps.head import read_head
 from mlops_compile.steps.leaks import sum_of
@@ -23,11 +21,9 @@ _YES = ("yes", "y", "true", "1", "positive", "pos")
 _FEW_CLASSES, _MOST_CLASSES = 20, 100
 
 
-def look(
-    file: Path, target: str, columns: Sequence[str] = (), exclude: Sequence[str] = ()
-) -> Proposal:
-    """What a file holds, and a data config for it. CompileError for a file that cannot serve."""
-    head = read_head(file, target, columns, exclude)
+def look(sample: Sample, target: str) -> Proposal:
+    """What data holds, and a data config for it. CompileError for data that cannot serve."""
+    head = read_head(sample, target)
     frame, facts = head.frame, head.facts
     types = {fact.name: fact for fact in facts.columns}
     truth = frame[target].dropna()
@@ -42,7 +38,7 @@ def look(
         raise CompileError([_no_feature(target, proposals)])
     split, split_note = _split(truth, task, proposals)
     return Proposal(
-        kind=head.kind,
+        kind=sample.spec.kind,
         rows=facts.rows,
         target=target,
         task=task,

@@ -44,12 +44,13 @@ def measure_segments(
     train: Array,
     part: Array,
     answers: Answers,
+    baseline: Answers,
     metrics: tuple[str, ...],
     options: MetricOptions,
     least: int,
 ) -> Map:
-    """Column -> its levels with rows, metrics and what was not computed; and how many levels and
-    rows were too few, or too many, to be measured."""
+    """Column -> its levels with rows, metrics and what was not computed, by the baseline's answers
+    too (`baseline`); and how many levels and rows were too few, or too many, to be measured."""
     roles = [field.name for field in table.schema if field.metadata[b"role"] == b"segment"]
     found: dict[str, Value] = {}
     for name in dict.fromkeys((*stated, *roles)):
@@ -64,9 +65,9 @@ def measure_segments(
         levels: dict[str, Value] = {}
         for segment in kept:
             own = answers.take(segment.rows)
-            values, missing = measure(metrics, own, options)
             facts = summary(own.truth, own.classes, own.weight, own.secret)
-            facts |= {"metrics": Map(values), "not_computed": Map(missing)}
+            facts |= _measured(own, metrics, options)
+            facts["baseline"] = Map(_measured(baseline.take(segment.rows), metrics, options))
             levels[segment.level] = Map(facts)
         column: dict[str, Value] = {"levels": Map(levels), "least_rows": least}
         column["too_few"] = _counts(few)
@@ -74,6 +75,13 @@ def measure_segments(
             column["beyond"] = _counts(beyond)
         found[name] = Map(column)
     return Map(found)
+
+
+def _measured(
+    answers: Answers, metrics: tuple[str, ...], options: MetricOptions
+) -> dict[str, Value]:
+    values, missing = measure(metrics, answers, options)
+    return {"metrics": Map(values), "not_computed": Map(missing)}
 
 
 def _counts(segments: list[Segment]) -> Map:

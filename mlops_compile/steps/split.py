@@ -46,6 +46,7 @@ from mlops_compile.steps.splits import (
     TimeSplit,
     asked_parts,
     choice_sizes,
+    effective,
     wanted_sizes,
 )
 from mlops_compile.steps.tables import read_table
@@ -59,7 +60,7 @@ _WHERE = ("data", "split")
 def run(work: Work) -> None:
     """Writes `train`, `validation` and `test`, and the parts of their own that are asked for:
     sorted int64 row numbers from 0, as .npy. No row is in two parts. `facts` says how they were
-    made, and their sizes."""
+    made, defaults too, and their sizes."""
     params = pick(work.params, _WHERE)
     assert isinstance(params, Map)
     spec: Split = from_value(SPLITS[str(params["kind"])].spec, params)
@@ -71,7 +72,7 @@ def run(work: Work) -> None:
     for name, path in work.outputs.items():
         if name == "facts":
             sizes = Map({part: len(own) for part, own in parts.items()})
-            path.write_text(pretty(Map({"split": params, "rows": sizes})), "utf-8")
+            path.write_text(pretty(Map({"split": effective(spec), "rows": sizes})), "utf-8")
         else:
             write_rows(path, parts.get(name, np.empty(0, np.int64)))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from mlops_compile.ir.schema import key
+from mlops_compile.ir.schema import key, to_value
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.registry import Variant, table
 
@@ -189,6 +189,20 @@ def wanted_sizes(spec: Split) -> tuple[tuple[str, float], ...]:
     """The sizes of the parts that are taken by size, in the order in which they are taken."""
     test = (("test", spec.test_size),) if isinstance(spec, Sizes) else ()
     return (*test, *choice_sizes(spec))
+
+
+def effective(spec: Split) -> Map:
+    """The keys that a split goes by, those left at their default too. What is not set, the size of
+    a part that there is not, and a size in place of which a cut stands, are none."""
+    idle = {f"{name}_size" for name, size in wanted_sizes(spec) if not size}
+    if isinstance(spec, TimeSplit):
+        cuts = {"test_size": spec.cut, "validation_size": spec.validation_cut}
+        idle |= {size for size, cut in cuts.items() if cut is not None}
+    if isinstance(spec, ColumnSplit | FileSplit) and not any(dict(wanted_sizes(spec)).values()):
+        idle |= {"take", "by"}
+    held = to_value(spec)
+    assert isinstance(held, Map)
+    return Map({n: value for n, value in held.items() if value is not None and n not in idle})
 
 
 def draws(params: Map) -> bool:

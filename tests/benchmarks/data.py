@@ -112,9 +112,17 @@ print(time.perf_counter() - start, int(peak) / 1024)
 """
 
 
-def _measured(script: str, place: Path, which: str) -> tuple[float, float]:
-    """Seconds and MiB of a script in a process of its own."""
-    words = [sys.executable, "-c", script + _TOLD, str(place), which, json.dumps(_CONTRACT)]
+def write_table(directory: Path, rows: int) -> Path:
+    """An Arrow file of so many rows x 20 columns: numbers, texts of few to many levels, times."""
+    file = directory / "source"
+    words = [sys.executable, "-c", _TABLE, str(rows), str(_BATCH), str(file)]
+    subprocess.run(words, env=dict(environment()), check=True)
+    return file
+
+
+def measured(script: str, place: Path, which: str, more: object) -> tuple[float, float]:
+    """Seconds since its `start`, and MiB, of a script in a process of its own; `more` is JSON."""
+    words = [sys.executable, "-c", script + _TOLD, str(place), which, json.dumps(more)]
     done = subprocess.run(words, env=dict(environment()), capture_output=True, text=True)
     if done.returncode:
         print(done.stderr)
@@ -125,15 +133,13 @@ def _measured(script: str, place: Path, which: str) -> tuple[float, float]:
 
 def large(directory: Path, runs: int, *, rows: int = _ROWS) -> str:
     """Validate and prepare: seconds and peak memory, and those of the peer."""
-    source = str(directory / "source")
-    words = [sys.executable, "-c", _TABLE, str(rows), str(_BATCH), source]
-    subprocess.run(words, env=dict(environment()), check=True)
+    source = write_table(directory, rows)
     found = []
     for which in ("validate", "prepare"):
-        ours, peer = (_measured(script, directory, which) for script in (_OURS, _PANDAS))
+        ours, peer = (measured(script, directory, which, _CONTRACT) for script in (_OURS, _PANDAS))
         told = [f"{seconds:.1f} s, {memory:,.0f} MiB" for seconds, memory in (ours, peer)]
         found.append(f"{which}: {told[0]}; pandas: {told[1]}")
-    size = Path(source).stat().st_size / 2**20
+    size = source.stat().st_size / 2**20
     return "<br>".join([f"table of {size:,.0f} MiB", *found])
 
 

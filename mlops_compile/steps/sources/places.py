@@ -50,7 +50,7 @@ def one_file(path: str, project: Path) -> Files:
         from mlops_compile.steps.sources.remote import one_object  # imports fsspec
 
         return one_object(path)
-    return Files(places=(LocalFile(name="", shown=path, path=_local(path, project)),))
+    return Files(places=(LocalFile(name="", shown=path, path=local(path, project)),))
 
 
 def many_files(path: str, project: Path, endings: tuple[str, ...]) -> Files:
@@ -60,7 +60,7 @@ def many_files(path: str, project: Path, endings: tuple[str, ...]) -> Files:
         from mlops_compile.steps.sources.remote import objects  # imports fsspec
 
         return objects(path, endings)
-    place = _local(path, project)
+    place = local(path, project)
     if place.is_dir():
         found = [item for item in place.rglob("*") if item.name.endswith(endings)]
         return _tree(found, place, path, f"the folder {path} has no file that ends in {endings[0]}")
@@ -84,7 +84,8 @@ def _tree(found: list[Path], root: Path, shown: str, nothing: str) -> Files:
     return Files(places=places, tree=True)
 
 
-def _local(path: str, project: Path) -> Path:
+def local(path: str, project: Path) -> Path:
+    """A path of this machine, as a project names it."""
     if path.startswith("file://"):
         return Path(unquote(urlsplit(path).path))
     return project / path
