@@ -134,12 +134,13 @@ def test_every_sort_of_step_stands_in_it() -> None:
 
 def test_it_is_renewed_once_a_version_has_risen() -> None:
     """Else nothing is known of the kind's keys and bytes; and a version never falls."""
-    assert not RAISED, f"{', '.join(sorted(RAISED))} has another version now; {RENEW}"
+    assert not RAISED, f"other versions than in the frozen project: {sorted(RAISED)}; {RENEW}"
 
 
 # That the tests can fail
 
 
+@pytest.mark.skipif(bool(RAISED), reason="the frozen project is to be renewed first")
 @pytest.mark.parametrize("name", ["lightgbm", "elastic_net"])
 def test_a_changed_slice_or_version_is_noticed(name: str) -> None:
     lock = THEN[name]
