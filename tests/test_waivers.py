@@ -53,7 +53,10 @@ def test_a_waiver_is_in_no_lock(project: Path) -> None:
 @pytest.mark.parametrize(
     ("what", "used"), [("contract", True), ("gates", True), ("contract", False)]
 )
-def test_a_review_shows_whether_a_waiver_holds(project: Path, what: str, used: bool) -> None:
+def test_a_review_shows_whether_a_waiver_holds(
+    project: Path, what: str, used: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # nothing is wrapped
     old, new = mc.compile(project=project).digest, mc.compile([RECORDS], project=project).digest
     stated = waiver(what, old[:12] if used else "0" * 12, new)
     operands = ("plan.lock.json", f'conf:{RECORDS} "{stated}"')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
@@ -25,7 +25,7 @@ from mlops_compile.api.operand import (
 )
 from mlops_compile.api.sweeping import compile_points
 from mlops_compile.compiler.compose.config import compose
-from mlops_compile.compiler.compose.origins import settings_of
+from mlops_compile.compiler.compose.origins import SettingsOf, settings_of
 from mlops_compile.compiler.waivers import stated_waivers
 from mlops_compile.ir.config import LOCK_FILE, Config
 from mlops_compile.ir.lock import Lock
@@ -57,6 +57,7 @@ def of_conf(name: str, project: Path, composer: Composer | None) -> Operand:
     if len(configs) == 1:
         done = compile_config(configs[0], project, committed=committed)
         overrides = configs[0].composition.overrides
+        jobs: tuple[int, ...] = (0,)
         points: tuple[SweepPoint, ...] = (SweepPoint(overrides=overrides, lock=done.lock),)
         digest, state, swept = done.lock.digest, done.state, False
     else:
@@ -64,7 +65,7 @@ def of_conf(name: str, project: Path, composer: Composer | None) -> Operand:
         if found.problems or found.state is None:
             raise CompileError(found.problems)
         points, digest = found.sweep.points, found.sweep.digest
-        state, swept = found.state, True
+        state, swept, jobs = found.state, True, found.jobs
     return Operand(
         name=name,
         what=what,
@@ -74,9 +75,15 @@ def of_conf(name: str, project: Path, composer: Composer | None) -> Operand:
         compiled=True,
         state=state,
         texts=_texts_here(project, points),
-        settings=cache(lambda: settings_of(configs[0].composition)),
+        settings=_settings([configs[job] for job in jobs]),
         waivers=stated_waivers(configs[0].values),
     )
+
+
+def _settings(configs: Sequence[Config]) -> Callable[[int], Settings]:
+    """The settings of each of the points of these configs, once they are asked for."""
+    found = SettingsOf()
+    return cache(lambda point: found.of(configs[point].composition))
 
 
 def of_revision(
@@ -118,7 +125,8 @@ def of_revision(
         compiled=True,
         texts=texts_of(project, ref, names, points),
         assumed=frozenset(assumed),
-        settings=cache(lambda: _all_moved(settings_of(config.composition), moved)),
+        settings=cache(lambda point: _all_moved(settings_of(config.composition), moved)),
+        at=moved[1],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +10,14 @@ from pathlib import Path
 from mlops_compile.api.judging import Judged, Known, judged
 from mlops_compile.api.operand import CONF, GIT, Composer, Operand
 from mlops_compile.api.operands import Operands, sweep_of
+from mlops_compile.api.placing import Places
 from mlops_compile.compiler.compare.plans import Side, compare_steps
 from mlops_compile.compiler.compare.service import service_changes
 from mlops_compile.compiler.compare.sweeps import Swept, compare_sweeps
 from mlops_compile.compiler.compare.texts import cosmetic_changes
-from mlops_compile.ir.change import Cause, PlanChange, PointChange, StepChange
+from mlops_compile.ir.change import Cause, PlanChange, PointChange, ServiceChange, StepChange
 from mlops_compile.ir.lock import Lock
-from mlops_compile.ir.origin import Origin, Settings
 from mlops_compile.ir.review import Basis, Named, Review, Waiver
-from mlops_compile.ir.value import KeyPath, dotted
 
 OLD, NEW = f"{GIT}HEAD", CONF
 
@@ -39,9 +38,7 @@ def diff(
     """
     place = Path(project)
     with ExitStack() as held:
-        operands = Operands(place, composer, held)
-        right = operands.read(new)
-        left = operands.read(old, right.lock)
+        left, right = _read(Operands(place, composer, held), old, new)
         if left.swept or right.swept:
             return _compared_sweeps(left, right, place, assume_made)
         known = Known()
@@ -51,6 +48,16 @@ def diff(
             state = state_here(left, right, place)
             known = of_plans(left, right, state, assume_made=assume_made)
         return _of_plans(left, right, known)
+
+
+def _read(operands: Operands, old: str, new: str) -> tuple[Operand, Operand]:
+    """Both operands. What has no lock is read last: where its data is not known, that of the other
+    one stands for it."""
+    if operands.is_unlocked(new) and not operands.is_unlocked(old):
+        left = operands.read(old)
+        return left, operands.read(new, left.lock)
+    right = operands.read(new)
+    return operands.read(old, right.lock), right
 
 
 def _has_more(old: Operand, new: Operand, project: Path) -> bool:
@@ -67,7 +74,7 @@ def _compared_sweeps(old: Operand, new: Operand, project: Path, assume_made: boo
         Swept(points=one.points, merged=merge_sweep(sweep_of(one))) for one in (old, new)
     )
     state = state_here(old, new, project) if _has_more(old, new, project) else None
-    known = of_sweeps(right.merged, state, assume_made=assume_made)
+    known = of_sweeps(right.merged, new.points, state, assume_made=assume_made)
     return _of_sweeps(old, new, left, right, known)
 
 
@@ -75,7 +82,8 @@ def _of_plans(old: Operand, new: Operand, known: Known) -> Review:
     left, right = Side(old.lock), Side(new.lock)
     steps = compare_steps(left, right)
     effects = judged(steps, left, right, known)
-    told = tuple(_told(step, effects, old, new) for step in steps)
+    places = Places(old, new, steps)
+    told = tuple(_told(step, effects, places) for step in steps)
     return Review(
         old=_named(old, len(left.steps)),
         new=_named(new, len(right.steps)),
@@ -96,17 +104,37 @@ def _of_sweeps(old: Operand, new: Operand, left: Swept, right: Swept, known: Kno
     points, steps = compare_sweeps(left, right)
     sides = Side(left.merged.lock), Side(right.merged.lock)
     effects = judged(steps, *sides, known)
-    points, places = _with_origins(points, old, new)
-    told = tuple(_told(step, effects, old, new, places) for step in steps)
+    places = Places(old, new, steps, points)
+    points = tuple(
+        replace(point, causes=tuple(map(places.located, point.causes))) for point in points
+    )
+    told = tuple(_told(step, effects, places) for step in steps)
     return Review(
         old=_named(old, len(sides[0].steps)),
         new=_named(new, len(sides[1].steps)),
-        change=replace(_change(old, new, told), points=points),
+        change=replace(
+            _change(old, new, told), points=points, service=_of_points(old, new, points)
+        ),
         basis=effects.basis,
         steps=right.merged.lock.plan.steps,
         seconds=effects.seconds,
         waivers=_waivers(old, new),
         notes=tuple(_notes(old, new, effects.basis)),
+    )
+
+
+def _of_points(
+    old: Operand, new: Operand, points: Sequence[PointChange]
+) -> tuple[ServiceChange, ...]:
+    """What differs for the clients of the points that both sweeps have, each change once."""
+    pairs = ((point.old, point.new) for point in points if point.change == "changed")
+    return tuple(
+        dict.fromkeys(
+            change
+            for was, now in pairs
+            if was is not None and now is not None
+            for change in service_changes(old.points[was].lock, new.points[now].lock)
+        )
     )
 
 
@@ -129,67 +157,15 @@ def _named(operand: Operand, steps: int) -> Named:
     )
 
 
-def _told(
-    step: StepChange,
-    effects: Judged,
-    old: Operand,
-    new: Operand,
-    places: Mapping[Cause, Cause] | None = None,
-) -> StepChange:
-    """A step with its effect, and its causes with where they were set, as far as `places` does not
-    say so."""
-    known = places or {}
-    causes = tuple(known.get(cause) or _located(cause, old, new) for cause in step.causes)
+def _told(step: StepChange, effects: Judged, places: Places) -> StepChange:
+    """A step with its effect, and its causes with where they were set."""
+    causes = tuple(map(places.located, step.causes))
     if step.change == "removed":
         return replace(step, causes=causes)
     effect, reason = effects.effects[step.name]
+    if effect == "hit" and step.change != "same":
+        reason = "made before"
     return replace(step, causes=causes, effect=effect, reason=reason)
-
-
-# Where causes were set
-
-
-def _with_origins(
-    points: Sequence[PointChange], old: Operand, new: Operand
-) -> tuple[tuple[PointChange, ...], dict[Cause, Cause]]:
-    """Points with the place of each cause, and these causes; what points have in common is looked
-    up once."""
-    found: dict[Cause, Cause] = {}
-    for point in points:
-        for cause in point.causes:
-            if cause not in found:
-                found[cause] = _of_point(cause, point) or _located(cause, old, new)
-    told = (
-        replace(point, causes=tuple(found[cause] for cause in point.causes)) for point in points
-    )
-    return tuple(told), found
-
-
-def _of_point(cause: Cause, point: PointChange) -> Cause | None:
-    """A cause with the override of its own point that sets it, if there is one."""
-    key = dotted(cause.path)
-    for text in point.overrides:
-        if text.partition("=")[0].lstrip("+") == key:
-            return replace(cause, origin=Origin.of_override(text))
-    return None
-
-
-def _located(cause: Cause, old: Operand, new: Operand) -> Cause:
-    """A cause with the place that set its value: of the new plan, or of the old one where only that
-    has the value."""
-    for operand in (old,) if cause.sort == "removed" else (new, old):
-        if (origin := _origin(cause.path, operand.settings())) is not None:
-            return replace(cause, origin=origin)
-    return cause
-
-
-def _origin(path: KeyPath, settings: Settings) -> Origin | None:
-    """The place that set a key, or the nearest key around it."""
-    for depth in range(len(path), 0, -1):
-        made = settings.get(path[:depth])
-        if made:
-            return made[-1].value if depth == len(path) else made[-1].key
-    return None
 
 
 # All that differs
@@ -229,10 +205,13 @@ def _moved(old: Lock, new: Lock) -> Iterator[Cause]:
 
 
 def _notes(old: Operand, new: Operand, basis: Basis) -> Iterator[str]:
-    if old.assumed:
-        names = ", ".join(sorted(old.assumed))
-        yield f"the data of {old.name} is not known ({names}): that of {new.name} stands for it"
-    if old.compiled and old.name.startswith(GIT):
-        yield f"{old.name} has no lock: it was compiled with the packages installed here"
+    for one, other in ((old, new), (new, old)):
+        if one.assumed:
+            names = ", ".join(sorted(one.assumed))
+            known = f"that of {other.name} stands for it"
+            yield f"the data of {one.name} is not known ({names}): {known}"
+    for one in (old, new):
+        if one.compiled and one.name.startswith(GIT):
+            yield f"{one.name} has no lock: it was compiled with the packages installed here"
     if basis == "old":
         yield f"effects are those where {old.name} was run, and nothing else"

@@ -108,6 +108,12 @@ def is_at(project: Path, ref: str) -> bool:
     return told.returncode == 0
 
 
+def is_shallow(project: Path) -> bool:
+    """Whether a repository was cloned without some of its commits."""
+    told = _git(project, "rev-parse", "--is-shallow-repository")
+    return told.stdout.strip() == b"true"
+
+
 def names_at(project: Path, ref: str) -> tuple[str, ...]:
     """The regular files of a project at a ref, relative to it; links are left out."""
     told = _git(project, "ls-tree", "-r", "-z", ref, "--", ".")

@@ -10,6 +10,7 @@ from mlops_compile.api.compiling import effects_of
 from mlops_compile.api.judging import Known
 from mlops_compile.api.measured import Measured, measured
 from mlops_compile.api.operand import Operand
+from mlops_compile.api.searching import search_step
 from mlops_compile.api.state import State, state_with
 from mlops_compile.api.sweeping import effects_of_sweep
 from mlops_compile.compiler.effects import Effect as Found
@@ -21,6 +22,7 @@ from mlops_compile.ir.merging import Merged
 from mlops_compile.ir.plan import Step, own_name
 from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.review import GateState
+from mlops_compile.ir.sweep import SweepPoint
 from mlops_compile.ir.value import Map, dotted
 
 
@@ -56,11 +58,13 @@ def of_plans(old: Operand, new: Operand, state: State | None, *, assume_made: bo
             store.close()
 
 
-def of_sweeps(merged: Merged, state: State | None, *, assume_made: bool) -> Known:
+def of_sweeps(
+    merged: Merged, points: Sequence[SweepPoint], state: State | None, *, assume_made: bool
+) -> Known:
     """What is known of a sweep, as one plan."""
     found: Sequence[Found] = ()
     if state is not None and state.store.root.is_dir() and not assume_made:
-        found = effects_of_sweep(merged, state)
+        found = _effects_of_sweep(merged, points, state)
     is_made = any(item.effect == "hit" for item in found)
     return Known(
         found=tuple((item.step, item.effect, item.reason) for item in found) if is_made else (),
@@ -73,6 +77,17 @@ def _effects(lock: Lock, state: State) -> Sequence[Found]:
     version of this tool."""
     try:
         return effects_of(lock, state)
+    except CompileError:
+        return ()
+
+
+def _effects_of_sweep(
+    merged: Merged, points: Sequence[SweepPoint], state: State
+) -> Sequence[Found]:
+    """The same of a sweep."""
+    searches = {n: point.lock for n, point in enumerate(points) if search_step(point.lock)}
+    try:
+        return effects_of_sweep(merged, state, searches)
     except CompileError:
         return ()
 

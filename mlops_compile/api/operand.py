@@ -33,7 +33,8 @@ class Operand:
     `what` says in words what was read; `compiled`: it was compiled here and now. `texts` are the
     project's config and code files by name, `run` the directory of a run that ended. `assumed`
     names sources whose content is not known, and taken from the other operand. `settings` says
-    where each key of the first point's config was set: nothing where it was not compiled here.
+    where each key of a point's config was set: nothing where it was not compiled here. `at` stands
+    before the names of `texts` where these are told.
     `waivers` are what the working tree's config accepts.
     """
 
@@ -47,7 +48,8 @@ class Operand:
     texts: Mapping[str, bytes] | None = None
     run: Path | None = None
     assumed: frozenset[str] = frozenset()
-    settings: Callable[[], Settings] = dict
+    settings: Callable[[int], Settings] = lambda point: {}
+    at: str = ""
     waivers: tuple[StatedWaiver, ...] = ()
 
     @property

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from mlops_compile.api.git import files_at, has_git, is_at, names_at
+from mlops_compile.api.git import files_at, has_git, is_at, is_shallow, names_at
 from mlops_compile.api.operand import (
     CONF,
     GIT,
@@ -25,7 +26,7 @@ from mlops_compile.ir.sweep import Sweep, SweepPoint, decode_sweep, is_sweep
 from mlops_compile.ir.value import Interned
 
 _POINT = re.compile(r"(.+)#(\d+)\Z", re.DOTALL)
-_RECORD = "record.json"
+_RECORD, _SWEEP = "record.json", "sweep.json"
 
 
 class Operands:
@@ -42,6 +43,9 @@ class Operands:
         """What an operand names. `other` is the other operand's lock: where a revision has none,
         and its data lies elsewhere, that one's data stands for its own. CompileError says what is
         wrong with it."""
+        if not name:
+            hint = "name a lock, a run directory, git:REV or conf:, or leave it out"
+            raise refused("diff", "an operand is empty", hint)
         if name.startswith(CONF):
             from mlops_compile.api.compiled import of_conf  # Hydra, once there is a conf/ to read
 
@@ -50,26 +54,24 @@ class Operands:
             return self._at_revision(name, other)
         return self._of_path(name)
 
+    def is_unlocked(self, name: str) -> bool:
+        """Whether an operand is a revision without a lock, whose data may be unknown."""
+        if not name.startswith(GIT):
+            return False
+        _, file, names, _ = self._found_at(name)
+        return file not in names
+
     # A revision
 
     def _at_revision(self, name: str, other: Lock | None) -> Operand:
-        text, number = _numbered(name.removeprefix(GIT))
-        ref, _, path = text.partition(":")
-        self._check(name, ref)
-        file = path or LOCK_FILE
-        names = names_at(self._project, ref)
-        if path and path.rstrip("/") not in names:
-            below = f"{path.rstrip('/')}/{LOCK_FILE}"
-            if below not in names:
-                raise refused(
-                    name, f"{ref} has no file {path}", "paths are relative to the project"
-                )
-            file = below
-        content = files_at(self._project, [ref], file)[ref] if file in names else None
-        if content is None:
+        ref, file, names, number = self._found_at(name)
+        if file not in names:
             from mlops_compile.api.compiled import of_revision  # as above
 
-            return of_revision(name, ref, names, self._project, self._held, other)
+            operand = of_revision(name, ref, names, self._project, self._held, other)
+            return _numbered_point(operand, number)
+        content = files_at(self._project, [ref], file)[ref]
+        assert content is not None
         points, digest, swept = self._decoded(content, f"{file} at {ref}")
         return _numbered_point(
             Operand(
@@ -79,19 +81,42 @@ class Operands:
                 swept=swept,
                 digest=digest,
                 texts=texts_of(self._project, ref, names, points),
+                at=f"{ref}:",
             ),
             number,
         )
+
+    def _found_at(self, name: str) -> tuple[str, str, tuple[str, ...], int | None]:
+        """The revision that an operand names, the lock's file (the revision may have none, where
+        none was named), all files of it, and the number of a point."""
+        text, number = _numbered(name.removeprefix(GIT))
+        ref, _, path = text.partition(":")
+        self._check(name, ref)
+        file = str(PurePosixPath(path)) if path else LOCK_FILE
+        names = names_at(self._project, ref)
+        if path and file not in names:
+            below = str(PurePosixPath(file, LOCK_FILE))
+            if below not in names:
+                raise refused(
+                    name, f"{ref} has no file {path}", "paths are relative to the project"
+                )
+            file = below
+        return ref, file, names, number
 
     def _check(self, name: str, ref: str) -> None:
         if not has_git(self._project):
             hint = f"git init, or name a lock file ({LOCK_FILE}) or conf:"
             raise refused(name, "the project is in no git repository", hint)
-        if not ref or not is_at(self._project, ref):
-            commits = is_at(self._project, "HEAD")
-            hint = "`git log --all` lists the commits that there are"
-            message = f"there is no commit {ref!r}" if commits else "there is no commit yet"
-            raise refused(name, message, hint if commits else "commit first, or name a lock file")
+        if ref and is_at(self._project, ref):
+            return
+        if not is_at(self._project, "HEAD"):
+            raise refused(name, "there is no commit yet", "commit first, or name a lock file")
+        hint = "`git log --all` lists the commits that there are"
+        if ref and is_at(self._project, f"origin/{ref}"):
+            hint = f"there is no such branch here: git:origin/{ref} is what was fetched of it"
+        elif is_shallow(self._project):
+            hint = "this clone is shallow: `git fetch --unshallow` brings the other commits"
+        raise refused(name, f"there is no commit {ref!r}", hint)
 
     # A file or directory
 
@@ -100,31 +125,24 @@ class Operands:
         if not path.exists():
             text, number = _numbered(name)
             path = Path(text)
-        run = path if path.is_dir() else None
-        file = path / LOCK_FILE if run else path
-        if run is not None and not file.is_file():
+        place = path if path.is_dir() else None
+        file = path / LOCK_FILE if place else path
+        if place is not None and not file.is_file():
             hint = "name a lock file, or a directory below outputs/ or multirun/"
             raise refused(name, f"{path} holds no {LOCK_FILE}", hint)
-        try:
-            content = file.read_bytes()
-        except FileNotFoundError:
-            hint = "PATH of a lock or run directory, git:REV, or conf:OVERRIDES"
-            raise refused(name, f"there is no file {file}", hint) from None
-        except OSError as error:
-            raise refused(name, f"{file} cannot be read: {error.strerror}", "") from None
-        points, digest, swept = self._decoded(content, str(file))
-        what = f"the run in {path}" if run else f"the lock {file}"
-        return _numbered_point(
+        points, digest, swept = self._decoded(_content(name, file), str(file))
+        is_run = place is not None and any((place / one).is_file() for one in (_RECORD, _SWEEP))
+        found = _numbered_point(
             Operand(
                 name=name,
-                what=what,
+                what=f"the run in {path}" if is_run else f"the lock {file}",
                 points=points,
                 swept=swept,
                 digest=digest,
-                run=run if run and (run / _RECORD).is_file() else None,
             ),
             number,
         )
+        return replace(found, run=_run_of(found, place, number)) if place else found
 
     def _decoded(self, content: bytes, name: str) -> tuple[tuple[SweepPoint, ...], str, bool]:
         """The points of a lock's bytes, its digest, and whether it is a sweep's."""
@@ -139,6 +157,32 @@ class Operands:
             return decode_sweep(value, name).points, digest, True
         lock = read_value(value, name, self._memo)
         return (SweepPoint(overrides=(), lock=lock),), digest, False
+
+
+def _content(name: str, file: Path) -> bytes:
+    """The bytes of an operand's lock."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        hint = "PATH of a lock or run directory, git:REV, or conf:OVERRIDES"
+        if "=" in name:
+            hint = f"overrides stand behind conf: as in {shlex.quote(CONF + name)}"
+        raise refused(name, f"there is no file {file}", hint) from None
+    except OSError as error:
+        raise refused(name, f"{file} cannot be read: {error.strerror}", "") from None
+
+
+def _run_of(operand: Operand, place: Path, number: int | None) -> Path | None:
+    """The directory of the run that an operand names, if that ended: of a point of a sweep, that
+    below the sweep's which holds the same lock."""
+    run = place if number is None else place / str(number)
+    if not (run / _RECORD).is_file():
+        return None
+    try:
+        content = (run / LOCK_FILE).read_bytes()
+    except OSError:
+        return None
+    return run if hashlib.sha256(content).hexdigest() == operand.digest else None
 
 
 def _numbered(text: str) -> tuple[str, int | None]:
@@ -165,7 +209,6 @@ def _numbered_point(operand: Operand, number: int | None) -> Operand:
         points=(point,),
         swept=False,
         digest=point.lock.digest,
-        run=None,
     )
 
 

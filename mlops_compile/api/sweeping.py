@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlops_compile.api.compiling import Compilation, compile_config
+from mlops_compile.api.compiling import Compilation, compile_config, effects_of
 from mlops_compile.api.searching import search_step
 from mlops_compile.api.state import LATEST, State
 from mlops_compile.compiler.effects import Effect, sweep_effects
@@ -21,7 +21,7 @@ from mlops_compile.ir.plan import Step, own_name
 from mlops_compile.ir.problem import CompileError, Problem
 from mlops_compile.ir.sweep import Sweep, SweepPoint
 from mlops_compile.ir.value import Map, canonical
-from mlops_compile.steps.kinds import kind_of, needs_of
+from mlops_compile.steps.kinds import asked_of, kind_of, needs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,12 @@ class Swept:
         """What is wrong with points, each problem once."""
         errors = (point.error for point in self.points)
         return tuple(dict.fromkeys(item for error in errors if error for item in error.problems))
+
+    @property
+    def searches(self) -> dict[int, Lock]:
+        """The locks of the points with a search, by their number."""
+        locks = {number: self.points[number].lock for number in self.alone}
+        return {number: lock for number, lock in locks.items() if lock is not None}
 
     @property
     def sweep(self) -> Sweep:
@@ -134,18 +140,45 @@ def _where(lock: Lock) -> tuple[bytes, ...]:
 
 
 def merge_sweep(sweep: Sweep) -> Merged:
-    """The one plan of a sweep that was read."""
+    """The one plan of a sweep that was read, whatever versions of step kinds it has."""
     memo = Memo()
+    versions = {name for point in sweep.points for name, _ in point.lock.environment}
+    called = {one.name for point in sweep.points for one in point.lock.code.functions}
+
+    def needs(step: Step) -> Needs:
+        asked = asked_of(step) or Needs(contract=True)
+        return replace(
+            asked,
+            distributions=tuple(name for name in asked.distributions if name in versions),
+            functions=tuple(name for name in asked.functions if name in called),
+        )
+
     return merge(
         [
-            Part(number=number, lock=point.lock, keys=plan_keys(point.lock, _needs, memo))
+            Part(number=number, lock=point.lock, keys=plan_keys(point.lock, needs, memo))
             for number, point in enumerate(sweep.points)
         ]
     )
 
 
-def effects_of_sweep(merged: Merged, state: State) -> tuple[Effect, ...]:
-    """What running a sweep would do with each distinct step, and why."""
+def effects_of_sweep(
+    merged: Merged, state: State, searches: Mapping[int, Lock]
+) -> tuple[Effect, ...]:
+    """What running a sweep would do with each distinct step, and why. `searches` are the points
+    with a search, by their number: what is behind that is what it chose."""
+    found = _effects_of_steps(merged, state)
+    behind = {
+        merged.names[number][effect.step.name]: effect
+        for number, lock in searches.items()
+        for effect in effects_of(lock, state)
+        if effect.step.name in merged.names[number]
+    }
+    return tuple(
+        replace(behind.get(own.step.name, own), step=own.step, key=own.key) for own in found
+    )
+
+
+def _effects_of_steps(merged: Merged, state: State) -> tuple[Effect, ...]:
     store, latest = state.store, state.cache.get(LATEST)
     before = latest if isinstance(latest, Map) else Map()
     try:

@@ -25,8 +25,8 @@ def run(call: Call) -> int:
         message = f"{options.file} is a directory, and a file is to be written"
         raise CompileError([problem("output", message)])
     review = diff(
-        options.old or OLD,
-        options.new or NEW,
+        OLD if options.old is None else options.old,
+        NEW if options.new is None else options.new,
         composer=composed,
         assume_made=options.assume_made,
     )

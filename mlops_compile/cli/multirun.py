@@ -62,7 +62,7 @@ def compile_multirun(call: Call, multirun: Multirun) -> int:
     if options.locked:
         check_current(sweep, options.file)
     changed = not options.locked and write_lock(sweep, options.file)
-    found = effects_of_sweep(swept.merged, swept.state)
+    found = effects_of_sweep(swept.merged, swept.state, swept.searches)
     expected = expected_work(found, swept.state)
     if options.json:
         print(sweep_document(sweep, options.file, found, expected), end="", file=call.out)

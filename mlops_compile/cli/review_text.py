@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from shutil import get_terminal_size
 from textwrap import wrap
 from typing import TextIO
@@ -21,7 +22,8 @@ _STYLES = {
     "dim": "dim",
 }
 _GAP = 2
-_LEAST = 20  # columns for the last cell of a row, however narrow the terminal is
+_HARD = "\N{NO-BREAK SPACE}"  # before a number in brackets, which stays with what it counts
+_LEAST = 12  # characters of a cell, however narrow the terminal is
 _HEADED = ("model", "answers")  # parts whose columns do not speak for themselves
 
 
@@ -44,7 +46,7 @@ def _lines(review: Review) -> list[tuple[str, str]]:
     lines = [(text, "") for row in _columns(sides(review), width, "") for text in row]
     for part in parts(review):
         lines += [("", ""), (part.title, "bold red" if part.tone == "bad" else "bold")]
-        lines += [(f"  {part.lead}", "")] if part.lead else []
+        lines += [(f"  {line}", "") for line in wrap(part.lead, width - 2)]
         lines += _rows(part, width)
     lines += [("", "")]
     lines += [(f"Warning: {text}", "bold red") for text in warnings(review)]
@@ -84,27 +86,40 @@ def _causes(part: Part, width: int) -> list[tuple[str, str]]:
 
 
 def _columns(rows: Sequence[Sequence[str]], width: int, indent: str) -> list[list[str]]:
-    """The lines of each row, in columns: the last one is wrapped where it is wider than the
-    terminal, any other is cut to half of that."""
+    """The lines of each row, in columns: where they are wider than the terminal, cells are wrapped,
+    those of the widest columns first."""
     shown = [[visible(cell) for cell in row] for row in rows]
     if not shown:
         return []
-    widths = [min(max(len(row[n]) for row in shown), width // 2) for n in range(len(shown[0]))]
-    *first, _ = widths
-    before = len(indent) + sum(first) + _GAP * len(first)
-    room = max(width - before, _LEAST)
+    shown = [[cell.replace(" (", f"{_HARD}(") for cell in row] for row in shown]
+    columns = [*zip(*shown, strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    _narrow(widths, [_longest_word(column) for column in columns], room=width - len(indent))
     found = []
     for row in shown:
-        *cells, last = row
-        cut = (" " * _GAP).join(
-            _cut(cell, n).ljust(n) for cell, n in zip(cells, first, strict=True)
+        cells = [
+            wrap(cell, size, break_on_hyphens=False) if cell else [""]
+            for cell, size in zip(row, widths, strict=True)
+        ]
+        lines = (
+            (" " * _GAP).join(part.ljust(size) for part, size in zip(parts, widths, strict=True))
+            for parts in zip_longest(*cells, fillvalue="")
         )
-        head = f"{indent}{cut}{' ' * _GAP if cells else ''}"
-        wrapped = wrap(last, room, break_on_hyphens=False) or [""]
-        lines = [f"{head}{wrapped[0]}", *(f"{' ' * before}{text}" for text in wrapped[1:])]
-        found.append([line.rstrip() for line in lines])
+        found.append([f"{indent}{line}".rstrip().replace(_HARD, " ") for line in lines])
     return found
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def _narrow(widths: list[int], words: Sequence[int], room: int) -> None:
+    """Take from the widest columns until all have room; words are broken at last."""
+    room -= _GAP * (len(widths) - 1)
+    for least in (words, [_LEAST] * len(widths)):
+        while sum(widths) > room:
+            spare = [max(size - low, 0) for size, low in zip(widths, least, strict=True)]
+            if not any(spare):
+                break
+            widest = max(range(len(widths)), key=lambda n: (spare[n] > 0, widths[n]))
+            widths[widest] -= 1
+
+
+def _longest_word(cells: Sequence[str]) -> int:
+    return max((len(word) for cell in cells for word in cell.split(" ")), default=0)

@@ -13,12 +13,11 @@ from mlops_compile.ir.plan import Plan, Ref, Step, in_order
 from mlops_compile.ir.schema import declared, key_value, to_value
 from mlops_compile.ir.value import KeyPath, Map, Value
 from mlops_compile.steps.evaluation import COUNTED
-from mlops_compile.steps.foldings import fold_ports
+from mlops_compile.steps.foldings import SEARCH_FOLDS, fold_ports
 from mlops_compile.steps.kinds import KINDS, slice_of
 from mlops_compile.steps.splits import OWN_PARTS, asked_parts
 
 SOURCE, TEST = "data", "test"
-SEARCH_FOLDS = "search/folds"
 _VALUES = ("seed", "model")
 # What of the config an evaluate step reads that makes metrics and nothing else.
 COUNTED_READS: tuple[KeyPath, ...] = (

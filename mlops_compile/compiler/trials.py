@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from mlops_compile.compiler.lower import (
-    SEARCH_FOLDS,
     Piece,
     causes,
     fold_parts,
@@ -20,6 +19,7 @@ from mlops_compile.compiler.spec import Spec
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import Ref, Step
 from mlops_compile.ir.value import Map
+from mlops_compile.steps.foldings import SEARCH_FOLDS
 from mlops_compile.steps.kinds import slice_of
 from mlops_compile.steps.metrics import METRICS
 from mlops_compile.steps.searching import Search

@@ -114,7 +114,8 @@ class PlanChange:
     @property
     def differs(self) -> bool:
         """Whether anything but what is cosmetic differs."""
-        return bool(self.service) or any(step.change != "same" for step in self.steps)
+        every = (*self.steps, *self.points)
+        return bool(self.service) or any(item.change != "same" for item in every)
 
     @property
     def breaking(self) -> tuple[ServiceChange, ...]:

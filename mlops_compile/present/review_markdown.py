@@ -50,16 +50,7 @@ def _part(part: Part, most: int) -> str:
 
 
 def _summary(part: Part) -> str:
-    if part.name == "notes":
-        return part.title
-    count = sum(_size(row) for row in part.rows) if part.name != "points" else 0
-    return f"{part.title} ({count:,})" if count else part.title
-
-
-def _size(row: Row) -> int:
-    """How many things a row stands for: steps of one pattern are told with their number."""
-    counts = re.findall(r"\((\d[\d,]*)\)", row.cells[1] if len(row.cells) > 1 else "")
-    return max(1, sum(int(count.replace(",", "")) for count in counts))
+    return f"{part.title} ({part.count:,})" if part.count else part.title
 
 
 def _folded(title: str, body: str) -> str:

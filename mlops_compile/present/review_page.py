@@ -109,7 +109,7 @@ def _box(name: str, held: Sequence[StepChange]) -> Box:
     line = {
         "added": "new",
         "changed": "changed",
-        "upstream": "through others",
+        "upstream": "upstream",
         "same": "the same",
     }[fate]
     told = {"run": "runs", "maybe": "may run", "hit": "made already", "": ""}[effect]

@@ -25,6 +25,7 @@ Tone: TypeAlias = Literal["plain", "add", "change", "remove", "dim", "bad", "goo
 
 _DIGITS = 12
 _NUMBER = re.compile(r"(?<=[a-z_]/)\d+(?=/|\b)")
+_FOLD = re.compile(r"fold/\d+/")
 _WIDEST = 48  # characters of a value
 _MANY = 6  # names that are listed one by one
 _MOST_VALUES = 3  # of one key that are rows of their own
@@ -49,7 +50,8 @@ class Row:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """A part of a review. `lead` is what it says in a sentence; `head` names the columns of its
-    rows, those in `quoted` hold values or names of the user's. `folded`: it opens on demand."""
+    rows, those in `quoted` hold values or names of the user's. `folded`: it opens on demand, and
+    tells of `count` things."""
 
     name: str
     title: str
@@ -58,6 +60,7 @@ class Part:
     rows: tuple[Row, ...] = ()
     quoted: frozenset[str] = frozenset()
     folded: bool = False
+    count: int = 0
     tone: Tone = "plain"
 
 
@@ -102,7 +105,7 @@ def verdict(review: Review) -> str:
         f"{review.count('hit'):,} made already",
     ]
     counts += [f"{removed:,} removed"] if removed else []
-    return f"{', '.join(counts)}{_work(review)}"
+    return f"{', '.join(counts)}{_came_and_went(review)}{_work(review)}"
 
 
 def _left(review: Review) -> str:
@@ -113,11 +116,22 @@ def _left(review: Review) -> str:
     return f"; {counted(count, 'step')} of them {'is' if count == 1 else 'are'} yet to be made here"
 
 
+def _came_and_went(review: Review) -> str:
+    """How many points of a sweep are new, and how many are gone."""
+    counts = {
+        name: sum(point.change == name for point in review.change.points)
+        for name in ("added", "removed")
+    }
+    told = [f"{count:,} {name}" for name, count in counts.items() if count]
+    return f"; points: {', '.join(told)}" if told else ""
+
+
 def _work(review: Review) -> str:
     least, most = review.seconds
     if most is not None and most:
-        low = f"{duration(least)} to " if least is not None and round(least) < round(most) else ""
-        return f"; about {low}{duration(most)} of work, as earlier runs took"
+        low, high = duration(least or 0), duration(most)
+        span = f"{low} to {high}" if least is not None and low != high else high
+        return f"; about {span} of work, as earlier runs took"
     if least:
         return f"; at least {duration(least)} of work, as earlier runs took"
     return ""
@@ -199,12 +213,12 @@ def causes_part(review: Review) -> Part | None:
     by_path: dict[KeyPath, list[Told]] = {}
     for told in found:
         by_path.setdefault(told.cause.path, []).append(told)
-    rows = []
+    rows, switched = [], _switched(found)
     for held in by_path.values():
         if len(held) > _MOST_VALUES:
-            rows.append(_many_values(held, where, review))
+            rows.append(_many_values(held, where, review, switched))
         else:
-            rows += [_cause_row(told, where, review) for told in held]
+            rows += [_cause_row(told, where, review, switched) for told in held]
     return Part(
         name="causes",
         title="Causes",
@@ -223,19 +237,37 @@ def _is_told_by_rows(told: Told, review: Review) -> bool:
     return any(cause.path == rows for step in review.change.steps for cause in step.causes)
 
 
-def _cause_row(told: Told, where: bool, review: Review) -> Row:
+def _switched(found: Sequence[Told]) -> frozenset[KeyPath]:
+    """The keys below which there are no defaults on both sides: another kind, or family, is chosen,
+    or an entry is new or gone."""
+    changed = {told.cause.path for told in found}
+    kinds = {path[:-1] for path in changed if path[-1] == "kind" and len(path) > 1}
+    sorts: dict[KeyPath, list[str]] = {}
+    for told in found:
+        if told.cause.path[:2] in _ENTRIES:
+            sorts.setdefault(told.cause.path[:3], []).append(told.cause.sort)
+    whole = ({"added"}, {"removed"})
+    entries = {path for path, held in sorts.items() if len(held) > 1 and {*held} in whole}
+    params = {_PARAMS} if _FAMILY in changed else set()
+    return frozenset(kinds | entries | params | {_SPACE})
+
+
+def _cause_row(told: Told, where: bool, review: Review, switched: frozenset[KeyPath]) -> Row:
     cause = told.cause
     place = [str(cause.origin) if cause.origin else ""] if where else []
-    cells = (cause.category, name_of(cause), *values_of(cause), *place, _reach(told, review))
+    values = values_of(cause, switched)
+    cells = (cause.category, name_of(cause), *values, *place, _reach(told, review))
     return Row(cells=cells, tone=MARKS[cause.sort][1])
 
 
-def _many_values(held: Sequence[Told], where: bool, review: Review) -> Row:
+def _many_values(
+    held: Sequence[Told], where: bool, review: Review, switched: frozenset[KeyPath]
+) -> Row:
     """Causes of one path in a row."""
     first, last = held[0].cause, held[-1].cause
     sides = []
     for side in (0, 1):
-        texts = [*dict.fromkeys(values_of(told.cause)[side] for told in held)]
+        texts = [*dict.fromkeys(values_of(told.cause, switched)[side] for told in held)]
         ends = texts[0] if len(texts) == 1 else f"{texts[0]} … {texts[-1]} ({len(texts):,} values)"
         sides.append(ends)
     places = {str(told.cause.origin) for told in held if told.cause.origin}
@@ -267,21 +299,28 @@ def name_of(cause: Cause) -> str:
             return f"package {visible('.'.join(path[1:]))}"
         case "code":
             return f"function {visible('.'.join(path[1:]))}"
-        case "kinds":
+        case "kinds" if len(path) > 2:
             return f"version of the step kind {path[1]}"
+        case "kinds":
+            return f"kind of the step {path[1]}"
         case "contract":
             return "the service's contract"
     return visible(dotted(path))
 
 
-def values_of(cause: Cause) -> tuple[str, str]:
-    """The old and the new value, as they are told."""
-    missing = "(default)" if cause.path[0] in _CONFIG else "(none)"
+def values_of(cause: Cause, switched: frozenset[KeyPath]) -> tuple[str, str]:
+    """The old and the new value, as they are told. A key that is not stated has its default, unless
+    another kind is chosen around it, which may not know it."""
+    around = {cause.path[:depth] for depth in range(1, len(cause.path))}
+    known = cause.path[0] in _CONFIG and not around & switched
+    missing = "(default)" if known else "(none)"
     old = missing if cause.sort == "added" else _value(cause, cause.old)
     new = missing if cause.sort == "removed" else _value(cause, cause.new)
     return old, new
 
 
+_FAMILY, _PARAMS, _SPACE = ("model", "family"), ("model", "params"), ("search", "space")
+_ENTRIES = (("prepare", "derive"), ("data", "join"))
 _CONFIG = ("data", "prepare", "search", "model", "evaluate", "deploy", "monitor")
 
 
@@ -300,21 +339,22 @@ def _value(cause: Cause, value: Value) -> str:
 
 def steps_part(review: Review) -> Part | None:
     """Steps of one pattern and fate are one row."""
-    alike: dict[tuple[str, str, str, str], list[str]] = {}
+    alike: dict[tuple[str, str, str, str], list[StepChange]] = {}
     for step in review.change.steps:
         own = _pattern(step.name) if len(review.change.steps) > _MANY else step.name
         if step.change == "same" and step.effect == "hit":
             own = ""
-        key = (step.change, own, step.effect or "", _why(step))
-        alike.setdefault(key, []).append(step.name)
+        key = (step.change, own, step.effect or "", _why(step, of_many=True))
+        alike.setdefault(key, []).append(step)
     if not alike:
         return None
     rows = []
-    for (change, _, effect, why), names in alike.items():
+    for (change, _, effect, why), held in alike.items():
         mark, tone = MARKS[change]
         tone = "dim" if change == "same" else tone
-        listed = _steps_text(names, _MOST_STEPS)
-        rows.append(Row(cells=(mark, listed, effect, why), tone=tone))
+        listed = _steps_text([step.name for step in held], _MOST_STEPS)
+        told = why if len(held) > 1 else _why(held[0])
+        rows.append(Row(cells=(mark, listed, effect, told), tone=tone))
     rows.sort(key=lambda row: row.tone == "dim" and row.cells[2] == "hit")
     return Part(
         name="steps",
@@ -323,17 +363,22 @@ def steps_part(review: Review) -> Part | None:
         rows=tuple(rows),
         quoted=frozenset({"step"}),
         folded=True,
+        count=len(review.change.steps),
     )
 
 
-def _why(step: StepChange) -> str:
-    """Why a step differs: its own causes, or what it takes alone."""
+def _why(step: StepChange, of_many: bool = False) -> str:
+    """Why a step differs: its own causes, or what it takes alone. `of_many`: as that is told of the
+    same step of other folds, too."""
     own = [*dict.fromkeys(name_of(c) for c in step.causes if c.path[0] != "steps")]
     if step.change == "added":
         return f"new, for {_listed(own)}" if own else "new"
     if step.change == "removed":
         return f"gone, for {_listed(own)}" if own else "gone"
     taken = [*dict.fromkeys(own_name(name) for name in step.upstream)]
+    fold = _FOLD.match(own_name(step.name))
+    if of_many and fold:
+        taken = [re.sub(f"^{fold[0]}", "fold/*/", name) for name in taken]
     waits = f"because of {_steps_text(taken)}" if taken else ""
     if step.change == "same":
         return "" if step.effect == "hit" else "unchanged, and not made here"
@@ -449,7 +494,7 @@ def _amount(name: str, value: float | None) -> str:
 
 def _change(name: str, old: float, new: float) -> str:
     if name.endswith((" bytes", " seconds")):
-        return f"{(new / old - 1) * 100:+.0f} %" if old else ""
+        return f"{(new / old - 1) * 100:+,.0f} %" if old else ""
     return f"{new - old:+.4g}"
 
 
@@ -533,6 +578,7 @@ def points_part(review: Review) -> Part | None:
         rows=tuple(_point_rows(points)),
         quoted=frozenset({"overrides"}),
         folded=True,
+        count=len(points),
     )
 
 
@@ -582,6 +628,7 @@ def cosmetic_part(review: Review) -> Part | None:
         rows=rows,
         quoted=frozenset({"where"}),
         folded=True,
+        count=len(rows),
     )
 
 
@@ -612,6 +659,7 @@ def waivers_part(review: Review) -> Part | None:
         head=("what", "plans", "reason", ""),
         rows=rows,
         quoted=frozenset({"plans", "reason"}),
+        count=len(rows),
     )
 
 

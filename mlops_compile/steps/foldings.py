@@ -10,6 +10,8 @@ from mlops_compile.ir.schema import key
 from mlops_compile.steps.registry import Variant, table
 
 MOST_FOLDS = 100
+# The step that makes the folds of a search, which stand under `search.cv`.
+SEARCH_FOLDS = "search/folds"
 _FOLDS = "how many folds there are"
 
 

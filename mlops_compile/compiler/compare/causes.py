@@ -13,6 +13,11 @@ from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import KeyPath, Map, Value, same
+from mlops_compile.steps.foldings import SEARCH_FOLDS
+
+# The folds of a search are made by a step of the kind that reads the one, and are configured by the
+# other.
+_FOLDS, _CV = ("evaluate", "cross_validation"), ("search", "cv")
 
 
 def own_causes(old: tuple[Lock, Step, Needs], new: tuple[Lock, Step, Needs]) -> Iterator[Cause]:
@@ -21,7 +26,7 @@ def own_causes(old: tuple[Lock, Step, Needs], new: tuple[Lock, Step, Needs]) -> 
     (was_in, was, _), (now_in, now, _) = old, new
     if was.params is not now.params:
         for path, before, after, sort in changes(was.params, now.params):
-            yield _cause(path, now.kind, before, after, sort)
+            yield _cause(config_key(path, now), now.kind, before, after, sort)
     yield from _one(("seed",), now.kind, was.seed, now.seed)
     yield from _one(("kinds", now.kind, "version"), now.kind, was.version, now.version)
     if was.kind != now.kind:
@@ -34,6 +39,13 @@ def own_causes(old: tuple[Lock, Step, Needs], new: tuple[Lock, Step, Needs]) -> 
     yield from _environment(old, new)
     yield from _code(old, new)
     yield from _contract(old, new)
+
+
+def config_key(path: KeyPath, step: Step) -> KeyPath:
+    """The key of the config that a param of a step comes from."""
+    if step.name == SEARCH_FOLDS and path[: len(_FOLDS)] == _FOLDS:
+        return (*_CV, *path[len(_FOLDS) :])
+    return path
 
 
 def _cause(path: KeyPath, kind: str, old: Value, new: Value, sort: Sort) -> Cause:

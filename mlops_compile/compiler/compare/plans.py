@@ -7,13 +7,13 @@ from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property
 
 from mlops_compile.compiler.compare.categories import category_of
-from mlops_compile.compiler.compare.causes import own_causes
+from mlops_compile.compiler.compare.causes import config_key, own_causes
 from mlops_compile.ir.change import Cause, Effect, StepChange
 from mlops_compile.ir.key import Needs
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.value import KeyPath, Map, Value, leaves, same
-from mlops_compile.steps.kinds import asked_of
+from mlops_compile.steps.kinds import CHOSEN, asked_of
 
 
 class Side:
@@ -41,7 +41,7 @@ class Side:
         """The leaves of the config that any step reads."""
         found: dict[KeyPath, Value] = {}
         for step in self.lock.plan.steps:
-            found.update(leaves(step.params))
+            found.update((config_key(path, step), value) for path, value in leaves(step.params))
         return found
 
 
@@ -91,7 +91,13 @@ def _causes(was: Step, step: Step, old: Side, new: Side, outside: bool) -> Itera
         yield from own_causes((old.lock, was, needs), (new.lock, step, needs))
         return
     left, right = old.needs(was), new.needs(step)
+    if _is_chosen(was) != _is_chosen(step):  # the one behind a search needs what is not known yet
+        left = right = right if _is_chosen(was) else left
     yield from own_causes((old.lock, was, left), (new.lock, step, right))
+
+
+def _is_chosen(step: Step) -> bool:
+    return CHOSEN in dict(step.inputs)
 
 
 def _upstream(was: Step, step: Step, found: Mapping[str, StepChange]) -> tuple[str, ...]:
@@ -107,9 +113,10 @@ def _upstream(was: Step, step: Step, found: Mapping[str, StepChange]) -> tuple[s
 
 def _alone(step: Step, own: Side, other: Side, *, added: bool) -> Iterator[Cause]:
     """Why a step stands in one plan alone: what of the config that it reads the other has not."""
-    for path, value in leaves(step.params):
-        if not path:  # a step that reads nothing
+    for param, value in leaves(step.params):
+        if not param:  # a step that reads nothing
             continue
+        path = config_key(param, step)
         known = path in other.config
         if known and same(other.config[path], value):
             continue

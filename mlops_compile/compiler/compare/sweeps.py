@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mlops_compile.compiler.compare.plans import Side, compare_steps
@@ -29,13 +29,12 @@ def compare_sweeps(
     steps of the new one, then those that points lost.
 
     Points are the same by their overrides, in whatever order; where that fails, by those that tell
-    a point from the others of its sweep. A new point is compared with the old one that has most
-    overrides in common with it. A step that some point of the old sweep has is the same.
+    a point from the others of its sweep; else by their plan, whatever asks for it. A new point is
+    compared with the old one that has most overrides in common with it. A step that some point of
+    the old sweep has is the same.
     """
     sides = _Sides()
-    pairs = paired(
-        [point.overrides for point in old.points], [point.overrides for point in new.points]
-    )
+    pairs = _paired(old, new)
     made = set(old.merged.keys.values())
     points: list[PointChange] = []
     steps: dict[str, StepChange] = {}
@@ -88,34 +87,44 @@ def _point(
     )
 
 
-def paired(old: Sequence[Overrides], new: Sequence[Overrides]) -> list[tuple[int, bool]]:
+def _paired(old: Swept, new: Swept) -> list[tuple[int, bool]]:
     """For each new point the old one to compare it with, and whether that is the same point."""
     found: dict[int, int] = {}
-    free = set(range(len(old)))
-    for names in (
-        ([_name(each) for each in old], [_name(each) for each in new]),
-        (_own(old), _own(new)),
-    ):
-        before = {name: number for number, name in enumerate(names[0]) if number in free}
-        for number, name in enumerate(names[1]):
-            if number not in found and name in before and before[name] in free:
+    free = set(range(len(old.points)))
+    for named in (_by_overrides, _by_own_overrides, _by_plan):
+        if not free or len(found) == len(new.points):
+            break
+        before = {name: number for number, name in enumerate(named(old)) if number in free}
+        for number, name in enumerate(named(new)):
+            if number not in found and before.get(name) in free:
                 found[number] = before[name]
                 free.remove(before[name])
-    nearest = _Nearest(old)
+    nearest = _Nearest([point.overrides for point in old.points])
     return [
-        (found[number], True) if number in found else (nearest.of(each), False)
-        for number, each in enumerate(new)
+        (found[number], True) if number in found else (nearest.of(point.overrides), False)
+        for number, point in enumerate(new.points)
     ]
+
+
+def _by_overrides(swept: Swept) -> list[Hashable]:
+    return [_name(point.overrides) for point in swept.points]
+
+
+def _by_own_overrides(swept: Swept) -> list[Hashable]:
+    """What tells each point from the others: the overrides that not all have."""
+    points = [point.overrides for point in swept.points]
+    common = set(points[0]).intersection(*points)
+    return [_name(tuple(text for text in each if text not in common)) for each in points]
+
+
+def _by_plan(swept: Swept) -> list[Hashable]:
+    """What each point makes."""
+    keys = swept.merged.keys
+    return [frozenset(keys[own] for own in names.values()) for names in swept.merged.names]
 
 
 def _name(overrides: Overrides) -> Overrides:
     return tuple(sorted(overrides))
-
-
-def _own(points: Sequence[Overrides]) -> list[Overrides]:
-    """What tells each point from the others: the overrides that not all have."""
-    common = set(points[0]).intersection(*points)
-    return [_name(tuple(text for text in each if text not in common)) for each in points]
 
 
 class _Nearest:

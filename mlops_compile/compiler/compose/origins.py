@@ -20,7 +20,7 @@ from yaml import YAMLError, safe_load
 from mlops_compile.compiler.compose.choices import Choices
 from mlops_compile.compiler.compose.interpolations import sources_of
 from mlops_compile.compiler.compose.marks import Marks, file_marks, override_marks
-from mlops_compile.compiler.compose.overrides import given_overrides
+from mlops_compile.compiler.compose.overrides import given_overrides, parsed
 from mlops_compile.compiler.compose.search_path import loader_of
 from mlops_compile.ir.config import Composition
 from mlops_compile.ir.origin import Origin, Setting, Settings
@@ -109,9 +109,41 @@ def settings_of(composition: Composition) -> Settings:
     Where the files cannot be composed, only overrides are known: an origin is a help, never a
     condition.
     """
-    loader = loader_of(composition.search_path)
+    return SettingsOf().of(composition)
+
+
+class SettingsOf:
+    """The settings of compositions that have their search path in common, as the points of a sweep
+    have: the files that the same choices come to are read once."""
+
+    def __init__(self) -> None:
+        self._loader: ConfigLoaderImpl | None = None
+        self._files: dict[tuple[str, ...], tuple[_Found, frozenset[str]]] = {}
+
+    def of(self, composition: Composition) -> Settings:
+        """As `settings_of`."""
+        self._loader = self._loader or loader_of(composition.search_path)
+        choosing = tuple(text for text in composition.overrides if self._may_choose(text))
+        if choosing not in self._files:
+            self._files[choosing] = _of_files(composition, self._loader)
+        files, chosen = self._files[choosing]
+        found = files.copy()
+        for text in composition.overrides:
+            if text not in chosen or text.startswith("~"):
+                found.add_all(override_marks(text))
+        return {**found.settings, **_renamed(found.settings, composition.renamed)}
+
+    def _may_choose(self, text: str) -> bool:
+        """Whether an override may say which files there are."""
+        assert self._loader is not None
+        override = parsed(text)
+        return override is None or self._loader.repository.group_exists(override.key_or_group)
+
+
+def _of_files(composition: Composition, loader: ConfigLoaderImpl) -> tuple[_Found, frozenset[str]]:
+    """The settings of a composition's files, and the overrides that choose files and set no value;
+    as far as these files can be composed."""
     found = _Found()
-    values = composition.overrides
     try:
         overrides = [given for given, _ in given_overrides(composition)]
         listed = loader.compute_defaults_list(composition.config_name, overrides, RunMode.RUN)
@@ -119,14 +151,9 @@ def settings_of(composition: Composition) -> Settings:
         for default in listed.defaults:
             if default.config_path and not default.config_path.startswith("hydra/"):
                 _add_file(found, loader, default, choices)
-        values = tuple(
-            text for text in values if text not in choices.overrides or text.startswith("~")
-        )
     except _REFUSED:
-        pass  # the refusal itself says where
-    for text in values:
-        found.add_all(override_marks(text))
-    return {**found.settings, **_renamed(found.settings, composition.renamed)}
+        return found, frozenset()  # the refusal itself says where
+    return found, choices.overrides
 
 
 def _renamed(
@@ -164,6 +191,12 @@ class _Found:
     def __init__(self) -> None:
         self.settings: dict[KeyPath, tuple[Setting, ...]] = {}
         self._parents: set[KeyPath] = set()
+
+    def copy(self) -> _Found:
+        """Another one that knows the same."""
+        other = _Found()
+        other.settings, other._parents = dict(self.settings), set(self._parents)
+        return other
 
     def add_all(self, marks: Marks) -> None:
         for path, setting in marks.settings:
