@@ -52,7 +52,7 @@ def _lightgbm() -> list[Case]:
         {"zero_as_missing": True},
         {"use_missing": False},
         {"linear_tree": True, "linear_lambda": 0.1},
-        {"linear_tree": True, "zero_as_missing": True},
+        {"linear_tree": True, "use_missing": False},
         {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6},
         {"boosting": "dart"},
         {"sigmoid": 0.7},

@@ -40,7 +40,26 @@ def expected(name: str, model: Trees, folder: Path, rows: Rows) -> Any:
         return FAMILIES[CASES[name].family].predict(folder, np.array(rows), model.classes)
 
 
-@pytest.mark.parametrize("name", CASES)
+SHAPES = (
+    "lightgbm-binary-num_iterations=12-num_leaves=9-min_data_in_leaf=5-objective=binary-codes",
+    "lightgbm-multiclass-num_iterations=12-num_leaves=9-min_data_in_leaf=5-linear_tree=True-linear_lambda=0.1-codes",
+    "lightgbm-regression-num_iterations=12-num_leaves=9-min_data_in_leaf=5-zero_as_missing=True-codes",
+    "random_forest-multiclass-n_estimators=7",
+    "hist_gradient_boosting-binary-max_iter=12-codes",
+)
+# One of each sort; the others are many.
+QUICK = (
+    *SHAPES,
+    "lightgbm-multiclass-num_iterations=12-num_leaves=9-min_data_in_leaf=5-objective=multiclassova-codes",
+    "lightgbm-regression-num_iterations=12-num_leaves=9-min_data_in_leaf=5-objective=tweedie-codes",
+    "extra_trees-regression-n_estimators=7",
+    "hist_gradient_boosting-multiclass-max_iter=12",
+)
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
+)
 def test_c_and_python_are_exact(name: str, tmp_path: Path) -> None:
     """On hostile rows, alone and among others; EXACT_ROWS says on how many."""
     model = fit(CASES[name], tmp_path)
@@ -53,15 +72,6 @@ def test_c_and_python_are_exact(name: str, tmp_path: Path) -> None:
     same(in_c.answers(rows), wanted, rows)
     same([in_c.answers([row])[0] for row in rows], wanted, rows)
     same(in_python.answers(rows), wanted, rows)
-
-
-SHAPES = (
-    "lightgbm-binary-num_iterations=12-num_leaves=9-min_data_in_leaf=5-objective=binary-codes",
-    "lightgbm-multiclass-num_iterations=12-num_leaves=9-min_data_in_leaf=5-linear_tree=True-linear_lambda=0.1-codes",
-    "lightgbm-regression-num_iterations=12-num_leaves=9-min_data_in_leaf=5-zero_as_missing=True-codes",
-    "random_forest-multiclass-n_estimators=7",
-    "hist_gradient_boosting-binary-max_iter=12-codes",
-)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -88,6 +98,16 @@ def test_the_shape_changes_no_bit(
         for count in (1, 23, 24, 63, 64, 65, 87, 88, 130):  # where blocks begin and end
             same(in_c.answers(rows[:count]), np.array(wanted)[:count], rows[:count])
     same(scorer(folder, False).answers(rows), wanted, rows)
+
+
+def test_the_cases_have_every_sort_of_node_and_leaf(tmp_path: Path) -> None:
+    """Else their equality would say little."""
+    assert {*QUICK} <= {*CASES}
+    models = [fit(CASES[name], tmp_path) for name in QUICK]
+    flags = [{flag for t in m.trees for flag in t.flags} for m in models]
+    assert set.union(*flags) == {0, 1, 2, 3, 4, 5}
+    assert any(model.linear for model in models) and {model.link for model in models} > {"exp"}
+    assert any(model.known for model in models) and any(model.width > 1 for model in models)
 
 
 def test_all_rows_are_answered_for_no_rows(tmp_path: Path) -> None:
@@ -147,7 +167,7 @@ def test_trees_of_one_leaf(tmp_path: Path, width: int, monkeypatch: pytest.Monke
 
 
 @given(st.lists(st.floats(), min_size=1, max_size=20))
-@settings(max_examples=200)
+@settings(max_examples=25)
 def test_a_double_keeps_its_bits(values: list[float]) -> None:
     for value in values:
         text = literals.number(value)

@@ -82,10 +82,14 @@ def _hostile(spec: ServingSpec, proof: Proof, scorer: Any) -> None:
         wanted = proof.predict(proof.model, np.array(rows), spec.trees.classes)
     expected = wanted.reshape(len(rows), -1).tolist()
     for how, found in (
-        ("alone", (scorer.answers([row])[0] for row in rows)),
-        ("among others", scorer.answers(rows)),
+        ("alone", lambda: [scorer.answers([row])[0] for row in rows]),
+        ("among others", lambda: scorer.answers(rows)),
     ):
-        for number, (answer, truth) in enumerate(zip(found, expected, strict=True)):
+        try:
+            answers = found()
+        except Exception as error:
+            raise _refusal(f"{_name(scorer)} fails at hostile rows {how}", error) from error
+        for number, (answer, truth) in enumerate(zip(answers, expected, strict=True)):
             _compare(answer, truth, f"hostile row {number + 1} {how}", _name(scorer), "fitted")
 
 
