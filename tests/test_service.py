@@ -81,6 +81,7 @@ class Service:
         self.files = sorted(os.listdir(bundle))
         command = [sys.executable, "-c", WITHOUT, "--port", str(port)]
         writes = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+        writes["XDG_CACHE_HOME"] = str(bundle.parent / "cache")  # for what it compiles
         self.process = subprocess.Popen(command, cwd=bundle, stderr=subprocess.PIPE, env=writes)
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
         for _ in range(2400):  # two minutes: a machine may be busy

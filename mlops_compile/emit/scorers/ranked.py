@@ -65,7 +65,8 @@ def ranked(model: Trees) -> Ranked:
     word = "uint16_t" if max(2 * most, len(keys), highest) < 1 << 16 else "uint32_t"
     cell = "uint8_t" if max(most - 1, highest) < 1 << 8 else word
     nodes: list[int] = []
-    first_node, first_leaf, values = [0], [0], []
+    values: list[float] = []
+    first_node, first_leaf = [0], [0]
     for tree in model.trees:
         nodes += _nodes(tree, keys, number)
         values += tree.values
