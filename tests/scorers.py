@@ -145,12 +145,13 @@ def write(model: Trees, folder: Path) -> None:
         (folder / name).write_text(text, "ascii")
 
 
-def loader(classes: int) -> dict[str, Any]:
-    """The names of the generated code that compiles and loads scorers with so many classes."""
+def loader(classes: int, features: int) -> dict[str, Any]:
+    """The names of the generated code that compiles and loads scorers of so many classes and
+    features."""
     contract = SimpleNamespace(classes=("a",) * classes)
     spec = SimpleNamespace(model_class="Scorer", contract=contract)
     text: Any = environment().get_template("scorers/trees.py.jinja").make_module({"spec": spec})
-    space: dict[str, Any] = {"__name__": "loader", "features": tuple}
+    space: dict[str, Any] = {"__name__": "loader", "FEATURES": features}
     source = f"from __future__ import annotations\n{text.imports()}\n{text.code()}"
     exec(compile(source, "loader", "exec"), space)
     return space

@@ -30,7 +30,7 @@ def bundle(tmp_path: Path) -> Path:
 
 
 def started(bundle: Path, *places: Path) -> Any:
-    scorer = loader(0)["Scorer"](bundle, True, [*places])
+    scorer = loader(0, 1)["Scorer"](bundle, True, [*places])
     assert scorer.answers(ROWS) == RIGHT
     return scorer
 
@@ -87,7 +87,10 @@ def test_other_trees_are_another_library(bundle: Path, tmp_path: Path) -> None:
     started(bundle, tmp_path / "place")
     text = (bundle / "scorer.c").read_text("ascii")
     (bundle / "scorer.c").write_text(text.replace("return 1.0;", "return 5.0;"), "ascii")
-    assert loader(0)["Scorer"](bundle, True, [tmp_path / "place"]).answers(ROWS) == [[5.0], [2.0]]
+    assert loader(0, 1)["Scorer"](bundle, True, [tmp_path / "place"]).answers(ROWS) == [
+        [5.0],
+        [2.0],
+    ]
     assert len([*(tmp_path / "place").iterdir()]) == 2
 
 
@@ -137,7 +140,7 @@ from pathlib import Path
 from tests.scorers import loader
 bundle, place = map(Path, sys.argv[1:])
 sys.stdin.read(1)
-scorer = loader(0)["Scorer"](bundle, True, [place])
+scorer = loader(0, 1)["Scorer"](bundle, True, [place])
 print(scorer.language, scorer.answers([(0.0,), (1.0,)]))
 """
 
@@ -159,7 +162,7 @@ def test_several_processes_may_start_at_once(
 
 def test_the_usual_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The user's cache, then temporary files; never one beside where it starts."""
-    places = loader(0)["usual_places"]
+    places = loader(0, 1)["usual_places"]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert places()[0] == tmp_path / "mlops_compile" / "scorers"
     monkeypatch.setenv("XDG_CACHE_HOME", "cache")

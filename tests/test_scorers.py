@@ -66,7 +66,7 @@ def test_c_and_python_are_exact(name: str, tmp_path: Path) -> None:
     write(model, tmp_path)
     rows = hostile_rows(model, ROWS)
     wanted = expected(name, model, tmp_path, rows)
-    scorer = loader(model.classes)["Scorer"]
+    scorer = loader(model.classes, model.features)["Scorer"]
     in_c, in_python = scorer(tmp_path, True, [tmp_path]), scorer(tmp_path, False)
     assert (in_c.language, in_python.language) == ("C", "Python")
     same(in_c.answers(rows), wanted, rows)
@@ -90,7 +90,7 @@ def test_the_shape_changes_no_bit(
         monkeypatch.setattr("mlops_compile.emit.scorers.ranked._MOST_IN_BLOCKS", blocks)
         folder = tmp_path / f"{listed}-{blocks}"
         write(model, folder)
-        scorer = loader(model.classes)["Scorer"]
+        scorer = loader(model.classes, model.features)["Scorer"]
         in_c = scorer(folder, True, [folder])
         assert in_c.language == "C"
         same(in_c.answers(rows), wanted, rows)
@@ -112,7 +112,7 @@ def test_the_cases_have_every_sort_of_node_and_leaf(tmp_path: Path) -> None:
 
 def test_all_rows_are_answered_for_no_rows(tmp_path: Path) -> None:
     write(fit(CASES[SHAPES[0]], tmp_path), tmp_path)
-    scorer = loader(2)["Scorer"]
+    scorer = loader(2, 5)["Scorer"]
     for native in (True, False):
         assert scorer(tmp_path, native, [tmp_path]).answers([]) == []
 
@@ -161,7 +161,7 @@ def test_trees_of_one_leaf(tmp_path: Path, width: int, monkeypatch: pytest.Monke
         folder = tmp_path / str(most)
         write(model, folder)
         for native in (True, False):
-            scorer = loader(model.classes)["Scorer"](folder, native, [folder])
+            scorer = loader(model.classes, model.features)["Scorer"](folder, native, [folder])
             assert scorer.language == ("C" if native else "Python")
             assert scorer.answers([(0.0,)] * 70) == wanted
 

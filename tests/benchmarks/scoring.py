@@ -53,7 +53,7 @@ def measure(directory: Path, runs: int, *, trees: int, leaves: int, rows: int) -
     """Seconds to compile, and microseconds a row alone, of a hundred and of many."""
     model = booster(trees, leaves)
     write(read_text(model.model_to_string(), 2), directory)
-    load = loader(2)["Scorer"]
+    load = loader(2, _FEATURES)["Scorer"]
     start = time.perf_counter()
     in_c = load(directory, True, [directory / "place"])
     compiled = time.perf_counter() - start

@@ -10,10 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from array import array
 from collections.abc import Callable, Iterator
-from itertools import chain
 from pathlib import Path
+from struct import Struct
 
 NAN = float("nan")
 CLASSES = ["no", "yes"]
@@ -48,6 +47,7 @@ def features(record: object) -> tuple[float, ...]:
 # How the trees are compiled: other flags give other bits.
 FLAGS = ("-O2", "-fPIC", "-shared", "-ffp-contract=off", "-fno-fast-math", "-fno-strict-aliasing")
 OUTPUTS = 2
+ROW = Struct(f"{FEATURES}d")
 
 
 class Scorer:
@@ -77,10 +77,10 @@ class Scorer:
         """The same for rows of features."""
         if self._c is None:
             return [self._python(row) for row in rows]
-        taken = array("d", chain.from_iterable(rows))
-        given = array("d", bytes(8 * OUTPUTS * len(rows)))
-        self._c(taken.buffer_info()[0], given.buffer_info()[0], len(rows))
-        found = given.tolist()
+        taken = b"".join([ROW.pack(*row) for row in rows])
+        given = (ctypes.c_double * (OUTPUTS * len(rows)))()
+        self._c(taken, given, len(rows))
+        found = given[:]
         return [found[first : first + OUTPUTS] for first in range(0, len(found), OUTPUTS)]
 
 
