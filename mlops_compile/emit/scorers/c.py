@@ -38,17 +38,19 @@ def known(model: Trees) -> str:
 def functions(model: Trees) -> Iterator[str]:
     """The lines of each tree's function."""
     position = 0
+    words = tuple(len(bits(levels)) for levels in model.sets)
+    codes = {feature: number for number, feature in enumerate(model.categories())}
     for tree in model.trees:
-        condition = partial(_condition, model, tree)
+        condition = partial(_condition, codes, words, tree)
         yield "\n".join(nested(tree, condition, partial(_leaf, model, tree, position), _STYLE, 1))
         position += len(tree.values) // model.width
 
 
-def _condition(model: Trees, tree: Tree, node: int) -> str:
+def _condition(codes: dict[int, int], words: tuple[int, ...], tree: Tree, node: int) -> str:
     feature, threshold, flags = tree.feature[node], tree.threshold[node], tree.flags[node]
     if flags & CATEGORY:
-        code = f"k[{model.categories().index(feature)}]"
-        among = f"among(SET_{int(threshold)}, {len(bits(model.sets[int(threshold)]))}, {code})"
+        code = f"k[{codes[feature]}]"
+        among = f"among(SET_{int(threshold)}, {words[int(threshold)]}, {code})"
         return f"{code} < 0 || {among}" if flags & MISSING_LEFT else among
     x, limit = f"x[{feature}]", number(threshold)
     match flags:

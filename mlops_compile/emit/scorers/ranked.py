@@ -55,8 +55,9 @@ def ranked(model: Trees) -> Ranked:
     """The arrays of a model."""
     keys = _keys(model)
     made = _Arrays()
+    codes = {feature: place for place, feature in enumerate(model.categories())}
     for key, thresholds in keys.items():
-        _add_view(made, model, key, thresholds)
+        _add_view(made, model, codes, key, thresholds)
     if not keys:
         made.views += [0, 0, 0, 1, 0]
     number = {key: position for position, key in enumerate(keys)}
@@ -107,15 +108,16 @@ def _keys(model: Trees) -> dict[Key, list[float]]:
     return {key: sorted(found[key]) for key in sorted(found)}
 
 
-def _add_view(made: _Arrays, model: Trees, key: Key, thresholds: list[float]) -> None:
+def _add_view(
+    made: _Arrays, model: Trees, codes: dict[int, int], key: Key, thresholds: list[float]
+) -> None:
     """Five numbers a view: its feature, or that of the codes; its flags; where its limits or words
     begin, and how many there are; and nothing, or the rank of what is missing."""
     feature, flags, levels = key
     if flags & CATEGORY:
         words = bits(model.sets[levels])
-        code = model.categories().index(feature)
         missing = 0 if flags & MISSING_LEFT else 1
-        made.views += [code, flags, len(made.words), len(words), missing]
+        made.views += [codes[feature], flags, len(made.words), len(words), missing]
         made.words += words
     else:
         missing = 0 if flags & MISSING_LEFT else len(thresholds)
