@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mlops_compile.emit.hostile import hostile_rows
 from mlops_compile.emit.render import environment
-from mlops_compile.emit.scorers import c, literals, python
+from mlops_compile.emit.scorers import c, literals, python, ranked
 from mlops_compile.emit.scorers.render import c_text, python_text, scorer_files
 from mlops_compile.ir.trees import Tree, Trees
 from mlops_compile.steps.families import FAMILIES
@@ -78,17 +78,22 @@ def test_c_and_python_are_exact(name: str, tmp_path: Path) -> None:
 def test_the_shape_changes_no_bit(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A small model in the shapes of large ones: ranked nodes, in blocks and row by row; arrays as
-    bytes; a walk in Python."""
+    """A small model in the shapes of large ones: ranks of one, two and four bytes, in blocks and row
+    by row; arrays as bytes; a walk in Python."""
     model = fit(CASES[name], tmp_path)
     rows = hostile_rows(model, ROWS)
     wanted = expected(name, model, tmp_path, rows)
     monkeypatch.setattr(c, "_MOST_LEAVES", 0)
     monkeypatch.setattr(python, "_MOST_LEAVES", 0)
-    for listed, blocks in ((10_000, 512), (3, 512), (3, 0)):
+    held = ranked._HELD
+    for listed, blocks, (byte, two) in (
+        *((10_000, 512, held), (3, 512, held), (3, 0, held)),
+        *((3, 512, (0, held[1])), (3, 512, (0, 0))),
+    ):
         monkeypatch.setattr(literals, "_MOST_LISTED", listed)
-        monkeypatch.setattr("mlops_compile.emit.scorers.ranked._MOST_IN_BLOCKS", blocks)
-        folder = tmp_path / f"{listed}-{blocks}"
+        monkeypatch.setattr(ranked, "_MOST_IN_BLOCKS", blocks)
+        monkeypatch.setattr(ranked, "_HELD", (byte, two))
+        folder = tmp_path / f"{listed}-{blocks}-{byte}-{two}"
         write(model, folder)
         scorer = loader(model.classes, model.features)["Scorer"]
         in_c = scorer(folder, True, [folder])

@@ -18,6 +18,8 @@ from mlops_compile.ir.trees import CATEGORY, MISSING_LEFT, Tree, Trees
 # Trees of more leaves are walked row by row, though there be many rows: a block of rows visits all
 # nodes of a tree.
 _MOST_IN_BLOCKS = 512
+# How many numbers a byte holds, and two.
+_HELD = (1 << 8, 1 << 16)
 Key = tuple[int, int, int]  # feature, flags, set
 
 
@@ -63,8 +65,9 @@ def ranked(model: Trees) -> Ranked:
     number = {key: position for position, key in enumerate(keys)}
     most = max(len(tree.values) // model.width for tree in model.trees)
     highest = max((len(thresholds) for thresholds in keys.values()), default=1)
-    word = "uint16_t" if max(2 * most, len(keys), highest) < 1 << 16 else "uint32_t"
-    cell = "uint8_t" if max(most - 1, highest) < 1 << 8 else word
+    bytes_hold, words_hold = _HELD
+    word = "uint16_t" if max(2 * most, len(keys), highest) < words_hold else "uint32_t"
+    cell = "uint8_t" if max(most - 1, highest) < bytes_hold else word
     nodes: list[int] = []
     values: list[float] = []
     first_node, first_leaf = [0], [0]
