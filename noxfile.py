@@ -223,6 +223,7 @@ def types(session: nox.Session) -> None:
     """mypy, strict."""
     install_locked(session, DEV)
     session.run("mypy", *session.posargs)
+    session.run("mypy", *map(str, sorted(Path(".github/actions").glob("*/*.py"))))
 
 
 @nox.session

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_compile.ir.lock import FORMAT, Lock, decode, encode, to_value
+from mlops_compile.ir.lock import Lock, decode, encode, to_value
+from mlops_compile.ir.lock_format import FORMAT
 from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.value import freeze, parse, thaw
 from mlops_compile.steps.kinds import needs_of

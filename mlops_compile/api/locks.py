@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlops_compile.api.sweeping import merge_sweep
-from mlops_compile.ir.lock import Lock, parse_document, read_value
+from mlops_compile.ir.lock import Lock, parse_document, read_value, to_value
+from mlops_compile.ir.lock_format import FORMAT
 from mlops_compile.ir.problem import CompileError, problem
-from mlops_compile.ir.sweep import Sweep, decode_sweep, is_sweep
+from mlops_compile.ir.sweep import Sweep, decode_sweep, is_sweep, sweep_value
 from mlops_compile.ir.value import Map
 from mlops_compile.store.files import write_atomic
 
@@ -66,6 +67,15 @@ def read_document(file: Path) -> Map:
     except UnicodeDecodeError as error:
         raise CompileError([problem("lock", f"{file} cannot be read: {error}")]) from None
     return parse_document(text, str(file))
+
+
+def in_newest_format(value: Map, name: str) -> Map:
+    """What a lock file holds, as this version writes it. CompileError for what is no lock."""
+    if value["format"] == FORMAT:
+        return value
+    if is_sweep(value):
+        return sweep_value(decode_sweep(value, name))
+    return to_value(read_value(value, name))
 
 
 def write_lock(lock: Lock | Sweep, file: Path) -> bool:

@@ -16,7 +16,8 @@ from mlops_compile.compiler.searching import space_in
 from mlops_compile.compiler.verify import config_of
 from mlops_compile.emit.gates import refusals
 from mlops_compile.ir.config import LOCK_FILE
-from mlops_compile.ir.lock import check_format, to_value
+from mlops_compile.ir.lock import to_value
+from mlops_compile.ir.lock_format import check_format
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.record import RunRecord, StepResult, result_of
 from mlops_compile.ir.value import Map, Value, parse

@@ -28,7 +28,7 @@ from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, Sto
 from mlops_compile.ir.record import RunRecord, decode_record, encode_record, trials_csv
 from mlops_compile.ir.value import Map, pretty
 from mlops_compile.store.blobs import MissingBlob
-from mlops_compile.store.files import write_atomic
+from mlops_compile.store.files import digest_file, write_atomic
 
 BUNDLE_DIRECTORY = "bundle"
 LOGS = "logs"
@@ -221,4 +221,4 @@ def read_run(directory: Path) -> RunRecord:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CompileError([problem("record", f"{file} cannot be read: {error}")]) from None
-    return decode_record(text, lock, str(file))
+    return decode_record(text, lock, str(file), digest_file(directory / LOCK_FILE).sha256)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlops_compile.api.locks import read_any, read_document
+from mlops_compile.api.locks import in_newest_format, read_any, read_document
 from mlops_compile.ir.lock import Lock, to_value
 from mlops_compile.ir.problem import StaleError, problem
 from mlops_compile.ir.sweep import Sweep, sweep_value
@@ -19,7 +19,7 @@ def check_current(lock: Lock | Sweep, file: Path) -> None:
     if not file.exists():
         hint = "write it with `mlops-compile compile`"
         raise StaleError([problem("no-lock", f"there is no lock {file}", hint=hint)])
-    committed = read_document(file)
+    committed = in_newest_format(read_document(file), str(file))
     compiled = sweep_value(lock) if isinstance(lock, Sweep) else to_value(lock)
     if same(committed, compiled):
         return

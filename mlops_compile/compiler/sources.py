@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -124,11 +124,13 @@ def pin_sources(data: Data, looking: Looking) -> Pinned:
     if problems:
         raise CompileError(problems)
     misfits = tuple(item for found in pinned.values() for item in found.misfits)
+    unfit = {name for name, _ in pinned[SOURCE].misfits if name in sorts}
     whole = together(
         data,
         {name: found.source for name, found in pinned.items()},
         _levels(pinned),
         dict(misfits),
+        unfit,
     )
     return replace(whole, test_levels=_apart(pinned), misfits=misfits)
 
@@ -164,6 +166,7 @@ def together(
     sources: Mapping[str, Source],
     levels: tuple[str, ...],
     misfits: Mapping[str, Misfit] | None = None,
+    unfit: Collection[str] = (),
 ) -> Pinned:
     """What pinned sources make together. CompileError where they do not fit each other."""
     main = sources[SOURCE]
@@ -173,7 +176,7 @@ def together(
     columns, rows = main.columns, main.rows
     problems: list[Problem] = []
     if TEST in sources:
-        problems += test_problems(main, sources[TEST], misfits or {})
+        problems += test_problems(main, sources[TEST], misfits or {}, unfit)
         columns = below(main.columns, sources[TEST].columns)
         rows += sources[TEST].rows
     problems += join_problems(columns, data.join, sources)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mlops_compile.ir.config import Config
+from mlops_compile.ir.places import at, put, without
 from mlops_compile.ir.problem import CompileError, Problem, problem
-from mlops_compile.ir.value import KeyPath, Map, Value, dotted
+from mlops_compile.ir.value import KeyPath, dotted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,41 +37,17 @@ def upgrade(config: Config, upgrades: tuple[Upgrade, ...] = UPGRADES) -> Config:
     values, notes, moved = config.values, list[Problem](), list[tuple[KeyPath, KeyPath]]()
     for number, change in enumerate(upgrades[stated - 1 :], stated + 1):
         for old, new in change.renamed:
-            if (found := _at(values, old)) is None:
+            if (found := at(values, old)) is None:
                 continue
             message = f"is called {dotted(new)} since format {number}"
             hint = f"rename it, and set format: {newest} when all is renamed"
             notes.append(problem("older-config", message, old, hint))
             moved.append((old, new))
-            if _at(values, new) is None:
-                values = _with(_without(values, old), new, found[0])
+            if at(values, new) is None:
+                values = put(without(values, old), new, found[0])
             else:
-                values = _without(values, old)
+                values = without(values, old)
     if stated < newest and "format" in values:
-        values = _with(values, ("format",), newest)
+        values = put(values, ("format",), newest)
     composition = replace(config.composition, renamed=tuple(moved))
     return replace(config, values=values, composition=composition, notes=tuple(notes))
-
-
-def _at(values: Value, path: KeyPath) -> tuple[Value] | None:
-    """The value at a path, in a tuple of its own; None if there is none."""
-    for name in path:
-        if not isinstance(values, Map) or name not in values:
-            return None
-        values = values[name]
-    return (values,)
-
-
-def _without(values: Map, path: KeyPath) -> Map:
-    rest = {name: item for name, item in values.items() if name != path[0]}
-    inner = values[path[0]]
-    if len(path) > 1 and isinstance(inner, Map):
-        rest[path[0]] = _without(inner, path[1:])
-    return Map(rest)
-
-
-def _with(values: Map, path: KeyPath, value: Value) -> Map:
-    inner = values.get(path[0])
-    below = inner if isinstance(inner, Map) else Map()
-    held = value if len(path) == 1 else _with(below, path[1:], value)
-    return Map({**values, path[0]: held})

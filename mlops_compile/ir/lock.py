@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 from mlops_compile.ir.code import Code
 from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.digest import Digest
+from mlops_compile.ir.lock_format import FORMAT, check_format, upgraded
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order, violations
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import ColumnFact, Source
 from mlops_compile.ir.value import Interned, KeyPath, Map, Value, parse, pretty
 
-FORMAT = 1
 T = TypeVar("T")
 
 
@@ -140,27 +140,15 @@ def parse_document(text: str, name: str, interned: Interned | None = None) -> Ma
 
 
 def read_value(value: Map, name: str, memo: Memo | None = None) -> Lock:
-    """The lock of an object. Those of one memo share what is made of the same objects."""
+    """The lock of an object, whose format may be an older one. Those of one memo share what is made
+    of the same objects."""
     reading = Reading(name, memo)
-    lock = reading.lock(value)
+    lock = reading.lock(upgraded(value))
     if reading.problems or lock is None:
         raise CompileError(reading.problems)
     if found := violations(lock.plan):
         raise CompileError(found)
     return lock
-
-
-def check_format(value: Map, name: str) -> None:
-    """Refuse a document of a format that this version does not know."""
-    found = value.get("format")
-    if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
-        message = f"{name} has format {found}; this version reads up to format {FORMAT}"
-        hint = "install the newer mlops_compile that wrote it"
-        raise CompileError([problem("newer-format", message, ("format",), hint)])
-    if found != FORMAT or isinstance(found, bool):
-        message = f"{name} has no known format: {found!r}"
-        hint = 'it must hold `"format": 1`; write it again with `mlops-compile compile`'
-        raise CompileError([problem("format", message, ("format",), hint)])
 
 
 def _broken(name: str, error: Exception) -> Problem:
@@ -204,7 +192,7 @@ class Reading:
 
     def only(self, value: Map, known: set[str], where: KeyPath) -> None:
         for name in sorted(set(value) - known):
-            self.fault((*where, name), "this key is not known in format 1")
+            self.fault((*where, name), f"this key is not known in format {FORMAT}")
 
     def lock(self, value: Map) -> Lock | None:
         known = {"format", "code", "contract", "contracts", "environment", "sources", "steps"}

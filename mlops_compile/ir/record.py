@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from mlops_compile.ir.digest import Digest
-from mlops_compile.ir.lock import FORMAT, Lock, check_format, html_table
+from mlops_compile.ir.lock import Lock, html_table
+from mlops_compile.ir.lock_format import FORMAT, check_format
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.value import Map, Value, canonical, parse, pretty
 
@@ -159,14 +160,15 @@ def _cell(value: Value) -> str:
     return canonical(value).decode("utf-8")
 
 
-def decode_record(text: str, lock: Lock, name: str) -> RunRecord:
-    """The record of a run directory's text, beside its lock; CompileError if it is broken."""
+def decode_record(text: str, lock: Lock, name: str, plan: str = "") -> RunRecord:
+    """The record of a run directory's text, beside its lock; `plan` is the digest of that as it
+    was written, which may be in an older format. CompileError if it is broken."""
     try:
         value = parse(text)
         if not isinstance(value, Map):
             raise ValueError("no JSON object")
         check_format(value, name)
-        if value["plan"] != lock.digest:
+        if value["plan"] not in (lock.digest, plan):
             raise ValueError("it is of another plan than the lock beside it")
         steps, platform, metrics = value["steps"], value["platform"], value["metrics"]
         if not isinstance(steps, tuple) or not isinstance(platform, Map):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,15 +170,18 @@ def below(columns: tuple[ColumnFact, ...], test: tuple[ColumnFact, ...]) -> tupl
     found = []
     for fact in columns:
         other = there.get(fact.name, fact)
-        type_name = fact.type if fact.type == other.type else "float64"
+        numbers = fact.type != other.type and {fact.type, other.type} <= {*_NUMBERS}
+        type_name = "float64" if numbers else fact.type
         missing = fact.missing or other.missing
         found.append(ColumnFact(name=fact.name, type=type_name, missing=missing))
     return (*found, ColumnFact(name=MARK, type="bool"))
 
 
-def test_problems(data: Source, test: Source, misfits: Mapping[str, Misfit]) -> Iterator[Problem]:
+def test_problems(
+    data: Source, test: Source, misfits: Mapping[str, Misfit], unfit: Collection[str]
+) -> Iterator[Problem]:
     """Columns that a test source lacks, or holds as something else; by which cell, if that is
-    known."""
+    known. One that is not what the config states (`unfit`) is told as that."""
     there = {fact.name: fact for fact in test.columns}
     where: KeyPath = ("data", "test")
     for fact in data.columns:
@@ -187,6 +190,8 @@ def test_problems(data: Source, test: Source, misfits: Mapping[str, Misfit]) -> 
             message = f"{test.location} has no column {fact.name!r}, and {data.location} has one"
             hint = f"it has {', '.join(sorted(there)[:12])}"
             yield problem("no-column", message, where, hint)
+        elif fact.name in unfit:
+            continue
         elif other.type != fact.type and not {other.type, fact.type} <= {*_NUMBERS}:
             message = (
                 f"the column {fact.name!r} holds {other.type} in {test.location},"
