@@ -174,6 +174,17 @@ def explore(session: nox.Session) -> None:
 
 
 @nox.session
+def exact(session: nox.Session) -> None:
+    """Generated scorers against fitted models, for each family, task and objective: on 20,000
+    hostile rows each, or EXACT_ROWS."""
+    install_checkout(session)
+    env = {"EXACT_ROWS": os.environ.get("EXACT_ROWS", "20000")}
+    session.run(
+        *PYTEST, "-m", "slow or not slow", "tests/test_scorers.py", *session.posargs, env=env
+    )
+
+
+@nox.session
 def matrix(session: nox.Session) -> None:
     """Sources, splits, folds, preparations, families, options and tasks: any three together."""
     install_checkout(session)

@@ -390,7 +390,7 @@ def hostile(thresholds: Any) -> Any:
 
 
 def by_scorer(folder: Path, name: str, task: str, rows: Any) -> Any:
-    """What the generated code answers, row by row."""
+    """What the generated code answers, in C as in Python."""
     fields = tuple(RequestField(name=n, type="numeric", nullable=True) for n in "abcd")
     classes = ("x", "y", "z")[: CLASSES[task]]
     spec = ServingSpec(
@@ -409,11 +409,17 @@ def by_scorer(folder: Path, name: str, task: str, rows: Any) -> Any:
         requirements=(),
         max_records=9,
         max_body_bytes=99,
+        trees=FAMILIES[name].trees(folder, CLASSES[task]),
     )
+    files = render(spec)
+    for file in ("scorer.c", "trees.py"):
+        (folder / file).write_text(files[file], "ascii")
     space: dict[str, Any] = {}
-    exec(compile(render(spec)["scorer.py"], "scorer.py", "exec"), space)
+    exec(compile(files["scorer.py"], "scorer.py", "exec"), space)
     records = [SimpleNamespace(c0=r[0], c1=r[1], c2=r[2], c3=r[3]) for r in rows.tolist()]
-    return np.array(space["Scorer"](folder).scores(records))
+    in_c, in_python = space["Scorer"](folder, True, [folder]), space["Scorer"](folder, False)
+    assert in_c.language == "C" and in_c.scores(records) == in_python.scores(records)
+    return np.array(in_c.scores(records))
 
 
 @pytest.mark.parametrize("task", sorted(CLASSES))

@@ -16,6 +16,7 @@ from mlops_compile.emit.preparation import column_codes
 from mlops_compile.emit.render import literal, render
 from mlops_compile.ir.contract import Contract, RequestField
 from mlops_compile.ir.serving import LevelTable, ServedColumn, ServingSpec
+from mlops_compile.ir.trees import Tree, Trees
 from mlops_compile.ir.value import Map, freeze
 from tests.row_by_row import check
 
@@ -182,7 +183,17 @@ def test_the_same_spec_gives_the_same_bytes() -> None:
     assert render(_spec(HOSTILE)) == render(_spec(HOSTILE))
 
 
-@pytest.mark.parametrize("scorer", ["linear", "lightgbm"])
+STUMP = Tree(
+    feature=(0, 2), threshold=(0.5, 0.0), flags=(1, 2), left=(1, ~0), right=(~2, ~1),
+    values=(0.25, -1.5, 3.0),
+)  # fmt: skip
+TREES = Trees(
+    features=4, classes=2, base=(0.0,), width=1, trees=(STUMP,), link="logistic", sets=((1,),),
+    cut=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("scorer", ["linear", "trees"])
 def test_golden_service(scorer: str) -> None:
     """What is generated for a small service, as text; UPDATE_GOLDEN=1 writes it anew."""
     fields = (
@@ -202,7 +213,7 @@ def test_golden_service(scorer: str) -> None:
     spec = ServingSpec(
         name="people",
         model="ab" * 32,
-        family="lightgbm" if scorer == "lightgbm" else "logistic_regression",
+        family="lightgbm" if scorer == "trees" else "logistic_regression",
         scorer=f"scorers/{scorer}.py.jinja",
         contract=Contract(request=fields, target="y", task="binary", classes=("no", "yes")),
         columns=tuple(
@@ -222,6 +233,7 @@ def test_golden_service(scorer: str) -> None:
         requirements=(("msgspec", "0.22.0"), ("uvicorn", "0.54.0")),
         max_records=1000,
         max_body_bytes=10_485_760,
+        trees=TREES if scorer == "trees" else None,
     )
     for name, text in render(spec).items():
         golden = GOLDEN / scorer / name

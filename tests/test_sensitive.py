@@ -99,7 +99,7 @@ def test_a_run_and_its_bundle(project: Path, chain: str) -> None:
     leaking = list(_leaking(project))
     assert leaking and all(map(_may, leaking)), [file for file in leaking if not _may(file)]
     inside = {file.name for file in leaking if bundle in file.parents}
-    assert inside <= {"scorer.py", "preparation.json", "lightgbm.txt"}
+    assert inside <= {"scorer.py"}
 
 
 def test_the_example_says_nothing_and_can_be_sent(project: Path) -> None:

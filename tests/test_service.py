@@ -81,6 +81,7 @@ class Service:
         self.files = sorted(os.listdir(bundle))
         command = [sys.executable, "-c", WITHOUT, "--port", str(port)]
         writes = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
+        writes["XDG_CACHE_HOME"] = str(bundle.parent / "cache")  # for what it compiles
         self.process = subprocess.Popen(command, cwd=bundle, stderr=subprocess.PIPE, env=writes)
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False)
         for _ in range(2400):  # two minutes: a machine may be busy
@@ -308,7 +309,7 @@ Scorer.scores = lambda self, records: _well(self, records[:1]) * len(records)
 @pytest.mark.parametrize(
     ("file", "old", "new", "says"),
     [
-        ("scorer.py", "[1.0 - ", "[1.0000000000000002 - ", "answers"),
+        ("MODEL", "1.0 - ", "1.0000000000000002 - ", "answers"),
         ("scorer.py", "def features(", "def features((", "cannot be loaded: SyntaxError"),
         ("scorer.py", ".hour)", ".our)", "fails at row"),
         ("scorer.py", "def answer(", f"{FIRST_FOR_ALL}def answer(", "answers"),
@@ -324,8 +325,11 @@ def test_a_service_that_differs_is_refused(
     new: str,
     says: str,
 ) -> None:
+    named = file if file != "MODEL" else ""
+
     def broken(spec: object) -> dict[str, str]:
         files = render(spec)
+        file = named or ("scorer.c" if "scorer.c" in files else "scorer.py")
         assert old in files[file]
         return {**files, file: files[file].replace(old, new)}
 
@@ -334,6 +338,56 @@ def test_a_service_that_differs_is_refused(
         package.run(_work(service, tmp_path))
     (problem,) = caught.value.problems
     assert says in problem.message and problem.message.endswith("the bundle is refused")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("scorer.c", "exp(-s[i])", "exp(s[i])", r"scorer in C answers .* for hostile row 1 alone"),
+        ("scorer.c", "row < rows; row++", "row < 1; row++", r"in C answers .* hostile row 2 among"),
+        ("scorer.c", "#include <math.h>", "#include <maths.h>", r"cannot be loaded: .* fails: "),
+        ("trees.py", "exponential(-score)", "exponential(score)", r"scorer in Python answers "),
+        ("trees.py", "return [1.0 - ", "return [0.0, 1.0 - ", r"in Python gives 3 numbers, not 2"),
+        ("trees.py", "x0, ", "", r"scorer in Python fails at hostile rows alone: ValueError"),
+    ],
+)
+def test_a_scorer_that_differs_is_refused(
+    service: Service,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    old: str,
+    new: str,
+    says: str,
+) -> None:
+    """Of trees there are two, and each is proved on rows that the data has not."""
+    if "scorer.c" not in service.files:
+        pytest.skip("a model without trees")
+
+    def broken(spec: object) -> dict[str, str]:
+        files = render(spec)
+        assert old in files[file]
+        return {**files, file: files[file].replace(old, new)}
+
+    monkeypatch.setattr(package, "render", broken)
+    with pytest.raises(StepError, match=says):
+        package.run(_work(service, tmp_path))
+
+
+@pytest.mark.parametrize("where", ["no compiler", "a compiler that does not work"])
+def test_without_a_compiler_python_is_proved_alone(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    if "scorer.c" not in service.files:
+        pytest.skip("a model without trees")
+    (tmp_path / "bin").mkdir()
+    if where != "no compiler":
+        (tmp_path / "bin" / "cc").write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / "bin" / "cc").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    package.run(_work(service, tmp_path))
+    made = {file.name: file.read_bytes() for file in (tmp_path / "bundle").iterdir()}
+    assert made == {name: (service.bundle / name).read_bytes() for name in service.files}
 
 
 def test_pandas_can_still_be_imported_beside_the_app(service: Service) -> None:

@@ -34,7 +34,8 @@ def serving(directory: Path, model: str) -> Iterator[httpx.Client]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlops_compile", "serve", model, "--port", str(port)]
-    process = subprocess.Popen(command, cwd=directory, env=package_environment())
+    cache = {"XDG_CACHE_HOME": str(directory / "cache")}  # for what the service compiles
+    process = subprocess.Popen(command, cwd=directory, env={**package_environment(), **cache})
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
         for _ in range(2400):
             with contextlib.suppress(httpx.TransportError):

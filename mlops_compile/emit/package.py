@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from mlops_compile.emit.card import card
 from mlops_compile.emit.gates import refusals
-from mlops_compile.emit.prove import prove
+from mlops_compile.emit.prove import Proof, prove
 from mlops_compile.emit.render import render
 from mlops_compile.emit.spec import serving_spec
 from mlops_compile.ir.problem import GateError, StepError, problem
 from mlops_compile.ir.value import Map, parse
 from mlops_compile.steps.calibrations import FILE as CALIBRATION
+from mlops_compile.steps.needs import family_of
 from mlops_compile.steps.train import META, PREPARATION, read_meta
 
 if TYPE_CHECKING:
@@ -42,8 +43,15 @@ def run(work: Work) -> None:
         (bundle / name).write_text(text, "utf-8")
     (bundle / "CARD.md").write_text(card(work, spec, evaluation), "utf-8")
     for file in sorted(work.inputs["model"].iterdir()):
-        if file.name not in (META, PREPARATION):
+        if spec.trees is None and file.name not in (META, PREPARATION):
             shutil.copyfile(file, bundle / file.name)
     if spec.calibration:
         shutil.copyfile(work.inputs["calibration"], bundle / CALIBRATION)
-    work.told["answer"] = prove(spec, bundle, work.inputs["table"], work.inputs["predictions"])
+    proof = Proof(
+        bundle=bundle,
+        table=work.inputs["table"],
+        predictions=work.inputs["predictions"],
+        model=work.inputs["model"],
+        predict=family_of(work.params).predict,
+    )
+    work.told["answer"] = prove(spec, proof)

@@ -1,10 +1,16 @@
-"""Proves a bundle: on the held-out rows it answers as the evaluated model did, bit for bit."""
+"""Proves a bundle: on the held-out rows it answers as the evaluated model did, bit for bit; its
+scorers of trees do so on hostile rows of features too."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from types import ModuleType
@@ -14,32 +20,93 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from mlops_compile.emit.hostile import hostile_rows
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.steps.functions import imported
 from mlops_compile.steps.tables import read_table
 
 _MOST_ROWS = 20_000
+_HOSTILE_ROWS = 2_000
+# A scorer in Python meets so many leaves in all, most of them on rows that are not theirs.
+_MOST_LEAVES = 200_000_000
 
 
-def prove(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> float:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What a bundle is compared with: the held-out rows of the validated table and the evaluated
+    predictions, and the fitted model, by its directory and by what reads it."""
+
+    bundle: Path
+    table: Path
+    predictions: Path
+    model: Path
+    predict: Callable[[Path, Any, int], Any]
+
+
+def prove(spec: ServingSpec, proof: Proof) -> float:
     """Replay held-out rows as requests; the median seconds that a row alone takes from its JSON to
     the answer. StepError at the first difference.
 
     All rows are replayed up to 20,000, beyond that so many, evenly spaced: each in a request of its
-    own, and the first of them once more in one request. The user's functions are imported from the
-    bundle, whatever else here has their names.
+    own, and the first of them once more in one request. Scorers of trees are proved in C, where a
+    compiler is here, and in Python; on hostile rows of features they must answer as the fitted
+    model. The user's functions are imported from the bundle, whatever else here has their names.
     """
     path = [*sys.path]
     try:
-        with imported(dict(spec.carried.files)):
-            return _replay(spec, bundle, table, predictions)
+        with imported(dict(spec.carried.files)), tempfile.TemporaryDirectory() as scratch:
+            loaded = _load(spec, proof.bundle, Path(scratch))
+            for scorer in loaded.scorers if spec.trees else ():
+                _hostile(spec, proof, scorer)
+            return _replay(spec, proof, loaded)
     finally:
         sys.path[:] = path  # to which the scorer adds its directory of functions
 
 
-def _replay(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> float:
-    expected = read_table(predictions)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loaded:
+    """The bundle's own reader of a record, its scorers, the one that serves first, and what makes
+    an answer of scores."""
+
+    decoder: msgspec.json.Decoder[Any]
+    scorers: tuple[Any, ...]
+    answer: Callable[[list[float]], dict[str, Any]]
+
+
+def _hostile(spec: ServingSpec, proof: Proof, scorer: Any) -> None:
+    """Compare a scorer with the fitted model on hostile rows, one by one and together."""
+    assert spec.trees is not None
+    rows = hostile_rows(spec.trees, _count(spec, _HOSTILE_ROWS))
+    with np.errstate(all="ignore"):
+        wanted = proof.predict(proof.model, np.array(rows), spec.trees.classes)
+    expected = wanted.reshape(len(rows), -1).tolist()
+    for how, found in (
+        ("alone", lambda: [scorer.answers([row])[0] for row in rows]),
+        ("among others", lambda: scorer.answers(rows)),
+    ):
+        try:
+            answers = found()
+        except Exception as error:
+            raise _refusal(f"{_name(scorer)} fails at hostile rows {how}", error) from error
+        for number, (answer, truth) in enumerate(zip(answers, expected, strict=True)):
+            _compare(answer, truth, f"hostile row {number + 1} {how}", _name(scorer), "fitted")
+
+
+def _count(spec: ServingSpec, most: int) -> int:
+    """How many rows a scorer in Python takes in good time."""
+    assert spec.trees is not None
+    return max(200, min(most, _MOST_LEAVES // spec.trees.leaves))
+
+
+def _name(scorer: Any) -> str:
+    """Which of the two scorers of trees it is."""
+    language = getattr(scorer, "language", "")
+    return f"the generated scorer in {language}" if language else "the generated service"
+
+
+def _replay(spec: ServingSpec, proof: Proof, loaded: _Loaded) -> float:
+    expected = read_table(proof.predictions)
     places = np.unique(np.linspace(0, expected.num_rows - 1, _MOST_ROWS).astype("int64"))
     expected = expected.take(places)
     numbers = expected.column("row").to_pylist()
@@ -47,32 +114,34 @@ def _replay(spec: ServingSpec, bundle: Path, table: Path, predictions: Path) -> 
     wanted = np.column_stack([expected.column(name) for name in outputs]).tolist()
     labels = _labels(spec, expected, wanted)
     names = [column.name for column in spec.columns]
-    validated = read_table(table)
+    validated = read_table(proof.table)
     hidden = any(b"sensitive" in field.metadata for field in validated.schema)
     rows = validated.select(names).take(expected.column("row")).to_pylist()
-    decoder, scorer, answer_of = _load(spec, bundle)
+    scorer, *others = loaded.scorers
     records, seconds = [], []
     for number, row, truth, label in zip(numbers, rows, wanted, labels, strict=True):
         try:
             sent = msgspec.json.encode(_request(row))
             start = time.perf_counter()
-            records.append(decoder.decode(sent))
+            records.append(loaded.decoder.decode(sent))
             answer = scorer.scores(records[-1:])[0]
-            said = answer_of(answer)["prediction"]
+            said = loaded.answer(answer)["prediction"]
             seconds.append(time.perf_counter() - start)
         except Exception as error:
             message = f"the generated service fails at {_row(number)}"
             if hidden:  # the error may quote the row
                 raise _refusal(f"{message}: {type(error).__name__}") from None
             raise _refusal(message, error) from error
-        _compare(answer, truth, number)
+        _compare(answer, truth, _row(number), _name(scorer))
         if label is not None and said != label:
             raise _refusal(
                 f"the generated service answers {said!r} for {_row(number)}, and {label!r} is right"
             )
-    together = records[: spec.max_records]
-    for number, truth, answer in zip(numbers, wanted, scorer.scores(together), strict=False):
-        _compare(answer, truth, number)
+    together = [(scorer, records[: spec.max_records])]
+    together += [(other, records[: _count(spec, _MOST_ROWS)]) for other in others]
+    for each, taken in together:
+        for number, truth, answer in zip(numbers, wanted, each.scores(taken), strict=False):
+            _compare(answer, truth, _row(number), _name(each))
     return median(seconds)
 
 
@@ -86,16 +155,15 @@ def _labels(spec: ServingSpec, expected: pa.Table, wanted: list[list[float]]) ->
     return [classes[max(range(len(row)), key=row.__getitem__)] for row in wanted]
 
 
-def _compare(answer: list[float], truth: list[float], number: int) -> None:
+def _compare(
+    answer: Sequence[float], truth: Sequence[float], row: str, who: str, model: str = "evaluated"
+) -> None:
     """StepError unless all numbers are the same; a NaN is the same as a NaN."""
     if len(answer) != len(truth):
-        raise _refusal(f"the generated service gives {len(answer)} numbers, not {len(truth)}")
+        raise _refusal(f"{who} gives {len(answer)} numbers, not {len(truth)}")
     for found, right in zip(answer, truth, strict=True):
         if found != right and (found == found or right == right):
-            raise _refusal(
-                f"the generated service answers {found!r} for {_row(number)}, "
-                f"and the evaluated model {right!r}"
-            )
+            raise _refusal(f"{who} answers {found!r} for {row}, and the {model} model {right!r}")
 
 
 def _request(row: dict[str, Any]) -> dict[str, Any]:
@@ -107,15 +175,37 @@ def _request(row: dict[str, Any]) -> dict[str, Any]:
     return {n: v for n, v in sent.items() if not (isinstance(v, float) and math.isnan(v))}
 
 
-def _load(spec: ServingSpec, bundle: Path) -> tuple[msgspec.json.Decoder[Any], Any, Any]:
-    """The bundle's own reader of a record, its scorer, and what makes an answer of scores."""
+def _load(spec: ServingSpec, bundle: Path, scratch: Path) -> _Loaded:
+    """The bundle's code, with the scorer in C first, where there is one. What is compiled is kept
+    in `scratch`."""
     try:
         record = _module(spec, bundle, "schema").Record
         module = _module(spec, bundle, "scorer")
-        scorer = module.Scorer(bundle)
+        if spec.trees is None:
+            scorers = (module.Scorer(bundle),)
+        else:
+            scorers = (*_in_c(module, bundle, scratch), module.Scorer(bundle, False))
     except Exception as error:
         raise _refusal("the generated service cannot be loaded", error) from error
-    return msgspec.json.Decoder(record), scorer, module.answer
+    return _Loaded(decoder=msgspec.json.Decoder(record), scorers=scorers, answer=module.answer)
+
+
+# What any compiler takes that can compile scorers.
+_PROBE = b"#include <math.h>\ndouble of(double x) { return exp(x); }\n"
+
+
+def _in_c(module: ModuleType, bundle: Path, scratch: Path) -> tuple[Any, ...]:
+    """The scorer in C; nothing where no compiler works. What else stops it is raised."""
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        scorer = module.Scorer(bundle, True, [scratch])
+    if scorer.language == "C":
+        return (scorer,)
+    try:
+        module.build(module.compiler(), _PROBE, "probe", scratch)
+    except module.Uncompiled:
+        return ()
+    raise ValueError(said.getvalue().strip())
 
 
 def _module(spec: ServingSpec, bundle: Path, name: str) -> ModuleType:

@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 
 from mlops_compile.emit.openapi import openapi
+from mlops_compile.emit.scorers.render import scorer_files
 from mlops_compile.ir.resources import package_text, resource
 from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.ir.value import Map, Value, pretty
@@ -33,6 +34,8 @@ def render(spec: ServingSpec) -> dict[str, str]:
     own = environment()
     files = {name: own.get_template(f"service/{name}.jinja").render(spec=spec) for name in _FILES}
     files |= {f"{FUNCTIONS}/{path}": text for path, text in spec.carried.files}
+    if spec.trees is not None:
+        files |= scorer_files(spec.trees, own)
     files["example.json"] = pretty(spec.example)
     files["openapi.json"] = pretty(openapi(spec))
     files["bundle.json"] = pretty(_manifest(spec))

@@ -86,6 +86,7 @@ def serving_spec(work: Work) -> ServingSpec:
             for name in derived_names(preparation)
         ),
         carried=_carried(preparation, codes, _sensitive(schema)),
+        trees=family.trees(work.inputs["model"], len(contract.classes)) if family.trees else None,
     )
 
 

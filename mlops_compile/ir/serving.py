@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.digest import is_sha256
+from mlops_compile.ir.trees import Trees
 from mlops_compile.ir.value import Map
 
 KINDS = ("numeric", "categorical", "boolean", "datetime", "datetime_utc")
@@ -103,7 +104,8 @@ class ServingSpec:
     names and sorts; `derived` stand behind those that they are computed from; `scorer` names the
     template of the family's part; `requirements` are distributions with their versions.
     `calibration` is the method by which probabilities are calibrated, if they are; from `threshold`
-    on the answer of a binary task is the positive class, else the more probable one.
+    on the answer of a binary task is the positive class, else the more probable one. `trees` are
+    the model, where it is one of trees.
     """
 
     name: str
@@ -122,6 +124,7 @@ class ServingSpec:
     threshold: float | None = None
     derived: tuple[DerivedColumn, ...] = ()
     carried: Carried = field(default_factory=Carried)
+    trees: Trees | None = None
 
     @property
     def model_class(self) -> str:
@@ -140,6 +143,11 @@ class ServingSpec:
             raise ValueError("a service without features")
         if len(self.made) != len(self.features):
             raise ValueError(f"{len(self.features)} features, and names of {len(self.made)}")
+        if self.trees is not None and (self.trees.features, self.trees.classes) != (
+            len(self.features),
+            len(self.contract.classes),
+        ):
+            raise ValueError("the trees are of other features or classes")
         if set(self.example) != {column.name for column in self.columns}:
             raise ValueError("the example has not the fields of the contract")
         if min(self.max_records, self.max_body_bytes) < 1:

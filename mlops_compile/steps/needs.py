@@ -92,6 +92,8 @@ def package_needs(params: Map) -> Needs:
     family = family_of(params)
     both = {*SERVICE, *family.serving, *TABLES, "jinja2", "markupsafe"}
     both |= {family.origin} if family.origin else set()
+    if family.trees is not None:  # the scorers are compared with the fitted model
+        both |= {*_distributions(family)}
     return Needs(distributions=tuple(sorted(both)), contract=True)
 
 

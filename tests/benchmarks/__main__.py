@@ -6,10 +6,20 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import composing, data, diffing, engine, searching, sources, store, sweeps
+from tests.benchmarks import (
+    composing,
+    data,
+    diffing,
+    engine,
+    scoring,
+    searching,
+    sources,
+    store,
+    sweeps,
+)
 from tests.benchmarks.pairs import Missing, Pair, Row
 
-_MODULES = (composing, data, diffing, engine, searching, sources, store, sweeps)
+_MODULES = (composing, data, diffing, engine, scoring, searching, sources, store, sweeps)
 ROWS = {row.name: row for module in _MODULES for row in module.ROWS}
 
 

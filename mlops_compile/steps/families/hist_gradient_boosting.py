@@ -194,4 +194,5 @@ FAMILY = Family(
     scorer="scorers/trees.py.jinja",
     serving=(),
     imports=("sklearn.ensemble", "threadpoolctl"),
+    trees=trees.read,
 )

@@ -14,6 +14,8 @@ from mlops_compile.steps.preparations.kind import Sort
 if TYPE_CHECKING:
     import numpy as np
 
+    from mlops_compile.ir.trees import Trees
+
     Array = np.ndarray[Any, Any]
 
 
@@ -89,7 +91,9 @@ class Family:
     of direction. `scorer` is the template of its serving code, `serving` the distributions that
     code needs. `imports` are the modules that `fit` and `predict` import. Families of trees may
     tell `importance(directory)`: numbers of each feature, by what they count; and
-    `shap(directory, features, classes)`: rows x outputs x features.
+    `shap(directory, features, classes)`: rows x outputs x features. `trees(directory, classes)` is
+    the model as trees, where it is one: its scorers are generated in C and in Python, and the
+    model's files are not served.
 
     A family of another distribution names its files as `package:path`: `scorer`, and `table`, the
     table of its parameters. Its `origin` is that distribution, which it need not state.
@@ -114,6 +118,7 @@ class Family:
     origin: str = ""
     importance: Callable[[Path], Mapping[str, Array]] | None = None
     shap: Callable[[Path, Array, int], Array] | None = None
+    trees: Callable[[Path, int], Trees] | None = None
 
 
 def chains(**by_type: list[Any]) -> Mapping[str, Value]:

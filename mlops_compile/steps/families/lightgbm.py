@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops_compile.ir.problem import Problem, StepError, problem
+from mlops_compile.ir.trees import Trees
 from mlops_compile.ir.value import Map, thaw
 from mlops_compile.steps.families.kind import Family, Training, chains, problem_of
 from mlops_compile.steps.families.lightgbm_rules import complaints, misfits, unfit_targets
+from mlops_compile.steps.families.lightgbm_text import read_text
 from mlops_compile.steps.preparations.kind import Sort
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ _NOT_BINNING = frozenset(
         *("scale_pos_weight", "is_unbalance", "metric", "early_stopping_round", "verbosity"),
     )
 )
+_FILE = "lightgbm.txt"
 _SOURCES = re.compile(r" at \S+, line \d+ *\.\s*\Z")
 _THREADS = re.compile(r"^\[num_threads: .*\]$", re.MULTILINE)
 
@@ -69,7 +72,7 @@ def fit(training: Training) -> Mapping[str, bytes]:
         raise StepError([_refusal(str(error), training.params)]) from None
     best = booster.best_iteration if booster.best_iteration > 0 else None
     text = booster.model_to_string(num_iteration=best)
-    return {"lightgbm.txt": _THREADS.sub("[num_threads: 0]", text).encode("utf-8")}
+    return {_FILE: _THREADS.sub("[num_threads: 0]", text).encode("utf-8")}
 
 
 def _datasets(training: Training, params: dict[str, Any]) -> tuple[Any, Any]:
@@ -147,7 +150,7 @@ def predict(directory: Path, features: Array, classes: int) -> Array:
     import lightgbm
     import numpy as np
 
-    booster = lightgbm.Booster(model_file=str(directory / "lightgbm.txt"))
+    booster = lightgbm.Booster(model_file=str(directory / _FILE))
     scores: Array = np.asarray(booster.predict(features))
     if classes == 2:
         return np.column_stack([1.0 - scores, scores])
@@ -158,7 +161,7 @@ def importance(directory: Path) -> Mapping[str, Array]:
     """How often each feature splits, and what its splits gain in all."""
     import lightgbm
 
-    booster = lightgbm.Booster(model_file=str(directory / "lightgbm.txt"))
+    booster = lightgbm.Booster(model_file=str(directory / _FILE))
     return {sort: booster.feature_importance(sort).astype("float64") for sort in ("split", "gain")}
 
 
@@ -167,10 +170,15 @@ def shap(directory: Path, features: Array, classes: int) -> Array:
     import lightgbm
     import numpy as np
 
-    booster = lightgbm.Booster(model_file=str(directory / "lightgbm.txt"))
+    booster = lightgbm.Booster(model_file=str(directory / _FILE))
     values = np.asarray(booster.predict(features, pred_contrib=True))
     shaped: Array = values.reshape(len(features), -1, features.shape[1] + 1)[:, :, :-1]
     return shaped
+
+
+def trees(directory: Path, classes: int) -> Trees:
+    """The model as trees."""
+    return read_text((directory / _FILE).read_text("utf-8"), classes)
 
 
 FAMILY = Family(
@@ -191,9 +199,10 @@ FAMILY = Family(
     fit=fit,
     predict=predict,
     monotone=True,
-    scorer="scorers/lightgbm.py.jinja",
-    serving=("lightgbm", "narwhals", "numpy", "scipy"),
+    scorer="scorers/trees.py.jinja",
+    serving=(),
     imports=("lightgbm",),
     importance=importance,
     shap=shap,
+    trees=trees,
 )

@@ -33,4 +33,5 @@ FAMILY = Family(
     scorer="scorers/trees.py.jinja",
     serving=(),
     imports=("sklearn.ensemble",),
+    trees=trees.read,
 )

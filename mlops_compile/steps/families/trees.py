@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops_compile.ir import trees as form
 from mlops_compile.steps.families.linear import softmax
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 FILE = "trees.json"
 LINKS = ("identity", "exp", "logistic", "softmax", "mean")
-MISSING_LEFT, CATEGORY = 1, 2
+MISSING_LEFT, CATEGORY = form.MISSING_LEFT, form.CATEGORY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,3 +198,53 @@ def logistic(score: float) -> float:
 
 
 _FUNCTIONS = {"exp": exponential, "logistic": logistic}
+
+
+def read(directory: Path, classes: int) -> form.Trees:
+    """The file's model as the one form of trees, from which scorers are generated."""
+    model = json.loads((directory / FILE).read_text("ascii"))
+    sets: dict[tuple[int, ...], int] = {}
+    link, width = model["link"], model["width"]
+    found = [_formed(tree, width, sets) for tree in model["trees"]]
+    known = enumerate(model["known"])
+    return form.Trees(
+        features=len(model["known"]),
+        classes=classes,
+        base=tuple(model["base"]),
+        width=width,
+        trees=tuple(found),
+        link="identity" if link == "mean" else link,
+        divisor=len(found) if link == "mean" else 1,
+        sets=tuple(sets),
+        known=tuple((n, _whole(levels)) for n, levels in known if levels is not None),
+    )
+
+
+def _formed(tree: Any, width: int, sets: dict[tuple[int, ...], int]) -> form.Tree:
+    """A tree whose nodes are numbered without its leaves."""
+    inner = [n for n, feature in enumerate(tree["feature"]) if feature >= 0]
+    place = {node: number for number, node in enumerate(inner)}
+    place |= {n: ~tree["right"][n] for n, feature in enumerate(tree["feature"]) if feature < 0}
+    thresholds = []
+    for threshold in (tree["threshold"][node] for node in inner):
+        if isinstance(threshold, list):
+            levels = _whole(threshold)
+            thresholds.append(float(sets.setdefault(levels, len(sets))))
+        else:
+            thresholds.append(_numeric(threshold))
+    return form.Tree(
+        feature=tuple(tree["feature"][node] for node in inner),
+        threshold=tuple(thresholds),
+        flags=tuple(tree["flags"][node] for node in inner),
+        left=tuple(place[node + 1] for node in inner),
+        right=tuple(place[tree["right"][node]] for node in inner),
+        values=tuple(map(float, tree["value"])),
+    )
+
+
+def _whole(levels: Sequence[float]) -> tuple[int, ...]:
+    """Levels as whole numbers; ValueError for one that is not."""
+    found = tuple(sorted(int(level) for level in levels))
+    if list(found) != sorted(levels):
+        raise ValueError(f"levels that are no whole numbers: {levels}")
+    return found
