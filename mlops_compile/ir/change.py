@@ -114,7 +114,7 @@ class PlanChange:
     @property
     def differs(self) -> bool:
         """Whether anything but what is cosmetic differs."""
-        every = (*self.steps, *self.points)
+        every: tuple[StepChange | PointChange, ...] = (*self.steps, *self.points)
         return bool(self.service) or any(item.change != "same" for item in every)
 
     @property
