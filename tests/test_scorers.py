@@ -78,8 +78,8 @@ def test_c_and_python_are_exact(name: str, tmp_path: Path) -> None:
 def test_the_shape_changes_no_bit(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A small model in the shapes of large ones: ranks of one, two and four bytes, in blocks and row
-    by row; arrays as bytes; a walk in Python."""
+    """A small model in the shapes of large ones: ranks of one, two and four bytes, in blocks and
+    row by row; arrays as bytes; a walk in Python."""
     model = fit(CASES[name], tmp_path)
     rows = hostile_rows(model, ROWS)
     wanted = expected(name, model, tmp_path, rows)
