@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from tests.scorers import CASES, fit, loader, write
 ROWS = int(os.environ.get("EXACT_ROWS", "300"))
 GOLDEN = Path(__file__).parent / "golden" / "scorers"
 Rows = list[tuple[float, ...]]
+needs_compiler = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 
 
 def same(found: list[list[float]], wanted: Any, rows: Rows) -> None:
@@ -57,6 +59,7 @@ QUICK = (
 )
 
 
+@needs_compiler
 @pytest.mark.parametrize(
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
 )
@@ -74,6 +77,7 @@ def test_c_and_python_are_exact(name: str, tmp_path: Path) -> None:
     same(in_python.answers(rows), wanted, rows)
 
 
+@needs_compiler
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_shape_changes_no_bit(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -152,6 +156,7 @@ def test_a_wrong_model_is_not_made(change: dict[str, Any], says: str) -> None:
         replace(ONE, **change)
 
 
+@needs_compiler
 @pytest.mark.parametrize("width", [1, 3])
 def test_trees_of_one_leaf(tmp_path: Path, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone, and at the end, where a walk has no node to look at."""
