@@ -9,7 +9,7 @@ from mlops_compile.ir.lock import Lock, parse_document, read_value
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.sweep import Sweep, decode_sweep, is_sweep
 from mlops_compile.ir.value import Map
-from mlops_compile.store.files import write_atomic
+from mlops_compile.store.files import write_named
 
 
 def read_lock(file: Path) -> Lock:
@@ -76,7 +76,7 @@ def write_lock(lock: Lock | Sweep, file: Path) -> bool:
     try:
         if file.is_file() and file.read_bytes() == data:
             return False
-        write_atomic(file, data)
+        write_named(file, data)
     except OSError as error:
         message = f"{file} cannot be written: {error.strerror or error}"
         raise CompileError([problem("output", message)]) from None
