@@ -201,7 +201,7 @@ def _texts_here(project: Path, points: Sequence[SweepPoint]) -> dict[str, bytes]
 
 
 def _is_foreign(folder: Path) -> bool:
-    """Whether a folder holds nothing that people of the project write: it is hidden, holds packages,
-    or is that of a run."""
+    """Whether a folder holds nothing that people of the project write: it is hidden, that of a run,
+    or holds packages."""
     marks = ("pyvenv.cfg", RECORD)
     return folder.name.startswith(".") or any((folder / mark).exists() for mark in marks)
