@@ -214,8 +214,10 @@ def test_a_row_of_the_data(project: Path) -> None:
     causes = found["steps"][0]["causes"]
     assert causes[0]["new"] - causes[0]["old"] == 1
     assert all(steps[name] == UPSTREAM for name in steps if name != "acquire")
+    column(project)
     good(project, "run")
-    behaviour = document(project)["behaviour"]  # rows of two tables are known by what they hold
+    # Rows of two tables are known by what they hold in the columns that both read alike.
+    behaviour = document(project)["behaviour"]
     assert behaviour["rows"] > 0 and behaviour["only_new"] <= 40 >= behaviour["only_old"]
 
 
@@ -244,6 +246,8 @@ def test_a_function_of_the_user(project: Path) -> None:
     steps = told(document(project))
     assert steps["prepare"] == ("changed", "run", ["code"], ["code.features.work.busy"])
     assert steps["train"] == UPSTREAM and steps["split"] == SAME
+    (cause,) = next(s for s in document(project)["steps"] if s["name"] == "prepare")["causes"]
+    assert cause["origin"] == "src/features/work.py:4"
     assert "function features.work.busy" in good(project, "diff").out
 
 
@@ -308,6 +312,11 @@ def test_data_that_no_revision_holds_is_unknown_and_never_todays(project: Path) 
     found = document(project, "git:HEAD")
     assert "the data of git:HEAD is not known (data): that of conf: stands for it" in found["notes"]
     assert told(found)["acquire"] == SAME
+    turned = document(project, "conf:seed=4", "git:HEAD")  # whichever of the two it is
+    assert (
+        "the data of git:HEAD is not known (data): that of conf:seed=4 stands for it"
+        in (turned["notes"])
+    )
     (project / "plan.lock.json").unlink()
     refused = mlops(project, "diff", "git:HEAD", "git:HEAD")
     assert refused.code == 3
@@ -325,6 +334,9 @@ def test_runs_points_and_lock_files(project: Path) -> None:
     assert found["metrics"]["roc_auc"]["old"] and found["metrics"]["roc_auc"]["new"]
     same = document(project, f"{names[1]}/3", f"{names[1]}#3")
     assert same["differs"] is False
+    shutil.copytree(sweep, project.parent / "copied")
+    away = good(project.parent, "diff", "copied#0", "copied#3", "--format", "json").document
+    assert away["metrics"] == found["metrics"] and not (project.parent / ".mlops").exists()
     one = document(project, names[0], f"{names[1]}/0")
     assert one["behaviour"]["rows"] > 0
     assert {level["column"] for level in one["behaviour"]["segments"]} <= {"sex"}
@@ -362,8 +374,12 @@ def test_operands_that_name_no_plan(project: Path) -> None:
         "conf:seed=1 'x": "its overrides cannot be split",
         "conf:model.params.num_leavs=3": "num_leaves",
         "conf/config.yaml": "is not whole JSON",
+        "seed=3": "overrides stand behind conf: as in conf:seed=3",
+        "": "an operand is empty",
+        "git:HEAD#0": "is no sweep, and has no points",
     }.items():
         assert said in refusal(project, operand, lock), operand
+    good(project, "diff", "git:HEAD:./plan.lock.json", lock)
     git_less = project / "away"
     git_less.mkdir()
     shutil.copy(project / lock, git_less / lock)
@@ -371,3 +387,13 @@ def test_operands_that_name_no_plan(project: Path) -> None:
     assert "the project is in no git repository" in refusal(project, "git:HEAD", lock)
     assert good(git_less, "diff", lock, lock).out.splitlines()[-1].startswith("The plans are the")
     assert not (git_less / ".mlops").exists()
+
+
+def test_what_a_clone_lacks_is_told_with_the_way_to_it(project: Path) -> None:
+    git(project, "branch", "side")
+    git(project, "commit", "-qm", "two", "--allow-empty")
+    clone = project.parent / "clone"
+    git(project.parent, "clone", "-q", "--depth=1", "--no-single-branch", project.as_uri(), "clone")
+    assert "git fetch --unshallow" in refusal(clone, "git:HEAD~1", "plan.lock.json")
+    assert "git:origin/side is what was fetched of it" in refusal(clone, "git:side")
+    assert document(clone, "git:origin/side", "git:HEAD")["differs"] is False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops_compile.cli.review_text import say_review
+from mlops_compile.cli.review_text import _columns, say_review
 from mlops_compile.ir.change import (
     CATEGORIES,
     Cause,
@@ -23,6 +24,7 @@ from mlops_compile.ir.change import (
 from mlops_compile.ir.review import Behaviour, GateState, Moved, Named, Review, Segment, Waiver
 from mlops_compile.present.review_markdown import MOST, code, markdown
 from mlops_compile.present.review_page import page_of
+from mlops_compile.present.reviewing import causes_part, steps_part, verdict
 from tests.browser import CHROMIUM, look
 from tests.project import good, make
 
@@ -103,6 +105,29 @@ def test_code_in_a_cell_is_one_span_on_one_line(text: str) -> None:
     assert not re.search(r"(?<!\\)\|", shown)
 
 
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    cells=st.integers(1, 5).flatmap(
+        lambda count: st.lists(
+            st.lists(st.text("ab →()1,", max_size=70), min_size=count, max_size=count), min_size=1
+        )
+    ),
+    width=st.integers(80, 160),
+)
+def test_columns_have_room_and_lose_nothing(cells: list[list[str]], width: int) -> None:
+    for row, lines in zip(cells, _columns(cells, width, "  "), strict=True):
+        assert all(len(line) <= width for line in lines)
+        told = "".join("".join(lines).split())
+        assert sorted(told) == sorted("".join("".join(row).split()))
+
+
+def test_a_number_in_brackets_stays_with_what_it_counts() -> None:
+    steps = ", ".join(f"point/*/{kind} (1,500)" for kind in ("train", "evaluate", "package"))
+    lines = _columns([["x" * 60, steps]], 90, "  ")[0]
+    assert len(lines) > 1
+    assert all(re.search(r"/\w+ \(1,500\)", line) for line in lines)
+
+
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(names=st.lists(texts, min_size=1, max_size=4))
 def test_every_table_of_a_comment_has_its_columns(names: list[str]) -> None:
@@ -174,6 +199,7 @@ def test_a_diff_is_the_same_for_the_same_plans(tmp_path: Path) -> None:
         assert one == good(project, *words, "--format", form).out and one
         good(project, *words, "--format", form, "-o", f"review.{form}")
         assert (project / f"review.{form}").read_text("utf-8") == one
+    assert "<summary>Steps (8)</summary>" in (project / "review.markdown").read_text("utf-8")
     lines = good(project, *words).out.splitlines()
     assert max(map(len, lines)) <= 115
     assert lines[-1] == "2 to run, 6 may run, 0 made already." or lines[-1].endswith(
@@ -195,6 +221,75 @@ def test_a_sweep_with_one_common_change_is_told_in_a_few_lines(tmp_path: Path) -
     ).out
     assert "`80 of 80 points`" in text
     assert len(text.splitlines()) < 60 and len(text) < 4000
+
+
+def test_steps_of_folds_are_one_row_whatever_they_take_of_their_own_fold() -> None:
+    one = review(["n"])
+    steps = tuple(
+        StepChange(
+            name=f"fold/{number}/{kind}",
+            kind=kind,
+            change="changed",
+            upstream=(f"fold/{number}/prepare", "folds"),
+            effect="maybe",
+        )
+        for kind in ("train", "evaluate")
+        for number in range(1, 6)
+    )
+    alone = StepChange(
+        name="fold/6/train", kind="train", change="changed", upstream=("fold/6/prepare",)
+    )
+    change = replace(one.change, steps=(*steps, alone))
+    part = steps_part(replace(one, change=change))
+    assert part is not None and part.count == 11
+    assert [row.cells[1:] for row in part.rows] == [
+        ("fold/*/train (5)", "maybe", "only because of fold/*/prepare, folds"),
+        ("fold/*/evaluate (5)", "maybe", "only because of fold/*/prepare, folds"),
+        ("fold/6/train", "", "only because of fold/6/prepare"),
+    ]
+
+
+def values(*causes: Cause) -> dict[str, tuple[str, str]]:
+    """Old and new value of each cause, as they are told."""
+    one = review(["n"])
+    step = replace(one.change.steps[0], causes=causes)
+    part = causes_part(replace(one, change=replace(one.change, steps=(step,))))
+    assert part is not None
+    return {row.cells[1]: (row.cells[2], row.cells[3]) for row in part.rows}
+
+
+def test_a_parameter_that_another_family_does_not_know_has_no_default() -> None:
+    leaves = Cause(
+        path=("model", "params", "num_leaves"), category="training", sort="removed", old=31
+    )
+    family = Cause(path=("model", "family"), category="training", old="lightgbm", new="ridge")
+    assert values(leaves)["model.params.num_leaves"] == ("31", "(default)")
+    assert values(leaves, family)["model.params.num_leaves"] == ("31", "(none)")
+    entry = tuple(
+        Cause(path=("prepare", "derive", "far", key), category="prepare", sort="added", new="x")
+        for key in ("function", "type")
+    )
+    assert values(*entry)["prepare.derive.far.type"] == ("(none)", "x")
+    assert values(entry[0])["prepare.derive.far.function"] == ("(default)", "x")
+
+
+def test_a_kind_that_differs_is_no_version() -> None:
+    cause = Cause(path=("kinds", "train"), category="environment", old="train", new="other")
+    assert values(cause) == {"kind of the step train": ("train", "other")}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        ((0.3, 0.9), "about 1 s"),
+        ((0.3, 2.2), "about 1 s to 2 s"),
+        ((None, 65.0), "about 1 min 5 s"),
+    ],
+)
+def test_the_span_of_work(seconds: tuple[float | None, float | None], said: str) -> None:
+    text = verdict(replace(review(["n"]), seconds=seconds))
+    assert f"; {said}" in text and text.endswith(" of work, as earlier runs took")
+    assert said != "about 1 s" or "about 1 s of" in text
 
 
 @pytest.mark.slow

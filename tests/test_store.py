@@ -26,7 +26,7 @@ from mlops_compile.store.blobs import MissingBlob, stage, tree_digest
 from mlops_compile.store.cache import FileCache
 from mlops_compile.store.collect import collect
 from mlops_compile.store.commit import Staged
-from mlops_compile.store.files import copy_file, write_atomic
+from mlops_compile.store.files import copy_file, write_atomic, write_named
 from mlops_compile.store.garbage import Limits
 from mlops_compile.store.reach import Marks
 from mlops_compile.store.store import Store
@@ -662,3 +662,22 @@ def test_a_file_is_the_old_one_or_the_new_one(tmp_path: Path) -> None:
     write_atomic(tmp_path / "a" / "file", b"new", mode=0o600)
     assert (tmp_path / "a" / "file").read_bytes() == b"new"
     assert stat.S_IMODE((tmp_path / "a" / "file").stat().st_mode) == 0o600
+
+
+def test_a_named_file_that_is_none_is_written_into(tmp_path: Path) -> None:
+    kept, link, pipe = (tmp_path / name for name in ("kept", "link", "pipe"))
+    kept.write_bytes(b"old")
+    link.symlink_to(kept)
+    write_named(link, b"new")
+    assert link.is_symlink() and kept.read_bytes() == b"new"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        write_named(pipe, b"text")
+        assert reader.communicate()[0] == b"text"
+    assert pipe.is_fifo()
+    if Path("/dev/full").is_char_device():
+        with pytest.raises(OSError, match="No space left"):
+            write_named(Path("/dev/full"), b"text")
+        assert Path("/dev/full").is_char_device()
+    write_named(tmp_path / "more" / "new", b"text")
+    assert (tmp_path / "more" / "new").read_bytes() == b"text"

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from mlops_compile.api.measured import Measured
 from mlops_compile.ir.digest import Digest
+from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import StoreError
-from mlops_compile.ir.review import Behaviour, Moved
-from mlops_compile.ir.value import Map
+from mlops_compile.ir.review import FOLDS, Behaviour, Moved
+from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.metrics import METRICS
 from mlops_compile.store.actions import Action
 from mlops_compile.store.blobs import MissingBlob
@@ -20,21 +21,29 @@ if TYPE_CHECKING:
 
 
 def metrics_of(old: Measured, new: Measured) -> tuple[Moved, ...]:
-    """The metrics of the test part; none where neither was measured."""
-    before, after = (_part(one.metrics) for one in (old, new))
-    return tuple(
-        Moved(
-            name=name,
+    """The metrics of the test part, then their means over folds; none where none was measured."""
+    return (
+        *_moved(_part(old.metrics.get("test")), _part(new.metrics.get("test")), ""),
+        *_moved(_part(_mean(old.metrics)), _part(_mean(new.metrics)), FOLDS),
+    )
+
+
+def _moved(before: dict[str, float], after: dict[str, float], prefix: str) -> Iterator[Moved]:
+    for name in dict.fromkeys((*after, *before)):
+        yield Moved(
+            name=f"{prefix}{name}",
             old=before.get(name),
             new=after.get(name),
             better=_better(name, before, after),
         )
-        for name in dict.fromkeys((*after, *before))
-    )
 
 
-def _part(metrics: Map) -> dict[str, float]:
-    part = metrics.get("test")
+def _mean(metrics: Map) -> Value:
+    folds = metrics.get("folds")
+    return folds.get("mean") if isinstance(folds, Map) else None
+
+
+def _part(part: Value) -> dict[str, float]:
     return {
         name: value
         for name, value in (part.items() if isinstance(part, Map) else ())
@@ -80,14 +89,34 @@ def behaviour_of(
         return None
     from mlops_compile.steps.behaviour import behaviour  # numpy and pyarrow, once there is a need
 
-    segments = new.evaluation.get("segments")
     return behaviour(
         files[0],
         files[1],
         regression=right.task == "regression",
-        segments=tuple(segments) if isinstance(segments, Map) else (),
+        segments=_segments(new.evaluation),
         sensitive=sensitive,
     )
+
+
+def _segments(evaluation: Map) -> dict[str, int]:
+    """The columns by which a model was measured, each with the fewest rows of a level."""
+    found = evaluation.get("segments")
+    least = {
+        name: column.get("least_rows") if isinstance(column, Map) else None
+        for name, column in (found.items() if isinstance(found, Map) else ())
+    }
+    return {name: count if isinstance(count, int) else 1 for name, count in least.items()}
+
+
+def _columns(lock: Lock) -> tuple[str, ...]:
+    """The columns of a request that the data itself has: what is joined to a row may change, and
+    it is the same row."""
+    asked = tuple(field.name for field in lock.contract.request)
+    main = next((s for s in lock.plan.steps if s.kind == "acquire" and "/" not in s.name), None)
+    if main is None or main.source is None:
+        return asked
+    own = {column.name for column in lock.source(main.source).columns}
+    return tuple(name for name in asked if name in own) or asked
 
 
 def _answered(one: Measured, store: Store) -> Answered | None:
@@ -107,7 +136,7 @@ def _answered(one: Measured, store: Store) -> Answered | None:
             table=store.blobs.read(table),
             digest=table.sha256,
             train=store.blobs.read(train),
-            columns=tuple(field.name for field in one.lock.contract.request),
+            columns=_columns(one.lock),
         )
     except (MissingBlob, StoreError, OSError):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from mlops_compile.api.locks import committed_lock
 from mlops_compile.api.operand import (
     CONF,
     CONF_DIR,
+    RECORD,
     Composer,
     Operand,
     is_text,
@@ -189,7 +191,17 @@ def _texts_here(project: Path, points: Sequence[SweepPoint]) -> dict[str, bytes]
     """The config and code files of the working tree."""
     found: dict[str, bytes] = {}
     for root in roots_of(points):
-        for file in sorted((project / root).rglob("*")) if (project / root).is_dir() else ():
-            if is_text(file.name) and file.is_file() and not file.is_symlink():
-                found[file.relative_to(project).as_posix()] = file.read_bytes()
-    return found
+        for folder, folders, names in os.walk(project / root):
+            folders[:] = [name for name in folders if not _is_foreign(Path(folder, name))]
+            for file in (Path(folder, name) for name in names):
+                name = file.relative_to(project).as_posix()
+                if is_text(name, root) and file.is_file() and not file.is_symlink():
+                    found[name] = file.read_bytes()
+    return dict(sorted(found.items()))
+
+
+def _is_foreign(folder: Path) -> bool:
+    """Whether a folder holds nothing that people of the project write: it is hidden, that of a run,
+    or holds packages."""
+    marks = ("pyvenv.cfg", RECORD)
+    return folder.name.startswith(".") or any((folder / mark).exists() for mark in marks)

@@ -10,7 +10,7 @@ from mlops_compile.ir.lock_format import FORMAT
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.sweep import Sweep, decode_sweep, is_sweep, sweep_value
 from mlops_compile.ir.value import Map
-from mlops_compile.store.files import write_atomic
+from mlops_compile.store.files import write_named
 
 
 def read_lock(file: Path) -> Lock:
@@ -86,7 +86,7 @@ def write_lock(lock: Lock | Sweep, file: Path) -> bool:
     try:
         if file.is_file() and file.read_bytes() == data:
             return False
-        write_atomic(file, data)
+        write_named(file, data)
     except OSError as error:
         message = f"{file} cannot be written: {error.strerror or error}"
         raise CompileError([problem("output", message)]) from None

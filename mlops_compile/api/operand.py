@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 GIT, CONF = "git:", "conf:"
 CONF_DIR = "conf"
+RECORD = "record.json"  # of a run that ended
 
 # The configs of words of a command line: flags of Hydra and overrides.
 Composer = Callable[[Sequence[str]], Sequence[Config]]
@@ -67,12 +68,8 @@ def texts_of(
     project: Path, ref: str, names: Sequence[str], points: Sequence[SweepPoint]
 ) -> Mapping[str, bytes]:
     """Those of a revision."""
-    roots = [PurePosixPath(root) for root in roots_of(points)]
-    wanted = [
-        name
-        for name in names
-        if is_text(name) and any(PurePosixPath(name).is_relative_to(root) for root in roots)
-    ]
+    roots = [*roots_of(points)]
+    wanted = [name for name in names if any(is_text(name, root) for root in roots)]
     return texts_at(project, ref, wanted)
 
 
@@ -81,5 +78,10 @@ def roots_of(points: Sequence[SweepPoint]) -> Iterator[str]:
     yield from points[0].lock.code.roots
 
 
-def is_text(name: str) -> bool:
-    return name.endswith((".yaml", ".py"))
+def is_text(name: str, root: str) -> bool:
+    """Whether a file is of a project's config, or of the code below another root; none in a hidden
+    folder is."""
+    file = PurePosixPath(name)
+    if not file.is_relative_to(root) or any(part.startswith(".") for part in file.parts[:-1]):
+        return False
+    return file.suffix == (".yaml" if root == CONF_DIR else ".py")

@@ -13,6 +13,7 @@ from mlops_compile.api.git import files_at, has_git, is_at, is_shallow, names_at
 from mlops_compile.api.operand import (
     CONF,
     GIT,
+    RECORD,
     Composer,
     Operand,
     refused,
@@ -26,7 +27,7 @@ from mlops_compile.ir.sweep import Sweep, SweepPoint, decode_sweep, is_sweep
 from mlops_compile.ir.value import Interned
 
 _POINT = re.compile(r"(.+)#(\d+)\Z", re.DOTALL)
-_RECORD, _SWEEP = "record.json", "sweep.json"
+_SWEEP = "sweep.json"
 
 
 class Operands:
@@ -131,7 +132,7 @@ class Operands:
             hint = "name a lock file, or a directory below outputs/ or multirun/"
             raise refused(name, f"{path} holds no {LOCK_FILE}", hint)
         points, digest, swept = self._decoded(_content(name, file), str(file))
-        is_run = place is not None and any((place / one).is_file() for one in (_RECORD, _SWEEP))
+        is_run = place is not None and any((place / one).is_file() for one in (RECORD, _SWEEP))
         found = _numbered_point(
             Operand(
                 name=name,
@@ -176,7 +177,7 @@ def _run_of(operand: Operand, place: Path, number: int | None) -> Path | None:
     """The directory of the run that an operand names, if that ended: of a point of a sweep, that
     below the sweep's which holds the same lock."""
     run = place if number is None else place / str(number)
-    if not (run / _RECORD).is_file():
+    if not (run / RECORD).is_file():
         return None
     try:
         content = (run / LOCK_FILE).read_bytes()

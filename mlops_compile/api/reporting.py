@@ -27,7 +27,7 @@ from mlops_compile.present.page import render
 from mlops_compile.present.run_page import run_page
 from mlops_compile.present.secret import Secret
 from mlops_compile.present.sweep_page import sweep_page
-from mlops_compile.store.files import write_atomic
+from mlops_compile.store.files import write_named
 
 _SWEEP, _RECORD, _EVALUATION = "sweep.json", "record.json", "evaluation.json"
 _BEGAN = re.compile(r"(\d{4}-\d\d-\d\d)[/\\](\d\d)-(\d\d)-(\d\d)(?!\d)")
@@ -272,7 +272,7 @@ def _check(file: Path) -> None:
 
 def _write(text: str, file: Path) -> None:
     try:
-        write_atomic(file, text.encode("utf-8"))
+        write_named(file, text.encode("utf-8"))
     except OSError as error:
         message = f"{file} cannot be written: {error.strerror or error}"
         raise CompileError([problem("output", message)]) from None

@@ -13,7 +13,7 @@ from mlops_compile.cli.verb import Call
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.problem import CompileError, StaleError, problem
 from mlops_compile.ir.review import Review
-from mlops_compile.store.files import write_atomic
+from mlops_compile.store.files import write_named
 
 _DIFFERS = StaleError.exit_code
 
@@ -73,7 +73,7 @@ def _rendered(review: Review, form: str) -> str:
 
 def _write(text: str, file: Path) -> None:
     try:
-        write_atomic(file, text.encode("utf-8"))
+        write_named(file, text.encode("utf-8"))
     except OSError as error:
         message = f"{file} cannot be written: {error.strerror or error}"
         raise CompileError([problem("output", message)]) from None

@@ -114,8 +114,8 @@ class PlanChange:
     @property
     def differs(self) -> bool:
         """Whether anything but what is cosmetic differs."""
-        every: tuple[StepChange | PointChange, ...] = (*self.steps, *self.points)
-        return bool(self.service) or any(item.change != "same" for item in every)
+        changes = {step.change for step in self.steps} | {point.change for point in self.points}
+        return bool(self.service) or not changes <= {"same"}
 
     @property
     def breaking(self) -> tuple[ServiceChange, ...]:

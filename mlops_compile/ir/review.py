@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from mlops_compile.ir.change import PlanChange
 from mlops_compile.ir.plan import Step
 
+FOLDS = "folds."  # before the name of a metric: its mean over folds
 # What effects start from: this project's store, or the thought that the old plan was run.
 Basis: TypeAlias = Literal["store", "old"]
 
@@ -26,8 +27,8 @@ class Named:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
-    """A number of both models: a metric of the test part (`better`: whether the new one is, None
-    where they are equal), a size in bytes, or seconds."""
+    """A number of both models: a metric of the test part, or its mean over folds (`better`: whether
+    the new one is, None where they are equal), a size in bytes, or seconds."""
 
     name: str
     old: float | None
@@ -54,6 +55,7 @@ class Behaviour:
     rows: int
     changed: int
     shift: float
+    regression: bool = False
     segments: tuple[Segment, ...] = ()
     only_old: int = 0
     only_new: int = 0

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from mlops_compile.ir.change import CATEGORIES, Cause, PointChange, StepChange
 from mlops_compile.ir.plan import own_name
-from mlops_compile.ir.review import Behaviour, Moved, Review
+from mlops_compile.ir.review import FOLDS, Behaviour, Moved, Review
 from mlops_compile.ir.value import KeyPath, Value, dotted
 from mlops_compile.present.words import (
     counted,
@@ -445,7 +445,8 @@ def metrics_part(review: Review) -> Part | None:
         return None
     both = [moved for moved in every if moved.old is not None and moved.new is not None]
     rows = [_moved(moved, review) for moved in both]
-    lead = "Metrics of the test part, and what the model costs."
+    means = ", their means over folds" * any(moved.name.startswith(FOLDS) for moved in both)
+    lead = f"Metrics of the test part{means}, and what the model costs."
     if not any(moved in both for moved in review.metrics):
         missing = "new" if any(moved.old is not None for moved in review.metrics) else "old"
         lead = f"The {missing} plan has not been run here: its metrics are not known."
@@ -477,7 +478,7 @@ def _label(name: str) -> str:
         "bundle bytes": "bundle",
         "training seconds": "training",
         "answer seconds": "one answer",
-    }.get(name, name)
+    }.get(name, f"{name.removeprefix(FOLDS)} (folds)" if name.startswith(FOLDS) else name)
 
 
 def _amount(name: str, value: float | None) -> str:
@@ -517,19 +518,18 @@ def answers_part(review: Review) -> Part | None:
     return Part(
         name="answers",
         title="Answers",
-        lead=_answers(found, review),
+        lead=_answers(found),
         head=("segment", "level", "test rows", "changed", "share"),
         rows=rows,
         quoted=frozenset({"segment", "level"}),
     )
 
 
-def _answers(found: Behaviour, review: Review) -> str:
-    is_class = not any(moved.name in ("r2", "rmse", "mae") for moved in review.metrics)
+def _answers(found: Behaviour) -> str:
     share = _share(found.changed, found.rows)
-    what = "are decided otherwise" if is_class else "have another prediction"
+    what = "have another prediction" if found.regression else "are decided otherwise"
     text = f"{found.changed:,} of {found.rows:,} test rows ({share}) {what}"
-    of = "a probability" if is_class else "a prediction"
+    of = "a prediction" if found.regression else "a probability"
     text += f"; {of} moves by {number(found.shift)} on average"
     if found.only_old or found.only_new:
         text += f". {found.only_old:,} test rows are in the old plan alone"

@@ -36,6 +36,16 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
     sync_directory(path.parent)
 
 
+def write_named(path: Path, data: bytes) -> None:
+    """Write a file that somebody named, as `write_atomic`: where a link leads; into what is no
+    regular file, a device or pipe. OSError where that cannot be."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(path.stat().st_mode):
+            path.write_bytes(data)
+            return
+    write_atomic(path.resolve() if path.is_symlink() else path, data)
+
+
 def make_directory(path: Path, root: Path) -> None:
     """Make a directory of a store, durably, at any depth below its root. It takes the group's
     rights, and the setgid bit, from the root: whatever the umask, what a group shares stays shared.

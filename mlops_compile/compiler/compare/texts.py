@@ -10,7 +10,7 @@ import yaml
 
 from mlops_compile.ir.change import Cause
 from mlops_compile.ir.difference import changes
-from mlops_compile.ir.value import KeyPath, Map, Value, canonical, dotted, freeze, same
+from mlops_compile.ir.value import KeyPath, Map, Value, canonical, dotted, freeze, leaves, same
 
 _MOST = 4  # keys that a file's line names
 _LONGEST = 40
@@ -28,7 +28,7 @@ def cosmetic_changes(
 
     `told` are the paths of all causes, `functions` whether one of them is code, `differs` whether
     the plans differ at all: then a file that came or went may be why, and is told only where it was
-    renamed.
+    renamed and nothing that it says is among the causes.
     """
     gone = {name: text for name, text in old.items() if name not in new}
     came = {name: text for name, text in new.items() if name not in old}
@@ -40,8 +40,9 @@ def cosmetic_changes(
                     yield _cosmetic(name, text)
         elif name in gone:
             if (other := _renamed(name, gone[name], came)) is not None:
-                yield _cosmetic(name, f"renamed to {other}")
                 del came[other]
+                if not _may_be_why(name, gone[name], told, functions):
+                    yield _cosmetic(name, f"renamed to {other}")
             elif not differs:
                 yield _cosmetic(name, "removed; nothing of the plan came from it")
     if not differs:
@@ -51,6 +52,14 @@ def cosmetic_changes(
 
 def _cosmetic(name: str, text: str) -> Cause:
     return Cause(path=(name,), category="cosmetic", text=text)
+
+
+def _may_be_why(name: str, text: bytes, told: Collection[KeyPath], functions: bool) -> bool:
+    """Whether causes may come of another name of a file."""
+    if name.endswith(".py"):
+        return functions
+    value = _values(text)
+    return isinstance(value, Map) and any(_is_told(path, told) for path, _ in leaves(value) if path)
 
 
 def _renamed(name: str, text: bytes, came: Mapping[str, bytes]) -> str | None:
