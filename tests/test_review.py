@@ -22,9 +22,11 @@ from mlops_compile.ir.change import (
     StepChange,
 )
 from mlops_compile.ir.review import Behaviour, GateState, Moved, Named, Review, Segment, Waiver
+from mlops_compile.present.review_causes import causes_part
 from mlops_compile.present.review_markdown import MOST, code, markdown
 from mlops_compile.present.review_page import page_of
-from mlops_compile.present.reviewing import causes_part, steps_part, verdict
+from mlops_compile.present.review_steps import steps_part
+from mlops_compile.present.reviewing import verdict
 from tests.browser import CHROMIUM, look
 from tests.project import good, make
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from mlops_compile.api.measured import Measured
 from mlops_compile.ir.digest import Digest
-from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.lock import Lock, to_value
 from mlops_compile.ir.problem import StoreError
 from mlops_compile.ir.review import FOLDS, Behaviour, Moved
 from mlops_compile.ir.value import Map, Value
+from mlops_compile.present.secret import Secret
 from mlops_compile.steps.metrics import METRICS
 from mlops_compile.store.actions import Action
 from mlops_compile.store.blobs import MissingBlob
@@ -72,9 +73,7 @@ def costs_of(old: Measured, new: Measured) -> Iterator[Moved]:
             yield Moved(name=name, old=left, new=right, better=better)
 
 
-def behaviour_of(
-    old: Measured, new: Measured, store: Store | None, sensitive: frozenset[str]
-) -> Behaviour | None:
+def behaviour_of(old: Measured, new: Measured, store: Store | None) -> Behaviour | None:
     """How the answers to test rows differ; None where they are not known of both, or cannot be
     compared: another target, or other classes."""
     left, right = old.lock.contract, new.lock.contract
@@ -94,7 +93,9 @@ def behaviour_of(
         files[1],
         regression=right.task == "regression",
         segments=_segments(new.evaluation),
-        sensitive=sensitive,
+        sensitive=frozenset(
+            name for one in (old, new) for name in Secret.of(to_value(one.lock)).names
+        ),
     )
 
 

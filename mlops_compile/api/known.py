@@ -8,13 +8,12 @@ from pathlib import Path
 from mlops_compile.api.behaving import behaviour_of, costs_of, metrics_of
 from mlops_compile.api.compiling import effects_of
 from mlops_compile.api.judging import Known
-from mlops_compile.api.measured import Measured, measured
+from mlops_compile.api.measured import measured, unmet_gates
 from mlops_compile.api.operand import Operand
 from mlops_compile.api.searching import search_step
 from mlops_compile.api.state import State, state_with
 from mlops_compile.api.sweeping import effects_of_sweep
 from mlops_compile.compiler.effects import Effect as Found
-from mlops_compile.emit.gates import refusals
 from mlops_compile.execute.expected import work_of
 from mlops_compile.ir.change import Effect
 from mlops_compile.ir.lock import Lock
@@ -23,7 +22,7 @@ from mlops_compile.ir.plan import Step, own_name
 from mlops_compile.ir.problem import CompileError
 from mlops_compile.ir.review import GateState
 from mlops_compile.ir.sweep import SweepPoint
-from mlops_compile.ir.value import Map, dotted
+from mlops_compile.ir.value import dotted
 
 
 def state_here(old: Operand, new: Operand, project: Path) -> State | None:
@@ -44,14 +43,16 @@ def of_plans(old: Operand, new: Operand, state: State | None, *, assume_made: bo
         both = (measured(old, store), measured(new, store))
         is_made = store is not None and any(one.made for one in both) and not assume_made
         found = _effects(new.lock, state) if is_made and state is not None else ()
-        sensitive = _sensitive(old.lock) | _sensitive(new.lock)
         return Known(
             found=tuple((item.step, item.effect, item.reason) for item in found),
             work=lambda effects: _work(effects, state),
             metrics=metrics_of(*both),
             costs=tuple(costs_of(*both)),
-            behaviour=behaviour_of(*both, store, sensitive),
-            unmet=_unmet(both[1]),
+            behaviour=behaviour_of(*both, store),
+            unmet=tuple(
+                GateState(path=dotted(gate.where), text=gate.message)
+                for gate in unmet_gates(new.lock, both[1].metrics, both[1].evaluation)
+            ),
         )
     finally:
         if store is not None:
@@ -106,33 +107,3 @@ def _work(
         store.close()
     least = work_of((step for step, effect in effects if effect == "run"), durations)
     return least, work_of((step for step, effect in effects if effect != "hit"), durations)
-
-
-def _sensitive(lock: Lock) -> frozenset[str]:
-    """The columns that a lock marks sensitive."""
-    found = set()
-    for step in lock.plan.steps:
-        data = step.params.get("data")
-        columns = data.get("columns") if isinstance(data, Map) else None
-        for name, column in columns.items() if isinstance(columns, Map) else ():
-            if isinstance(column, Map) and column.get("sensitive") is True:
-                found.add(name)
-    return frozenset(found)
-
-
-def _unmet(new: Measured) -> tuple[GateState, ...]:
-    """The gates that what was measured of the new model does not reach; those of folds that are
-    not there yet are not judged."""
-    package = next((s for s in new.lock.plan.steps if s.kind == "package"), None)
-    judged = package.params.get("evaluate") if package else None
-    if not isinstance(judged, Map) or not len(new.evaluation):
-        return ()
-    folds = new.metrics.get("folds")
-    held = new.evaluation if folds is None else Map({**new.evaluation, "folds": folds})
-    gates = judged.get("gates", Map())
-    if folds is None and isinstance(gates, Map):
-        gates = Map({name: gate for name, gate in gates.items() if name != "folds"})
-        judged = Map({**judged, "gates": gates})
-    return tuple(
-        GateState(path=dotted(found.where), text=found.message) for found in refusals(judged, held)
-    )

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from mlops_compile.api.operand import Operand
 from mlops_compile.api.running import read_run
 from mlops_compile.api.searching import Searched, best_of, search_step
+from mlops_compile.emit.gates import refusals
 from mlops_compile.execute.platform import this_platform
 from mlops_compile.ir.key import action_preimage, key_of
 from mlops_compile.ir.lock import Lock
-from mlops_compile.ir.problem import CompileError, StoreError
+from mlops_compile.ir.problem import CompileError, Problem, StoreError
 from mlops_compile.ir.record import RunRecord, StepResult
 from mlops_compile.ir.value import Map, parse
 from mlops_compile.steps.kinds import needs_of
@@ -83,6 +84,22 @@ def measured(operand: Operand, store: Store | None) -> Measured:
     if folds:
         metrics = Map({**metrics, "folds": folds})
     return Measured(lock=lock, made=made, metrics=metrics, evaluation=evaluation, record=record)
+
+
+def unmet_gates(lock: Lock, metrics: Map, evaluation: Map) -> tuple[Problem, ...]:
+    """The gates that what was measured of a plan does not reach; those of folds that are not there
+    yet are not judged."""
+    package = next((step for step in lock.plan.steps if step.kind == "package"), None)
+    judged = package.params.get("evaluate") if package else None
+    if not isinstance(judged, Map) or not len(evaluation):
+        return ()
+    folds, gates = metrics.get("folds"), judged.get("gates")
+    if folds is not None:
+        evaluation = Map({**evaluation, "folds": folds})
+    elif isinstance(gates, Map):
+        kept = Map({name: gate for name, gate in gates.items() if name != "folds"})
+        judged = Map({**judged, "gates": kept})
+    return tuple(refusals(judged, evaluation))
 
 
 def _evaluation(operand: Operand) -> Map:

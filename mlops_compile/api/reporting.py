@@ -10,16 +10,17 @@ from urllib.parse import quote
 
 import yaml
 
+from mlops_compile.api.measured import unmet_gates
 from mlops_compile.api.running import read_run
 from mlops_compile.api.searching import search_step
+from mlops_compile.api.writing import write_asked
 from mlops_compile.compiler.searching import space_in
 from mlops_compile.compiler.verify import config_of
-from mlops_compile.emit.gates import refusals
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import to_value
 from mlops_compile.ir.lock_format import check_format
-from mlops_compile.ir.problem import CompileError, Problem, problem
-from mlops_compile.ir.record import RunRecord, StepResult, result_of
+from mlops_compile.ir.problem import CompileError, problem
+from mlops_compile.ir.record import StepResult, result_of
 from mlops_compile.ir.value import Map, Value, parse
 from mlops_compile.present.board import Entry, best_of, objective_of
 from mlops_compile.present.facts import Point, Run, Sweep
@@ -27,7 +28,6 @@ from mlops_compile.present.page import render
 from mlops_compile.present.run_page import run_page
 from mlops_compile.present.secret import Secret
 from mlops_compile.present.sweep_page import sweep_page
-from mlops_compile.store.files import write_named
 
 _SWEEP, _RECORD, _EVALUATION = "sweep.json", "record.json", "evaluation.json"
 _BEGAN = re.compile(r"(\d{4}-\d\d-\d\d)[/\\](\d\d)-(\d\d)-(\d\d)(?!\d)")
@@ -46,7 +46,7 @@ def report(run: str | Path, file: str | Path | None = None) -> str:
     place = directory if file is None else Path(file).parent
     text = _page(directory, place)
     if file is not None:
-        _write(text, Path(file))
+        write_asked(text, Path(file))
     return text
 
 
@@ -77,22 +77,11 @@ def _run(directory: Path) -> Run:
         record=record,
         evaluation=evaluation,
         began=_began(directory),
-        unmet=_unmet(record, evaluation),
+        unmet=unmet_gates(record.lock, record.metrics, evaluation),
         space=space_in(config)[0] if searched else None,
         config=config,
         secret=Secret.of(to_value(record.lock)),
     )
-
-
-def _unmet(record: RunRecord, evaluation: Map) -> tuple[Problem, ...]:
-    """The gates that what was measured does not reach."""
-    package = [step for step in record.lock.plan.steps if step.kind == "package"]
-    judged = package[0].params.get("evaluate") if package else None
-    if not isinstance(judged, Map) or not len(evaluation):
-        return ()
-    folds = record.metrics.get("folds")
-    held = evaluation if folds is None else Map({**evaluation, "folds": folds})
-    return tuple(refusals(judged, held))
 
 
 def _sweep(directory: Path, place: Path) -> Sweep:
@@ -268,11 +257,3 @@ def _check(file: Path) -> None:
     if not above.is_dir():
         message = f"{file} cannot be written: {above} is no directory"
         raise CompileError([problem("output", message)])
-
-
-def _write(text: str, file: Path) -> None:
-    try:
-        write_named(file, text.encode("utf-8"))
-    except OSError as error:
-        message = f"{file} cannot be written: {error.strerror or error}"
-        raise CompileError([problem("output", message)]) from None

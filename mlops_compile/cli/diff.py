@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 
 from mlops_compile.api.diffing import NEW, OLD, diff
+from mlops_compile.api.writing import write_asked
 from mlops_compile.cli.review_document import review_document
 from mlops_compile.cli.review_text import say_review
 from mlops_compile.cli.verb import Call
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.problem import CompileError, StaleError, problem
 from mlops_compile.ir.review import Review
-from mlops_compile.store.files import write_named
 
 _DIFFERS = StaleError.exit_code
 
@@ -31,7 +30,7 @@ def run(call: Call) -> int:
         assume_made=options.assume_made,
     )
     if options.file is not None:
-        _write(_rendered(review, options.format), options.file)
+        write_asked(_rendered(review, options.format), options.file)
     elif options.format == "text":
         say_review(review, call.out)
     else:
@@ -69,11 +68,3 @@ def _rendered(review: Review, form: str) -> str:
 
             return page_of(review)
     raise AssertionError(form)
-
-
-def _write(text: str, file: Path) -> None:
-    try:
-        write_named(file, text.encode("utf-8"))
-    except OSError as error:
-        message = f"{file} cannot be written: {error.strerror or error}"
-        raise CompileError([problem("output", message)]) from None

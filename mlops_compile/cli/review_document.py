@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mlops_compile.ir.change import Cause, StepChange
-from mlops_compile.ir.review import Behaviour, Moved, Review
+from mlops_compile.ir.change import Cause, PointChange, StepChange
+from mlops_compile.ir.review import Behaviour, Moved, Review, Waiver
 from mlops_compile.ir.value import Map, Value, dotted, pretty
 
 FORMAT = 1
@@ -34,18 +34,7 @@ def review_document(review: Review) -> str:
         "gates": tuple(
             Map({"name": gate.path, "text": gate.text, "met": False}) for gate in review.unmet
         ),
-        "waivers": tuple(
-            Map(
-                {
-                    "what": waiver.what,
-                    "old": waiver.old,
-                    "new": waiver.new,
-                    "reason": waiver.reason,
-                    "used": waiver.used,
-                }
-            )
-            for waiver in review.waivers
-        ),
+        "waivers": tuple(map(_waiver, review.waivers)),
         "cosmetic": tuple(map(_cause, change.cosmetic)),
         "notes": review.notes,
         "summary": Map(
@@ -59,19 +48,7 @@ def review_document(review: Review) -> str:
         ),
     }
     if change.points:
-        value["points"] = tuple(
-            Map(
-                {
-                    "overrides": point.overrides,
-                    "change": point.change,
-                    "old": point.old,
-                    "new": point.new,
-                    "like": point.like,
-                    "causes": tuple(map(_cause, point.causes)),
-                }
-            )
-            for point in change.points
-        )
+        value["points"] = tuple(map(_point, change.points))
     return pretty(Map(value))
 
 
@@ -102,6 +79,24 @@ def _step(step: StepChange) -> Map:
             "causes": tuple(map(_cause, step.causes)),
         }
     )
+
+
+def _point(point: PointChange) -> Map:
+    return Map(
+        {
+            "overrides": point.overrides,
+            "change": point.change,
+            "old": point.old,
+            "new": point.new,
+            "like": point.like,
+            "causes": tuple(map(_cause, point.causes)),
+        }
+    )
+
+
+def _waiver(waiver: Waiver) -> Map:
+    names = ("what", "old", "new", "reason", "used")
+    return Map({name: getattr(waiver, name) for name in names})
 
 
 def _cause(cause: Cause) -> Map:

@@ -10,7 +10,8 @@ from typing import TextIO
 
 from mlops_compile.cli.show import visible
 from mlops_compile.ir.review import Review
-from mlops_compile.present.reviewing import Part, parts, sides, verdict, warnings
+from mlops_compile.present.review_rows import Part
+from mlops_compile.present.reviewing import parts, sides, verdict, warnings
 
 _STYLES = {
     "plain": "",

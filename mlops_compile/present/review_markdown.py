@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 
 from mlops_compile.ir.review import Review
-from mlops_compile.present.reviewing import Part, Row, parts, sides, verdict, warnings
+from mlops_compile.present.review_rows import Part, Row
+from mlops_compile.present.reviewing import parts, sides, verdict, warnings
 
 MOST = 65_000  # characters; GitHub takes 65,536
 _ROWS = (200, 100, 50, 25, 12, 6, 3, 1)

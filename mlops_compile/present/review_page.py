@@ -10,7 +10,8 @@ from mlops_compile.present.blocks import MOST_ROWS, Block, Figure, Page, Section
 from mlops_compile.present.drawing import width_of
 from mlops_compile.present.graph import Box, draw, drawn_as, edges_of
 from mlops_compile.present.page import render
-from mlops_compile.present.reviewing import Part, parts, sides, verdict, warnings
+from mlops_compile.present.review_rows import Part
+from mlops_compile.present.reviewing import parts, sides, verdict, warnings
 from mlops_compile.present.secret import Secret
 from mlops_compile.present.words import counted
 
