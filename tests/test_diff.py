@@ -337,6 +337,11 @@ def test_runs_points_and_lock_files(project: Path) -> None:
     shutil.copytree(sweep, project.parent / "copied")
     away = good(project.parent, "diff", "copied#0", "copied#3", "--format", "json").document
     assert away["metrics"] == found["metrics"] and not (project.parent / ".mlops").exists()
+    for cost in ("model_bytes", "bundle_bytes", "answer_seconds"):
+        assert away["costs"][cost] == found["costs"][cost], cost
+    assert away["costs"]["training_seconds"]["old"] > 0
+    assert found["behaviour"] and away["behaviour"] is None
+    assert any("answers to test rows are compared where" in note for note in away["notes"])
     one = document(project, names[0], f"{names[1]}/0")
     assert one["behaviour"]["rows"] > 0
     assert {level["column"] for level in one["behaviour"]["segments"]} <= {"sex"}
@@ -355,6 +360,19 @@ def test_runs_points_and_lock_files(project: Path) -> None:
     assert [cause["path"] for cause in added["causes"]] == ["model.params.num_leaves"]
     kinds = {(step["kind"], step["change"]) for step in points["steps"]}
     assert ("split", "same") in kinds and ("train", "changed") in kinds
+
+
+def test_a_lock_that_this_version_cannot_run_is_told(project: Path) -> None:
+    value = json.loads((project / "plan.lock.json").read_text("utf-8"))
+    value["steps"]["train"]["version"] = 99
+    text = json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    (project / "newer.json").write_text(text, "utf-8")
+    notes = document(project, "plan.lock.json", "newer.json")["notes"]
+    assert notes[0].startswith(
+        "newer.json cannot be run by this version: the lock has version 99 of the step kind 'train'"
+    )
+    back = document(project, "newer.json", "plan.lock.json")["notes"]
+    assert not any("cannot be run" in note for note in back)
 
 
 def refusal(project: Path, *words: str) -> str:

@@ -22,6 +22,7 @@ from mlops_compile.ir.change import (
     StepChange,
 )
 from mlops_compile.ir.review import Behaviour, GateState, Moved, Named, Review, Segment, Waiver
+from mlops_compile.ir.value import dotted
 from mlops_compile.present.review_causes import causes_part
 from mlops_compile.present.review_markdown import MOST, code, markdown
 from mlops_compile.present.review_page import page_of
@@ -260,19 +261,14 @@ def values(*causes: Cause) -> dict[str, tuple[str, str]]:
     return {row.cells[1]: (row.cells[2], row.cells[3]) for row in part.rows}
 
 
-def test_a_parameter_that_another_family_does_not_know_has_no_default() -> None:
-    leaves = Cause(
-        path=("model", "params", "num_leaves"), category="training", sort="removed", old=31
-    )
-    family = Cause(path=("model", "family"), category="training", old="lightgbm", new="ridge")
-    assert values(leaves)["model.params.num_leaves"] == ("31", "(default)")
-    assert values(leaves, family)["model.params.num_leaves"] == ("31", "(none)")
-    entry = tuple(
-        Cause(path=("prepare", "derive", "far", key), category="prepare", sort="added", new="x")
-        for key in ("function", "type")
-    )
-    assert values(*entry)["prepare.derive.far.type"] == ("(none)", "x")
-    assert values(entry[0])["prepare.derive.far.function"] == ("(default)", "x")
+def test_what_is_not_stated_is_told_by_its_default() -> None:
+    path = ("model", "params", "num_leaves")
+    cause = Cause(path=path, category="training", sort="removed", old=63, default=(31,))
+    for default, told in (((31,), "31 (default)"), ((), "(default)"), (None, "(none)")):
+        assert values(replace(cause, default=default)) == {dotted(path): ("63", told)}
+    assert values(replace(cause, sort="added", old=None, new=63)) == {
+        dotted(path): ("31 (default)", "63")
+    }
 
 
 def test_a_kind_that_differs_is_no_version() -> None:

@@ -62,8 +62,8 @@ def _better(name: str, before: dict[str, float], after: dict[str, float]) -> boo
 def costs_of(old: Measured, new: Measured) -> Iterator[Moved]:
     """Bytes of the model and of the bundle, seconds of training, and of one answer."""
     pairs = {
-        "model bytes": (old.size("train", "model"), new.size("train", "model")),
-        "bundle bytes": (old.size("package", "bundle"), new.size("package", "bundle")),
+        "model bytes": (old.size("train"), new.size("train")),
+        "bundle bytes": (old.size("package"), new.size("package")),
         "training seconds": (old.seconds("train"), new.seconds("train")),
         "answer seconds": (old.told("package", "answer"), new.told("package", "answer")),
     }

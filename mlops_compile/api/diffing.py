@@ -18,6 +18,7 @@ from mlops_compile.compiler.compare.texts import cosmetic_changes
 from mlops_compile.ir.change import Cause, PlanChange, PointChange, ServiceChange, StepChange
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.review import Basis, Named, Review, Waiver
+from mlops_compile.steps.kinds import kind_problems
 
 OLD, NEW = f"{GIT}HEAD", CONF
 
@@ -96,7 +97,7 @@ def _of_plans(old: Operand, new: Operand, known: Known) -> Review:
         behaviour=known.behaviour,
         unmet=known.unmet,
         waivers=_waivers(old, new),
-        notes=tuple(_notes(old, new, effects.basis)),
+        notes=(*_notes(old, new, effects.basis), *known.notes),
     )
 
 
@@ -213,5 +214,9 @@ def _notes(old: Operand, new: Operand, basis: Basis) -> Iterator[str]:
     for one in (old, new):
         if one.compiled and one.name.startswith(GIT):
             yield f"{one.name} has no lock: it was compiled with the packages installed here"
+    if not new.compiled:
+        kinds = {(step.kind, step.version): step for step in new.lock.plan.steps}
+        for told in kind_problems(kinds.values()):
+            yield f"{new.name} cannot be run by this version: {told.message}; {told.hint}"
     if basis == "old":
         yield f"effects are those where {old.name} was run, and nothing else"

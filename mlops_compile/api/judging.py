@@ -25,6 +25,7 @@ class Known:
     costs: tuple[Moved, ...] = ()
     behaviour: Behaviour | None = None
     unmet: tuple[GateState, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

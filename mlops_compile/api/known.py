@@ -24,6 +24,8 @@ from mlops_compile.ir.review import GateState
 from mlops_compile.ir.sweep import SweepPoint
 from mlops_compile.ir.value import dotted
 
+_NOT_COMPARED = "answers to test rows are compared where the store has those of both runs"
+
 
 def state_here(old: Operand, new: Operand, project: Path) -> State | None:
     """Where the project keeps what it made; None where its config is broken."""
@@ -43,16 +45,18 @@ def of_plans(old: Operand, new: Operand, state: State | None, *, assume_made: bo
         both = (measured(old, store), measured(new, store))
         is_made = store is not None and any(one.made for one in both) and not assume_made
         found = _effects(new.lock, state) if is_made and state is not None else ()
+        behaviour = behaviour_of(*both, store)
         return Known(
             found=tuple((item.step, item.effect, item.reason) for item in found),
             work=lambda effects: _work(effects, state),
             metrics=metrics_of(*both),
             costs=tuple(costs_of(*both)),
-            behaviour=behaviour_of(*both, store),
+            behaviour=behaviour,
             unmet=tuple(
                 GateState(path=dotted(gate.where), text=gate.message)
                 for gate in unmet_gates(new.lock, both[1].metrics, both[1].evaluation)
             ),
+            notes=(_NOT_COMPARED,) if behaviour is None and old.run and new.run else (),
         )
     finally:
         if store is not None:

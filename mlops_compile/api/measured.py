@@ -10,6 +10,7 @@ from mlops_compile.api.running import read_run
 from mlops_compile.api.searching import Searched, best_of, search_step
 from mlops_compile.emit.gates import refusals
 from mlops_compile.execute.platform import this_platform
+from mlops_compile.ir.digest import content_size
 from mlops_compile.ir.key import action_preimage, key_of
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import CompileError, Problem, StoreError
@@ -42,19 +43,18 @@ class Measured:
         action = self.own(kind)
         return action.seconds if action else None
 
-    def size(self, kind: str, port: str) -> int | None:
-        """The bytes of an output of the plan's own step of a kind, of a directory of its files."""
-        action = self.own(kind)
-        if action is None or port not in dict(action.outputs):
-            return None
-        return sum(blob.size for blob in action.blobs if blob != dict(action.outputs)[port]) or (
-            dict(action.outputs)[port].size
-        )
+    def size(self, kind: str) -> int | None:
+        """The bytes of what the plan's own step of a kind made."""
+        action, result = self.own(kind), self._result(kind)
+        if action is not None:
+            return content_size(action.outputs, action.blobs)
+        return result.size or None if result else None
 
     def told(self, kind: str, name: str) -> float | None:
         """A fact that the plan's own step of a kind told of itself."""
-        action = self.own(kind)
-        value = action.about.get(name) if action else None
+        action, result = self.own(kind), self._result(kind)
+        about = action.about if action else result.told if result else Map()
+        value = about.get(name)
         return float(value) if isinstance(value, int | float) else None
 
     def own(self, kind: str) -> Action | None:

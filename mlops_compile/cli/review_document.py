@@ -108,6 +108,8 @@ def _cause(cause: Cause) -> Map:
         "new": cause.new,
         "origin": None if cause.origin is None else str(cause.origin),
     }
+    if cause.default:
+        value["default"] = cause.default[0]
     return Map(value | ({"text": cause.text} if cause.text else {}))
 
 

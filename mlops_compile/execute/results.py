@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mlops_compile.execute.messages import Outcome
+from mlops_compile.ir.digest import content_size
 from mlops_compile.ir.plan import Step
 from mlops_compile.ir.problem import CompileError, ProblemsError, StepError
 from mlops_compile.ir.record import StepResult
+from mlops_compile.ir.value import Map
 from mlops_compile.store.actions import Action
 
 
@@ -21,6 +23,8 @@ def hit(step: Step, key: str, action: Action) -> StepResult:
         outputs=action.outputs,
         seconds=action.seconds,
         memory=action.memory,
+        size=content_size(action.outputs, action.blobs),
+        told=action.about if step.source is None else Map(),  # of a source: where it was
     )
 
 
@@ -34,6 +38,8 @@ def ran(step: Step, key: str, outcome: Outcome) -> StepResult:
         outputs=outcome.outputs,
         seconds=outcome.seconds,
         memory=outcome.memory,
+        size=content_size(outcome.outputs, (digest for _, digest in outcome.files)),
+        told=outcome.told,
     )
 
 

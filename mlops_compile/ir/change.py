@@ -40,14 +40,17 @@ Effect: TypeAlias = Literal["run", "hit", "maybe"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     """One thing that differs: its path, and its value before and after (None where there was none,
-    as `sort` says). `text` says it in words where values alone say little; `origin` is where the
-    new value was set, or else the old one."""
+    as `sort` says). Where there was none, `default` is the value that a key of the config has
+    without being stated; () where that is not declared, None where there is no such key. `text`
+    says it in words where values alone say little; `origin` is where the new value was set, or
+    else the old one."""
 
     path: KeyPath
     category: Category
     sort: Sort = "changed"
     old: Value = None
     new: Value = None
+    default: tuple[Value, ...] | None = field(default=None, compare=False)
     text: str = ""
     origin: Origin | None = field(default=None, compare=False)
 

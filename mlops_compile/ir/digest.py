@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -47,6 +48,12 @@ def is_sha256(text: str) -> bool:
 def digest_of(data: bytes) -> Digest:
     """The digest of bytes in memory."""
     return Digest(sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+def content_size(outputs: Iterable[tuple[str, Digest]], blobs: Iterable[Digest]) -> int:
+    """The bytes of all files of a step's outputs: a directory counts by what is in it."""
+    own = {digest for _, digest in outputs}
+    return sum(blob.size for blob in {*blobs} - own) or sum(digest.size for digest in own)
 
 
 def digest_of_stream(stream: BinaryIO) -> Digest:

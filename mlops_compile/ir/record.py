@@ -25,7 +25,8 @@ class StepResult:
     """How a step ended. `action` is its action key, empty where it was never known.
 
     `seconds` is the wall time of the work, `memory` its peak in bytes (both of the earlier run, for
-    a hit; 0: not known); neither is compared. A failed step has its `problems`, the `exit_code`
+    a hit; 0: not known), `size` the bytes of all files of its outputs, `told` what it says of
+    itself; none of these is compared. A failed step has its `problems`, the `exit_code`
     that they call for, and the file of its `log` if there is one.
     """
 
@@ -36,6 +37,8 @@ class StepResult:
     outputs: tuple[tuple[str, Digest], ...] = ()
     seconds: float = field(default=0.0, compare=False)
     memory: int = field(default=0, compare=False)
+    size: int = field(default=0, compare=False)
+    told: Map = field(default_factory=Map, compare=False)
     error: str = field(default="", compare=False)
     problems: tuple[Problem, ...] = field(default=(), compare=False)
     exit_code: int = field(default=0, compare=False)
@@ -113,6 +116,10 @@ def results_value(record: RunRecord) -> tuple[Value, ...]:
             "memory": result.memory,
             "outputs": Map({port: digest.to_dict() for port, digest in result.outputs}),
         }
+        if result.size:
+            row["size"] = result.size
+        if len(result.told):
+            row["told"] = result.told
         if result.error:
             row["error"] = result.error
         if result.log:
@@ -210,9 +217,9 @@ def result_of(row: Value) -> StepResult:
     seconds = row["seconds"]
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         raise ValueError("`seconds` is a number")
-    memory = row["memory"]
-    if not isinstance(memory, int) or isinstance(memory, bool):
-        raise ValueError("`memory` is a whole number")
+    told = row.get("told", Map())
+    if not isinstance(told, Map):
+        raise ValueError("`told` is an object")
     return StepResult(
         step=_text(row, "name"),
         kind=_text(row, "kind"),
@@ -220,10 +227,18 @@ def result_of(row: Value) -> StepResult:
         action=_text(row, "key"),
         outputs=tuple((port, Digest.from_dict(digest)) for port, digest in outputs.items()),
         seconds=float(seconds),
-        memory=memory,
+        memory=_whole(row["memory"], "memory"),
+        size=_whole(row.get("size", 0), "size"),  # records of before it was kept have none
+        told=told,
         error=_text(row, "error") if "error" in row else "",
         log=_text(row, "log") if "log" in row else "",
     )
+
+
+def _whole(value: Value, name: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"`{name}` is a whole number")
+    return value
 
 
 def _text(row: Map, name: str) -> str:

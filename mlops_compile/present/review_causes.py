@@ -58,12 +58,12 @@ def causes_part(review: Review) -> Part | None:
     by_path: dict[KeyPath, list[Told]] = {}
     for told in found:
         by_path.setdefault(told.cause.path, []).append(told)
-    rows, switched = [], _switched(found)
+    rows = []
     for held in by_path.values():
         if len(held) > _MOST_VALUES:
-            rows.append(_many_values(held, where, review, switched))
+            rows.append(_many_values(held, where, review))
         else:
-            rows += [_cause_row(told, where, review, switched) for told in held]
+            rows += [_cause_row(told, where, review) for told in held]
     return Part(
         name="causes",
         title="Causes",
@@ -82,37 +82,20 @@ def _is_told_by_rows(told: Told, review: Review) -> bool:
     return any(cause.path == rows for step in review.change.steps for cause in step.causes)
 
 
-def _switched(found: Sequence[Told]) -> frozenset[KeyPath]:
-    """The keys below which there are no defaults on both sides: another kind, or family, is chosen,
-    or an entry is new or gone."""
-    changed = {told.cause.path for told in found}
-    kinds = {path[:-1] for path in changed if path[-1] == "kind" and len(path) > 1}
-    sorts: dict[KeyPath, list[str]] = {}
-    for told in found:
-        if told.cause.path[:2] in _ENTRIES:
-            sorts.setdefault(told.cause.path[:3], []).append(told.cause.sort)
-    whole = ({"added"}, {"removed"})
-    entries = {path for path, held in sorts.items() if len(held) > 1 and {*held} in whole}
-    params = {_PARAMS} if _FAMILY in changed else set()
-    return frozenset(kinds | entries | params | {_SPACE})
-
-
-def _cause_row(told: Told, where: bool, review: Review, switched: frozenset[KeyPath]) -> Row:
+def _cause_row(told: Told, where: bool, review: Review) -> Row:
     cause = told.cause
     place = [str(cause.origin) if cause.origin else ""] if where else []
-    values = values_of(cause, switched)
+    values = values_of(cause)
     cells = (cause.category, name_of(cause), *values, *place, _reach(told, review))
     return Row(cells=cells, tone=MARKS[cause.sort][1])
 
 
-def _many_values(
-    held: Sequence[Told], where: bool, review: Review, switched: frozenset[KeyPath]
-) -> Row:
+def _many_values(held: Sequence[Told], where: bool, review: Review) -> Row:
     """Causes of one path in a row."""
     first, last = held[0].cause, held[-1].cause
     sides = []
     for side in (0, 1):
-        texts = [*dict.fromkeys(values_of(told.cause, switched)[side] for told in held)]
+        texts = [*dict.fromkeys(values_of(told.cause)[side] for told in held)]
         ends = texts[0] if len(texts) == 1 else f"{texts[0]} … {texts[-1]} ({len(texts):,} values)"
         sides.append(ends)
     places = {str(told.cause.origin) for told in held if told.cause.origin}
@@ -153,20 +136,18 @@ def name_of(cause: Cause) -> str:
     return visible(dotted(path))
 
 
-def values_of(cause: Cause, switched: frozenset[KeyPath]) -> tuple[str, str]:
-    """The old and the new value, as they are told. A key that is not stated has its default, unless
-    another kind is chosen around it, which may not know it."""
-    around = {cause.path[:depth] for depth in range(1, len(cause.path))}
-    known = cause.path[0] in _CONFIG and not around & switched
-    missing = "(default)" if known else "(none)"
-    old = missing if cause.sort == "added" else _value(cause, cause.old)
-    new = missing if cause.sort == "removed" else _value(cause, cause.new)
+def values_of(cause: Cause) -> tuple[str, str]:
+    """The old and the new value, as they are told."""
+    old = _unstated(cause) if cause.sort == "added" else _value(cause, cause.old)
+    new = _unstated(cause) if cause.sort == "removed" else _value(cause, cause.new)
     return old, new
 
 
-_FAMILY, _PARAMS, _SPACE = ("model", "family"), ("model", "params"), ("search", "space")
-_ENTRIES = (("prepare", "derive"), ("data", "join"))
-_CONFIG = ("data", "prepare", "search", "model", "evaluate", "deploy", "monitor")
+def _unstated(cause: Cause) -> str:
+    """What stands for a value that is not stated: its default, where there is such a key."""
+    if cause.default is None:
+        return "(none)"
+    return " ".join((*(_value(cause, value) for value in cause.default), "(default)"))
 
 
 def _value(cause: Cause, value: Value) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 
 from mlops_compile.ir.key import Needs
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
-from mlops_compile.ir.problem import CompileError, problem
+from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.schema import declared
 from mlops_compile.ir.value import KeyPath, Map, Value, pick
 from mlops_compile.steps.evaluation import JUDGED, MEASURED, draws
@@ -316,27 +316,7 @@ def _restricted(value: Map, paths: tuple[KeyPath, ...]) -> Map | None:
 
 def needs_of(lock: Lock) -> dict[str, Needs]:
     """The needs of every step of a lock, by step name; CompileError for kinds not known here."""
-    found = []
-    for step in lock.plan.steps:
-        where = ("steps", step.name, "kind")
-        kind = _kind_or_none(step.kind)
-        if kind is None:
-            hint = f"this version knows {', '.join(sorted(KINDS))}"
-            found.append(problem("step-kind", f"there is no step kind {step.kind!r}", where, hint))
-        elif kind.version != step.version:
-            message = (
-                f"the lock has version {step.version} of the step kind {step.kind!r}; "
-                f"this version runs {kind.version}"
-            )
-            hint = "write the lock again with `mlops-compile compile`"
-            found.append(problem("kind-version", message, where, hint))
-        elif not kind.has_ports([port for port, _ in step.inputs], step.outputs) or (
-            step.source is None
-        ) != bool(step.inputs):
-            message = f"the ports of the step are not those of its kind {step.kind!r}"
-            hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
-            found.append(problem("step-kind", message, where, hint))
-    if found:
+    if found := [*kind_problems(lock.plan.steps)]:
         raise CompileError(found)
     try:
         return {step.name: _needs(step, lock) for step in lock.plan.steps}
@@ -348,6 +328,29 @@ def needs_of(lock: Lock) -> dict[str, Needs]:
         hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
         message = "the params of a step have not the form that its kind reads"
         raise CompileError([problem("lock", message, ("steps",), hint)]) from None
+
+
+def kind_problems(steps: Iterable[Step]) -> Iterator[Problem]:
+    """The steps that this version cannot run: of another version of their kind, or of none."""
+    for step in steps:
+        where = ("steps", step.name, "kind")
+        kind = _kind_or_none(step.kind)
+        if kind is None:
+            hint = f"this version knows {', '.join(sorted(KINDS))}"
+            yield problem("step-kind", f"there is no step kind {step.kind!r}", where, hint)
+        elif kind.version != step.version:
+            message = (
+                f"the lock has version {step.version} of the step kind {step.kind!r}; "
+                f"this version runs {kind.version}"
+            )
+            hint = "write the lock again with `mlops-compile compile`"
+            yield problem("kind-version", message, where, hint)
+        elif not kind.has_ports([port for port, _ in step.inputs], step.outputs) or (
+            step.source is None
+        ) != bool(step.inputs):
+            message = f"the ports of the step are not those of its kind {step.kind!r}"
+            hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
+            yield problem("step-kind", message, where, hint)
 
 
 def asked_of(step: Step) -> Needs | None:

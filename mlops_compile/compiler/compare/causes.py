@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mlops_compile.compiler.compare.categories import category_of
+from mlops_compile.compiler.compare.defaults import default_of
 from mlops_compile.ir.change import Cause
 from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.difference import Sort, changes
@@ -14,6 +16,7 @@ from mlops_compile.ir.plan import Step
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import KeyPath, Map, Value, same
 from mlops_compile.steps.foldings import SEARCH_FOLDS
+from mlops_compile.steps.kinds import KINDS
 
 # The folds of a search are made by a step of the kind that reads the one, and are configured by the
 # other.
@@ -26,7 +29,9 @@ def own_causes(old: tuple[Lock, Step, Needs], new: tuple[Lock, Step, Needs]) -> 
     (was_in, was, _), (now_in, now, _) = old, new
     if was.params is not now.params:
         for path, before, after, sort in changes(was.params, now.params):
-            yield _cause(config_key(path, now), now.kind, before, after, sort)
+            key, unstated = config_key(path, now), now if sort == "removed" else was
+            cause = _cause(key, now.kind, before, after, sort)
+            yield cause if sort == "changed" else with_default(cause, unstated.params, unstated)
     yield from _one(("seed",), now.kind, was.seed, now.seed)
     yield from _one(("kinds", now.kind, "version"), now.kind, was.version, now.version)
     if was.kind != now.kind:
@@ -46,6 +51,15 @@ def config_key(path: KeyPath, step: Step) -> KeyPath:
     if step.name == SEARCH_FOLDS and path[: len(_FOLDS)] == _FOLDS:
         return (*_CV, *path[len(_FOLDS) :])
     return path
+
+
+def with_default(cause: Cause, stated: Map, step: Step) -> Cause:
+    """A cause with the default of its key in a config that does not state it. Another version of a
+    step's kind may have had another one."""
+    default = default_of(cause.path, stated)
+    kind = KINDS.get(step.kind)
+    is_known = kind is not None and kind.version == step.version
+    return replace(cause, default=default if is_known or default is None else ())
 
 
 def _cause(path: KeyPath, kind: str, old: Value, new: Value, sort: Sort) -> Cause:

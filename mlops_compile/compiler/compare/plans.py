@@ -5,14 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 from mlops_compile.compiler.compare.categories import category_of
-from mlops_compile.compiler.compare.causes import config_key, own_causes
+from mlops_compile.compiler.compare.causes import config_key, own_causes, with_default
 from mlops_compile.ir.change import Cause, Effect, StepChange
 from mlops_compile.ir.key import Needs
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
-from mlops_compile.ir.value import KeyPath, Map, Value, leaves, same
+from mlops_compile.ir.value import KeyPath, Map, Value, freeze, leaves, same, thaw
 from mlops_compile.steps.kinds import CHOSEN, asked_of
 
 
@@ -43,6 +44,20 @@ class Side:
         for step in self.lock.plan.steps:
             found.update((config_key(path, step), value) for path, value in leaves(step.params))
         return found
+
+    @cached_property
+    def stated(self) -> Map:
+        """The same as a map."""
+        found: dict[str, Any] = {}
+        for path, value in self.config.items():
+            inner = found
+            for name in path[:-1]:
+                inner = inner.setdefault(name, {})
+            if path:
+                inner.setdefault(path[-1], {} if isinstance(value, Map) else thaw(value))
+        stated = freeze(found)
+        assert isinstance(stated, Map)
+        return stated
 
 
 def compare_steps(old: Side, new: Side) -> tuple[StepChange, ...]:
@@ -122,13 +137,14 @@ def _alone(step: Step, own: Side, other: Side, *, added: bool) -> Iterator[Cause
             continue
         theirs = other.config.get(path)
         before, after = (theirs, value) if added else (value, theirs)
-        yield Cause(
+        cause = Cause(
             path=path,
             category=category_of(path, step.kind),
             sort="changed" if known else "added" if added else "removed",
             old=before,
             new=after,
         )
+        yield cause if known else with_default(cause, other.stated, step)
     if step.source is not None and step.source not in dict(other.lock.sources):
         rows = own.lock.source(step.source).rows
         yield Cause(
