@@ -13,7 +13,9 @@ def main() -> None:
 
         sys.exit(completion.run(sys.argv[1:]))
     from mlops_compile.cli.main import run
+    from mlops_compile.cli.streams import own_streams
 
+    own_streams()
     sys.exit(run(sys.argv[1:]))
 
 

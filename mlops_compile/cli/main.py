@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 from argparse import ArgumentParser, Namespace
@@ -51,13 +52,16 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     words = [word for word in arguments if word != "--debug"]
     try:
-        return _dispatch(words)
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
     except ProblemsError as error:
         if debug:
             traceback.print_exc()
         say_problems(error.problems, sys.stderr)
         if "--json" in words:
-            print(problems_document(error.problems), end="")
+            with contextlib.suppress(BrokenPipeError, ProblemsError):  # told already, or to nobody
+                print(problems_document(error.problems), end="", flush=True)
         return error.exit_code
     except KeyboardInterrupt:
         kept = "; what is made is kept, and the same command goes on from there"

@@ -94,20 +94,35 @@ def _columns(rows: Sequence[Sequence[str]], width: int, indent: str) -> list[lis
         return []
     shown = [[cell.replace(" (", f"{_HARD}(") for cell in row] for row in shown]
     columns = [*zip(*shown, strict=True)]
-    widths = [max(map(len, column)) for column in columns]
+    widths = [max(map(_width, column)) for column in columns]
     _narrow(widths, [_longest_word(column) for column in columns], room=width - len(indent))
     found = []
     for row in shown:
         cells = [
-            wrap(cell, size, break_on_hyphens=False) if cell else [""]
-            for cell, size in zip(row, widths, strict=True)
+            _wrapped(cell, size) if cell else [""] for cell, size in zip(row, widths, strict=True)
         ]
         lines = (
-            (" " * _GAP).join(part.ljust(size) for part, size in zip(parts, widths, strict=True))
+            (" " * _GAP).join(
+                part + " " * (size - _width(part)) for part, size in zip(parts, widths, strict=True)
+            )
             for parts in zip_longest(*cells, fillvalue="")
         )
         found.append([f"{indent}{line}".rstrip().replace(_HARD, " ") for line in lines])
     return found
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal a text takes: some scripts take two a character."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # rarely needed
+
+    return cell_len(text)
+
+
+def _wrapped(cell: str, size: int) -> list[str]:
+    """A cell in lines of so many columns, of as many characters as these take on average."""
+    return wrap(cell, max(1, size * len(cell) // _width(cell)), break_on_hyphens=False)
 
 
 def _narrow(widths: list[int], words: Sequence[int], room: int) -> None:
@@ -123,4 +138,4 @@ def _narrow(widths: list[int], words: Sequence[int], room: int) -> None:
 
 
 def _longest_word(cells: Sequence[str]) -> int:
-    return max((len(word) for cell in cells for word in cell.split(" ")), default=0)
+    return max((_width(word) for cell in cells for word in cell.split(" ")), default=0)
