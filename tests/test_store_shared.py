@@ -8,10 +8,12 @@ import random
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -30,6 +32,7 @@ NOBODY = 65534
 AS_ANOTHER = """
 import os, sqlite3, sys
 from pathlib import Path
+from shutil import which
 from mlops_compile.ir.problem import StoreError
 from mlops_compile.store.fsck import check
 from mlops_compile.store.store import Store
@@ -423,6 +426,7 @@ def test_new_directories_are_durable(tmp_path: Path, monkeypatch: pytest.MonkeyP
 CLEAN = """
 import sys
 from pathlib import Path
+from shutil import which
 from mlops_compile.store.collect import collect
 from mlops_compile.store.forget import forget
 from mlops_compile.store.garbage import Limits
@@ -453,3 +457,21 @@ def test_a_killed_collection_leaves_nothing_wrong(tmp_path: Path, start: Start) 
     ended(start(CLEAN, root))
     assert hits(root, range(200)) == kept
     assert len(list((root / "blobs").glob("*/*"))) == len(kept)
+
+
+# What root may that others may not: to go where no permission leads.
+CAPS = ("inh-caps", "bounding-set")
+PLAIN = ("setpriv", *(f"--{caps}=-dac_override,-dac_read_search" for caps in CAPS))
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not which("setpriv"), reason="root may enter everything")
+@pytest.mark.parametrize("closed", [".mlops", ".mlops/store"])
+def test_a_store_that_may_not_be_entered_is_told(closed: str, tmp_path: Path) -> None:
+    (tmp_path / ".mlops" / "store").mkdir(parents=True)
+    (tmp_path / closed).chmod(0)
+    as_others = PLAIN if os.geteuid() == 0 else ()
+    words = [*as_others, sys.executable, "-m", "mlops_compile", "store", "du"]
+    told = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    (tmp_path / closed).chmod(0o700)
+    assert told.returncode == 7
+    assert f"the store {closed} cannot be entered: Permission denied" in told.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.ir.config import Config
-from mlops_compile.ir.problem import CompileError, problem
+from mlops_compile.ir.problem import CompileError, StoreError, problem
 from mlops_compile.store.cache import FileCache
 from mlops_compile.store.store import Store
 
@@ -46,9 +47,15 @@ class State:
 
 
 def state_of(config: Config, project: Path) -> State:
-    """The state that a config names (`store.uri`)."""
+    """The state that a config names (`store.uri`). StoreError where it may not be entered."""
     store, _ = check_places(config)
-    return State(root=project / store.uri)
+    root = project / store.uri
+    for place in (root, root / "store"):
+        if os.path.isdir(place) and not os.access(place, os.R_OK | os.X_OK):
+            message = f"the store {place} cannot be entered: {os.strerror(errno.EACCES)}"
+            hint = "ask its owner to let you in, or set store.uri to a directory of yours"
+            raise StoreError([problem("store", message, ("store", "uri"), hint)])
+    return State(root=root)
 
 
 def state_with(overrides: Sequence[str], project: Path) -> State:
