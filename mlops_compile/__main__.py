@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+
+# When to look for cycles. Nearly all that is made lives as long as the process, and looking at it
+# again and again took a sixth of the time of large plans.
+_SELDOM = (200_000, 50, 100)
 
 
 def main() -> None:
@@ -15,6 +20,7 @@ def main() -> None:
     from mlops_compile.cli.main import run
     from mlops_compile.cli.streams import own_streams
 
+    gc.set_threshold(*_SELDOM)
     own_streams()
     sys.exit(run(sys.argv[1:]))
 

@@ -20,11 +20,11 @@ from mlops_compile.api.operand import (
     texts_of,
 )
 from mlops_compile.ir.config import LOCK_FILE
+from mlops_compile.ir.interned import Interned
 from mlops_compile.ir.lock import Lock, parse_document, read_value
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.sweep import Sweep, SweepPoint, decode_sweep, is_sweep
-from mlops_compile.ir.value import Interned
 
 _POINT = re.compile(r"(.+)#(\d+)\Z", re.DOTALL)
 _SWEEP = "sweep.json"

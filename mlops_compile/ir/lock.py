@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 from mlops_compile.ir.code import Code
 from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.digest import Digest
+from mlops_compile.ir.interned import Interned
 from mlops_compile.ir.lock_format import FORMAT, check_format, upgraded
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order, violations
 from mlops_compile.ir.problem import CompileError, Problem, problem
 from mlops_compile.ir.source import ColumnFact, Source
-from mlops_compile.ir.value import Interned, KeyPath, Map, Value, parse, pretty
+from mlops_compile.ir.value import KeyPath, Map, Value, parse, pretty
 
 T = TypeVar("T")
 

@@ -88,15 +88,24 @@ def in_order(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     Steps in a cycle, or behind one, come last; `violations` names them.
     """
     waiting = {step.name: step for step in sorted(steps, key=lambda step: step.name)}
-    done: dict[str, Step] = {}
-    while ready := [
-        step
-        for step in waiting.values()
-        if all(ref.step in done or ref.step not in waiting for _, ref in step.inputs)
-    ]:
-        for step in ready:
-            done[step.name] = waiting.pop(step.name)
-    return (*done.values(), *waiting.values())
+    behind: dict[str, list[str]] = {}
+    left: dict[str, int] = {}  # inputs that are not there yet
+    for step in waiting.values():
+        makers = {ref.step for _, ref in step.inputs if ref.step in waiting}
+        left[step.name] = len(makers)
+        for name in makers:
+            behind.setdefault(name, []).append(step.name)
+    done: list[Step] = []
+    ready = [name for name, count in left.items() if not count]
+    while ready:
+        done += [waiting.pop(name) for name in ready]
+        freed = []
+        for name in (other for maker in ready for other in behind.get(maker, ())):
+            left[name] -= 1
+            if not left[name]:
+                freed.append(name)
+        ready = sorted(freed)
+    return (*done, *waiting.values())
 
 
 def violations(plan: Plan) -> tuple[Problem, ...]:

@@ -188,54 +188,9 @@ def _indented(plain: Any, newline: str) -> str:
 def parse(text: str | bytes) -> Value:
     """The value of a JSON text; ValueError for a repeated key, NaN or an infinity."""
     try:
-        return freeze(_loaded(text))
+        return freeze(loaded(text))
     except RecursionError:
         raise ValueError("values lie too deep in each other") from None
-
-
-class Interned:
-    """Freezes the parts of many documents; equal parts become one object, by which later passes
-    know them."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, Value] = {}
-
-    def parse(self, text: str | bytes, table: str) -> Value:
-        """What `parse` gives. Shared are the values of an object, and of its member `table` the
-        members and their values."""
-        try:
-            plain = _loaded(text)
-            if type(plain) is not dict:
-                return freeze(plain)
-            parts: list[tuple[str, Value]] = []
-            for name, item in plain.items():
-                if name == table and type(item) is dict:
-                    rows = [(_key(key), self._row(row)) for key, row in item.items()]
-                    parts.append((_key(name), Map(tuple(rows))))
-                else:
-                    parts.append((_key(name), self._shared(item)))
-            return Map(tuple(parts))
-        except RecursionError:
-            raise ValueError("values lie too deep in each other") from None
-
-    def _row(self, plain: Any) -> Value:
-        if type(plain) is not dict:
-            return freeze(plain)
-        key = _COMPACT.encode(plain)  # the order of keys counts: it is that of canonical texts
-        found = self._known.get(key)
-        if found is None:
-            parts = [(_key(name), self._shared(item)) for name, item in plain.items()]
-            found = self._known[key] = Map(tuple(parts))
-        return found
-
-    def _shared(self, plain: Any) -> Value:
-        if type(plain) is not dict:
-            return freeze(plain)
-        key = _COMPACT.encode(plain)
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = freeze(plain)
-        return found
 
 
 def leaves(value: Value, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Value]]:
@@ -302,7 +257,8 @@ def _key(key: object) -> str:
     return _text(key)
 
 
-def _loaded(text: str | bytes) -> Any:
+def loaded(text: str | bytes) -> Any:
+    """The plain tree of a JSON text; ValueError for a repeated key, NaN or an infinity."""
     return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
 
 
