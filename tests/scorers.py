@@ -149,7 +149,8 @@ def loader(classes: int, features: int) -> dict[str, Any]:
     """The names of the generated code that compiles and loads scorers of so many classes and
     features."""
     contract = SimpleNamespace(classes=("a",) * classes)
-    spec = SimpleNamespace(model_class="Scorer", contract=contract)
+    trees = SimpleNamespace(linear=False)
+    spec = SimpleNamespace(model_class="Scorer", contract=contract, trees=trees)
     text: Any = environment().get_template("scorers/trees.py.jinja").make_module({"spec": spec})
     space: dict[str, Any] = {"__name__": "loader", "FEATURES": features}
     source = f"from __future__ import annotations\n{text.imports()}\n{text.code()}"

@@ -119,6 +119,7 @@ def _spec(names: list[str]) -> ServingSpec:
         contract=contract,
         columns=columns,
         features=tuple(f"c{n}_0" for n in range(len(names))),
+        origins=tuple(field.name for field in fields),
         made=tuple((field.name, "numeric") for field in fields),
         example=Map({field.name: field.name for field in fields}),
         requirements=(("msgspec", "1.0"),),
@@ -228,6 +229,7 @@ def test_golden_service(scorer: str) -> None:
             for n, field in enumerate(fields)
         ),
         features=("c0_0", "c1_0", "c2_0", "c3"),
+        origins=("age", "from", "job", "paid"),
         made=(("age", "numeric"), ("from:hour", "numeric"), ("job", "code"), ("paid", "boolean")),
         example=Map({"age": 38.0, "from": "2024-01-31T12:00:00", "job": "cook", "paid": True}),
         requirements=(("msgspec", "0.22.0"), ("uvicorn", "0.54.0")),

@@ -44,10 +44,10 @@ def test_the_second_start_compiles_nothing(bundle: Path, tmp_path: Path) -> None
     place = tmp_path / "a" / "b"
     assert started(bundle, place).language == "C"
     (kept,) = place.iterdir()
-    made = kept.stat().st_mtime_ns
+    made = kept.stat().st_ino
     assert place.stat().st_mode & 0o777 == 0o700
     assert started(bundle, place).language == "C"
-    assert [*place.iterdir()] == [kept] and kept.stat().st_mtime_ns == made
+    assert [*place.iterdir()] == [kept] and kept.stat().st_ino == made
 
 
 @pytest.mark.usefixtures("no_compiler")
@@ -92,6 +92,20 @@ def test_other_trees_are_another_library(bundle: Path, tmp_path: Path) -> None:
         [2.0],
     ]
     assert len([*(tmp_path / "place").iterdir()]) == 2
+
+
+def test_what_nobody_starts_with_is_removed_in_time(bundle: Path, tmp_path: Path) -> None:
+    place = tmp_path / "kept"
+    started(bundle, place)
+    (first,) = place.glob("*.so")
+    old = place / f"{'0' * 64}-{'1' * 64}.so"
+    old.write_bytes(b"of long ago")
+    for path in (first, old):
+        os.utime(path, (1e9, 1e9))
+    started(bundle, place)  # takes it, and so keeps it
+    (bundle / "scorer.c").write_text((bundle / "scorer.c").read_text("ascii") + "\n", "ascii")
+    started(bundle, place)
+    assert first.exists() and not old.exists() and len([*place.glob("*.so")]) == 2
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777])

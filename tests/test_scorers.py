@@ -66,9 +66,9 @@ QUICK = (
 def test_c_and_python_are_exact(name: str, tmp_path: Path) -> None:
     """On hostile rows, alone and among others; EXACT_ROWS says on how many."""
     model = fit(CASES[name], tmp_path)
-    write(model, tmp_path)
     rows = hostile_rows(model, ROWS)
     wanted = expected(name, model, tmp_path, rows)
+    write(model, tmp_path)
     scorer = loader(model.classes, model.features)["Scorer"]
     in_c, in_python = scorer(tmp_path, True, [tmp_path]), scorer(tmp_path, False)
     assert (in_c.language, in_python.language) == ("C", "Python")

@@ -68,6 +68,7 @@ def serving_spec(work: Work) -> ServingSpec:
         contract=contract,
         columns=columns,
         features=tuple(name for code in codes.values() for name in code.features),
+        origins=tuple(name for name, code in codes.items() for _ in code.features),
         made=_made(preparation),
         example=_example(columns, profile["columns"]),
         requirements=tuple(sorted({**versions, **_versions(preparation)}.items())),

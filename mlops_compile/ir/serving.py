@@ -100,11 +100,12 @@ def check_names(
 class ServingSpec:
     """A service: its contract, its model by digest, its code and its limits.
 
-    `features` are the variables that hold the model's features, in order, `made` the features'
-    names and sorts; `derived` stand behind those that they are computed from; `scorer` names the
-    template of the family's part; `requirements` are distributions with their versions.
-    `calibration` is the method by which probabilities are calibrated, if they are; from `threshold`
-    on the answer of a binary task is the positive class, else the more probable one. `trees` are
+    `features` are the variables that hold the model's features, in order, `origins` the columns
+    that they are made of, `made` their names and sorts; `derived` stand behind those that they are
+    computed from; `scorer` names the template of the family's part; `requirements` are
+    distributions with their versions. `calibration` is the method by which probabilities are
+    calibrated, if they are; from `threshold` on the answer of a binary task is the positive class,
+    else the more probable one. `trees` are
     the model, where it is one of trees.
     """
 
@@ -115,6 +116,7 @@ class ServingSpec:
     contract: Contract
     columns: tuple[ServedColumn, ...]
     features: tuple[str, ...]
+    origins: tuple[str, ...]
     made: tuple[tuple[str, str], ...]
     example: Map
     requirements: tuple[tuple[str, str], ...]
@@ -141,7 +143,7 @@ class ServingSpec:
             raise ValueError("two columns have one name in the generated code")
         if not self.features:
             raise ValueError("a service without features")
-        if len(self.made) != len(self.features):
+        if {len(self.made), len(self.origins)} != {len(self.features)}:
             raise ValueError(f"{len(self.features)} features, and names of {len(self.made)}")
         if self.trees is not None and (self.trees.features, self.trees.classes) != (
             len(self.features),

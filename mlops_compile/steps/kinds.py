@@ -278,7 +278,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="package",
-        version=6,
+        version=7,
         run="mlops_compile.emit.package:run",
         inputs=("model", "evaluation", "predictions", "table", "profile", "report", "facts"),
         optional_inputs=("calibration", "decision", "folds", CHOSEN),

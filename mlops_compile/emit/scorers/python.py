@@ -85,9 +85,15 @@ def linear_leaves(model: Trees) -> Iterator[tuple[int, str]]:
 
 
 def data(model: Trees) -> str:
-    """The trees as the walk reads them, one a line."""
+    """The trees as the walk and contributions read them, one a line."""
+    head = {
+        "base": model.base,
+        "divisor": model.divisor,
+        "known": {str(feature): levels for feature, levels in model.known},
+        "sets": model.sets,
+    }
     lines = [json.dumps(_arrays(tree), separators=(",", ":")) for tree in model.trees]
-    return "[\n" + ",\n".join(lines) + "\n]\n"
+    return json.dumps(head)[:-1] + ', "trees": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
 def _arrays(tree: Tree) -> dict[str, Any]:

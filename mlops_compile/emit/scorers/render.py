@@ -9,13 +9,18 @@ from mlops_compile.emit.scorers.literals import number
 from mlops_compile.emit.scorers.ranked import ranked
 from mlops_compile.ir.trees import ZERO, Trees
 
-C, PYTHON = "scorer.c", "trees.py"
+C, PYTHON, CONTRIBUTIONS = "scorer.c", "trees.py", "contributions.py"
 
 
 def scorer_files(model: Trees, templates: jinja2.Environment) -> dict[str, str]:
     """Texts by file name: the same model, the same bytes."""
     found = {C: c_text(model, templates), PYTHON: python_text(model, templates)}
-    return found if python.is_nested(model) else {**found, python.DATA: python.data(model)}
+    if not model.linear:  # a leaf that is a sum of features has no value of its own to share
+        template = templates.get_template("scorers/contributions.py.jinja")
+        found[CONTRIBUTIONS] = template.render(zero=python.literal(ZERO))
+    if not (model.linear and python.is_nested(model)):
+        found[python.DATA] = python.data(model)
+    return found
 
 
 def c_text(model: Trees, templates: jinja2.Environment) -> str:

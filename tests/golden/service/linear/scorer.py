@@ -9,6 +9,8 @@ from pathlib import Path
 NAN = float("nan")
 CLASSES = ["no", "yes"]
 FEATURES = 4
+# The column that each feature is made of.
+ORIGINS = ["age", "from", "job", "paid"]
 LEVELS_C2_0 = {
     "cook": 0.0,
     "smith": 1.0,
@@ -47,12 +49,29 @@ class Scorer:
         """Probabilities in the order of CLASSES, or one number, for each record."""
         return [self._score(features(record)) for record in records]
 
-    def _score(self, row: tuple[float, ...]) -> list[float]:
+    def contributions(self, records: list[object], reference: object) -> list[list[list[float]]]:
+        """For each record and score, what each feature adds to the score, and then the score of
+        the reference record that they start from."""
+        start = features(reference)
+        return [
+            [
+                [(x - other) * weight for x, other, weight in zip(features(record), start, weights)]
+                + [total]
+                for (weights, _), total in zip(self._outputs, self._totals(start))
+            ]
+            for record in records
+        ]
+
+    def _totals(self, row: tuple[float, ...]) -> list[float]:
         totals = []
         for weights, total in self._outputs:
             for value, weight in zip(row, weights):
                 total = total + value * weight
             totals.append(total)
+        return totals
+
+    def _score(self, row: tuple[float, ...]) -> list[float]:
+        totals = self._totals(row)
         positive = sigmoid(totals[0])
         return [1.0 - positive, positive]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from struct import Struct
@@ -17,6 +19,8 @@ from struct import Struct
 NAN = float("nan")
 CLASSES = ["no", "yes"]
 FEATURES = 4
+# The column that each feature is made of.
+ORIGINS = ["age", "from", "job", "paid"]
 LEVELS_C2_0 = {
     "cook": 0.0,
     "smith": 1.0,
@@ -47,6 +51,8 @@ def features(record: object) -> tuple[float, ...]:
 # How the trees are compiled: other flags give other bits.
 FLAGS = ("-O2", "-fPIC", "-shared", "-ffp-contract=off", "-fno-fast-math", "-fno-strict-aliasing")
 OUTPUTS = 2
+# So many seconds a library is kept that nobody starts with.
+KEPT = 90 * 24 * 3600
 ROW = Struct(f"{FEATURES}d")
 
 
@@ -57,7 +63,9 @@ class Scorer:
         self, directory: Path, native: bool = True, places: list[Path] | None = None
     ) -> None:
         """`places` are the directories to keep what is compiled in; the first that serves does."""
-        self._c = self._python = None
+        self._directory = directory
+        self._contributions = self._c = self._python = None
+        self._rooms: list[Room] = []
         if native:
             try:
                 self._c = compiled(directory / "scorer.c", usual_places() if places is None else places)
@@ -77,11 +85,46 @@ class Scorer:
         """The same for rows of features."""
         if self._c is None:
             return [self._python(row) for row in rows]
+        if len(rows) == 1:
+            return [self._alone(rows[0])]
         taken = b"".join([ROW.pack(*row) for row in rows])
         given = (ctypes.c_double * (OUTPUTS * len(rows)))()
         self._c(taken, given, len(rows))
         found = given[:]
         return [found[first : first + OUTPUTS] for first in range(0, len(found), OUTPUTS)]
+
+    def _alone(self, row: tuple[float, ...]) -> list[float]:
+        """The answers for a row, in a room that no other thread has."""
+        try:
+            room = self._rooms.pop()
+        except IndexError:
+            room = Room()
+        ROW.pack_into(room.taken, 0, *row)
+        self._c(room.taken_at, room.given_at, 1)
+        found = room.given[:]
+        self._rooms.append(room)
+        return found
+
+    def contributions(self, records: list[object], reference: object) -> list[list[list[float]]]:
+        """For each record and score (the positive class's alone, of two), what each feature adds to
+        the score, and then the score of the reference record that they start from."""
+        if self._contributions is None:
+            path, space = self._directory / "contributions.py", {"__name__": "contributions"}
+            exec(compile(path.read_text("ascii"), str(path), "exec"), space)
+            self._contributions = space["Contributions"](self._directory)
+        start = features(reference)
+        found = [self._contributions(features(record), start) for record in records]
+        return [scores[-1:] if OUTPUTS == 2 else scores for scores in found]
+
+
+class Room:
+    """Where one row goes in and its answers come out."""
+
+    def __init__(self) -> None:
+        self.taken = (ctypes.c_double * FEATURES)()
+        self.given = (ctypes.c_double * OUTPUTS)()
+        self.taken_at = ctypes.addressof(self.taken)
+        self.given_at = ctypes.addressof(self.given)
 
 
 class Uncompiled(Exception):
@@ -126,6 +169,8 @@ def kept(name: str, places: list[Path]) -> Iterator[Path]:
             check(place)
             for path in sorted(place.glob(f"{name}-*.so")):
                 if path.stem.rpartition("-")[2] == hashlib.sha256(path.read_bytes()).hexdigest():
+                    with contextlib.suppress(OSError):  # of an image that is read-only
+                        os.utime(path)
                     yield path
         except OSError:
             continue
@@ -157,7 +202,16 @@ def build(command: str, text: bytes, name: str, place: Path) -> Path:
         digest = hashlib.sha256(library.read_bytes()).hexdigest()
         path = place / f"{name}-{digest}.so"
         os.replace(library, path)
+    forget(place)
     return path
+
+
+def forget(place: Path) -> None:
+    """Remove the libraries that nobody has started with for long."""
+    for path in place.glob("*-*.so"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > KEPT:
+                path.unlink()
 
 
 def check(place: Path) -> None:

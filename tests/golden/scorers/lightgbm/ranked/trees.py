@@ -18,7 +18,7 @@ SETS = [
 def load(directory: Path) -> Callable[[tuple[float, ...]], list[float]]:
     """The function from a row of features to the answers: probabilities in the order of the
     classes, or one number."""
-    trees = json.loads((directory / "trees.json").read_text("ascii"))
+    trees = json.loads((directory / "trees.json").read_text("ascii"))["trees"]
     return lambda row: score(row, trees)
 
 
