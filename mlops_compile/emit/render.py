@@ -76,6 +76,8 @@ def literal(value: Any) -> str:
     """A Python literal in ASCII: every text quoted and escaped, in double quotes where it may."""
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(literal, value))}]"
+    if isinstance(value, jinja2.Undefined):
+        str(value)  # says what there is not
     text = ascii(value)
     return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in text else text
 
