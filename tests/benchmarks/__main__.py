@@ -13,13 +13,14 @@ from tests.benchmarks import (
     engine,
     scoring,
     searching,
+    serving,
     sources,
     store,
     sweeps,
 )
 from tests.benchmarks.pairs import Missing, Pair, Row
 
-_MODULES = (composing, data, diffing, engine, scoring, searching, sources, store, sweeps)
+_MODULES = (composing, data, diffing, engine, scoring, searching, serving, sources, store, sweeps)
 ROWS = {row.name: row for module in _MODULES for row in module.ROWS}
 
 
