@@ -1,0 +1,72 @@
+"""Versions of models: what each is, what aliases mean, and the history of both."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from mlops_compile.ir.digest import Digest, is_sha256
+from mlops_compile.ir.value import Map
+
+What: TypeAlias = Literal[
+    "registered", "promoted", "rolled back", "archived", "restored", "imported"
+]
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A version of a model by name and number.
+
+    `plan` is the digest of its lock's text, `lock` and `record` the blobs of both texts, `model`
+    the model's digest, `bundle` the tree of its service. `metrics` are those of the test part,
+    `data` and `code` the digests of sources and functions by name. `made` is the Unix time when it
+    was registered, `by` who did; these two are in the registry only. `archived` is the Unix time
+    when its results were taken out of the store, into a file.
+    """
+
+    name: str
+    number: int
+    plan: str
+    lock: Digest
+    record: Digest
+    model: str
+    bundle: Digest
+    metrics: Map = field(default_factory=Map)
+    data: Map = field(default_factory=Map)
+    code: Map = field(default_factory=Map)
+    made: float = 0.0
+    by: str = ""
+    archived: float | None = None
+
+    def __post_init__(self) -> None:
+        if not is_version_name(self.name):
+            raise ValueError(f"{self.name!r} is no name of a model")
+        if self.number < 1 or not is_sha256(self.plan) or not is_sha256(self.model):
+            raise ValueError(f"{self} is no version")
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What happened to a name: to a version, or to an alias, which meant `before` and then the
+    version (None: nothing). `about` holds the figures that spoke for it."""
+
+    number: int
+    name: str
+    what: What
+    version: int | None = None
+    alias: str | None = None
+    before: int | None = None
+    reason: str = ""
+    about: Map = field(default_factory=Map)
+    made: float = 0.0
+    by: str = ""
+
+
+def is_version_name(text: str) -> bool:
+    """Whether a text may name a model or an alias: letters, digits, `_`, `-` and `.`."""
+    return bool(_NAME.match(text))
