@@ -16,6 +16,17 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A version by its name and number."""
+
+    name: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
     """A version of a model by name and number.
 
