@@ -120,6 +120,7 @@ def register_run(record: RunRecord, name: str, place: Place) -> Registered | Non
         model=record.model,
         bundle=bundle.output("bundle"),
         metrics=test if isinstance(test, Map) else Map(),
+        primary=_primary(lock),
         data=Map({source: pinned.digest.sha256 for source, pinned in lock.sources}),
         code=Map({function.name: function.digest for function in lock.code.functions}),
     )
@@ -127,6 +128,13 @@ def register_run(record: RunRecord, name: str, place: Place) -> Registered | Non
         made, _ = registry.register(version)
     remembered.keep(made.number)
     return Registered(name=name, number=made.number)
+
+
+def _primary(lock: Lock) -> str:
+    """The metric that the model is judged by."""
+    package = next(step for step in lock.plan.steps if step.kind == "package")
+    judged = package.params.get("evaluate")
+    return str(judged.get("primary", "")) if isinstance(judged, Map) else ""
 
 
 class _Remembered:

@@ -31,7 +31,8 @@ class Version:
     """A version of a model by name and number.
 
     `plan` is the digest of its lock's text, `lock` and `record` the blobs of both texts, `model`
-    the model's digest, `bundle` the tree of its service. `metrics` are those of the test part,
+    the model's digest, `bundle` the tree of its service. `metrics` are those of the test part and
+    `primary` the one that it is judged by,
     `data` and `code` the digests of sources and functions by name. `made` is the Unix time when it
     was registered, `by` who did; these two are in the registry only. `archived` is the Unix time
     when its results were taken out of the store, into a file.
@@ -45,6 +46,7 @@ class Version:
     model: str
     bundle: Digest
     metrics: Map = field(default_factory=Map)
+    primary: str = ""
     data: Map = field(default_factory=Map)
     code: Map = field(default_factory=Map)
     made: float = 0.0

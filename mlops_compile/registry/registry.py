@@ -236,7 +236,7 @@ def _same(connection: sa.Connection, name: str, plan: str, bundle: Digest) -> Ve
 
 _DIGESTS = ("lock", "record", "bundle")
 _MAPS = ("metrics", "data", "code")
-_PLAIN = ("name", "number", "plan", "model", "made", "by", "archived")
+_PLAIN = ("name", "number", "plan", "model", "primary", "made", "by", "archived")
 
 
 def _row(version: Version) -> dict[str, Any]:

@@ -36,6 +36,7 @@ VERSIONS = Table(
     Column("bundle", String(64), nullable=False, index=True),
     Column("bundle_size", BigInteger, nullable=False),
     Column("metrics", Text, nullable=False),
+    Column("primary", Text, nullable=False),
     Column("data", Text, nullable=False),
     Column("code", Text, nullable=False),
     Column("made", Float(53), nullable=False),
