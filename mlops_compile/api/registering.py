@@ -6,15 +6,16 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlops_compile.api.state import State
+from mlops_compile.api.state import State, state_of
 from mlops_compile.compiler.check import check_places
+from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.spec import Registry as Stated
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.lock import Lock, encode
@@ -47,6 +48,12 @@ class Place:
 def place_of(config: Config, state: State) -> Place:
     """The place that a config names."""
     return Place(stated=check_places(config).registry, state=state)
+
+
+def place_with(overrides: Sequence[str], project: Path) -> Place:
+    """The place of a project whose config has these overrides."""
+    config = compose(tuple(overrides), project)
+    return place_of(config, state_of(config, project))
 
 
 @contextmanager

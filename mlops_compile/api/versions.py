@@ -71,6 +71,13 @@ def find_version(words: str, registry: Registry) -> Version:
     return found
 
 
+def is_words_of_version(words: str, place: Place) -> bool:
+    """Whether words may name a version: there are versions, and it could be one's name."""
+    match = _WORDS.match(words)
+    there = place.file is None or place.file.exists()
+    return there and match is not None and is_version_name(match["name"])
+
+
 def lock_of_version(version: Version, store: Store) -> Lock:
     """Its lock. StoreError where the store has it no more."""
     text = store.blobs.read(version.lock).read_text("utf-8")

@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlops_compile.api.registering import Place, opened, place_of
-from mlops_compile.api.state import state_of
+from mlops_compile.api.registering import Place, opened, place_with
 from mlops_compile.api.versions import Promotion, find_version, promote, rollback
 from mlops_compile.cli.show import table, visible
 from mlops_compile.cli.verb import Call
-from mlops_compile.compiler.compose.config import compose
 from mlops_compile.ir.value import Map, Value, pretty
 from mlops_compile.ir.version import Event, Version
 from mlops_compile.present.words import number
@@ -21,9 +19,7 @@ FORMAT = 1
 
 def run(call: Call) -> int:
     """Do what is asked."""
-    config = compose(tuple(call.options.overrides), Path())
-    place = place_of(config, state_of(config, Path()))
-    return _ACTIONS[call.options.action](call, place)
+    return _ACTIONS[call.options.action](call, place_with(call.options.overrides, Path()))
 
 
 def _list(call: Call, place: Place) -> int:
