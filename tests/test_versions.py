@@ -151,3 +151,65 @@ def test_a_registry_that_cannot_be_used_leaves_the_run_whole(project: Path) -> N
     assert answer.code == 7 and "the registry cannot be used" in answer.err
     assert "unchanged; model" in answer.out
     assert mlops(project, "store", "gc").code == 7  # what versions need cannot be told
+
+
+def test_a_version_is_one_file_that_serves_and_reruns_elsewhere(
+    project: Path, tmp_path: Path
+) -> None:
+    name = name_of(project)
+    files = [tmp_path / "one.tar", tmp_path / "two.tar"]
+    for file in files:
+        good(project, "registry", "export", f"{name}:1", "-o", str(file))
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert mlops(project, "registry", "export", f"{name}:1", "-o", str(files[0])).code == 2
+    away = tmp_path / "away"
+    shutil.copytree(project, away, ignore=shutil.ignore_patterns(".mlops", "outputs"))
+    (away / "people.csv").unlink(missing_ok=True)
+    assert told(away, "import", str(files[0]))["versions"][0]["new"] is True
+    assert told(away, "import", str(files[0]))["versions"][0]["new"] is False
+    good(away, "bundle", name, "-o", "out")
+    good(project, "bundle", f"{name}:1", "-o", "out")
+    there, here = ((place / "out" / "bundle.json").read_bytes() for place in (away, project))
+    assert there == here
+    lock = told(away, "show", name)["lock"]["digest"]
+    shutil.copy(away / ".mlops/store/blobs" / lock[:2] / lock, away / "version.json")
+    again = good(away, "run", "--json", "--plan", "version.json").document
+    assert {step["status"] for step in again["steps"]} == {"hit"}
+    assert good(away, "store", "fsck").code == 0
+
+
+def test_a_file_that_is_not_whole_leaves_nothing(project: Path, tmp_path: Path) -> None:
+    name = name_of(project)
+    good(project, "registry", "export", f"{name}:1", "-o", str(tmp_path / "whole.tar"))
+    data = (tmp_path / "whole.tar").read_bytes()
+    place = data.index(b"roc_auc", len(data) // 2)
+    away = tmp_path / "away"
+    away.mkdir()
+    for broken in (
+        b"",
+        b"no tar",
+        data[: len(data) // 2],
+        data[:place] + b"ROC" + data[place + 3 :],
+    ):
+        (tmp_path / "broken.tar").write_bytes(broken)
+        answer = mlops(away, "registry", "import", str(tmp_path / "broken.tar"))
+        assert answer.code == 7 and "is broken: " in answer.err
+        assert told(away, "list")["versions"] == []
+        assert not [*(away / ".mlops" / "store").glob("actions/*/*")]
+
+
+def test_what_is_archived_may_go_and_comes_back(project: Path) -> None:
+    name = name_of(project)
+    good(project, "registry", "promote", f"{name}:1")
+    assert mlops(project, "registry", "archive", f"{name}:1").code == 2
+    archived = told(project, "archive", name, "--keep", "1")["versions"]
+    assert [one["version"] for one in archived] == [2]
+    shutil.rmtree(project / "outputs")
+    freed = good(project, "store", "gc", "--json").document
+    assert mlops(project, "bundle", f"{name}:2", "-o", "gone").code == 7 and freed
+    good(project, "bundle", f"{name}:1", "-o", "kept")
+    assert told(project, "restore", f"{name}:2")["versions"][0]["new"] is True
+    good(project, "bundle", f"{name}:2", "-o", "back")
+    again = good(project, "run", "--json", *FEW).document
+    assert {step["status"] for step in again["steps"]} == {"hit"}
+    assert [event[0] for event in events(project)][:2] == ["restored", "archived"]

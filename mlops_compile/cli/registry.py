@@ -6,9 +6,17 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mlops_compile.api.carrying import (
+    Carried,
+    archive,
+    archive_old,
+    export_version,
+    import_version,
+    restore,
+)
 from mlops_compile.api.registering import Place, opened, place_with
 from mlops_compile.api.versions import Promotion, find_version, promote, rollback
-from mlops_compile.cli.show import table, visible
+from mlops_compile.cli.show import size, table, visible
 from mlops_compile.cli.verb import Call
 from mlops_compile.ir.value import Map, Value, pretty
 from mlops_compile.ir.version import Event, Version
@@ -128,12 +136,61 @@ def _told(call: Call, done: Promotion) -> int:
     return 0
 
 
+def _export(call: Call, place: Place) -> int:
+    return _carried(call, export_version(place, call.options.version, call.options.file))
+
+
+def _import(call: Call, place: Place) -> int:
+    return _carried(call, import_version(place, call.options.file))
+
+
+def _archive(call: Call, place: Place) -> int:
+    keep = call.options.keep or (place.stated.keep if ":" not in call.options.version else None)
+    if keep is None:
+        return _carried(call, archive(place, call.options.version))
+    return _carried(call, *archive_old(place, call.options.version, keep))
+
+
+def _restore(call: Call, place: Place) -> int:
+    return _carried(call, restore(place, call.options.version))
+
+
+def _carried(call: Call, *done: Carried) -> int:
+    if call.options.json:
+        rows = tuple(map(carried_value, done))
+        print(pretty(Map({"format": FORMAT, "versions": rows})), end="", file=call.out)
+        return 0
+    for one in done:
+        known = "" if one.new else ", as it was already"
+        print(f"{one.version}{known}: {one.file}, {size(one.size)}", file=call.out)
+    if not done:
+        print("nothing to do", file=call.out)
+    return 0
+
+
+def carried_value(one: Carried) -> Map:
+    """A version in a file, in a document."""
+    return Map(
+        {
+            "name": one.version.name,
+            "version": one.version.number,
+            "file": str(one.file),
+            "size": one.size,
+            "new": one.new,
+        }
+    )
+
+
 _ACTIONS: Mapping[str, Callable[[Call, Place], int]] = {
     "list": _list,
     "show": _show,
     "history": _history,
     "promote": _promote,
     "rollback": _rollback,
+    "archive": _archive,
+    "restore": _restore,
+    "export": _export,
+    "import": _import,
 }
 
 

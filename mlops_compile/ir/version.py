@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from mlops_compile.ir.digest import Digest, is_sha256
-from mlops_compile.ir.value import Map
+from mlops_compile.ir.value import Map, Value
 
 What: TypeAlias = Literal[
     "registered", "promoted", "rolled back", "archived", "restored", "imported"
@@ -78,6 +78,31 @@ class Event:
     about: Map = field(default_factory=Map)
     made: float = 0.0
     by: str = ""
+
+
+_DIGESTS = ("lock", "record", "bundle")
+_PLAIN = ("name", "number", "plan", "model", "metrics", "primary", "data", "code", "made", "by")
+
+
+def to_value(version: Version) -> Map:
+    """A version as a JSON object."""
+    digests = {name: getattr(version, name).to_dict() for name in _DIGESTS}
+    return Map({**{name: getattr(version, name) for name in _PLAIN}, **digests})
+
+
+def from_value(value: Value) -> Version:
+    """The version of a JSON object; ValueError, or KeyError, for what is none."""
+    if not isinstance(value, Map):
+        raise ValueError("a version is an object")
+    fields: dict[str, Any] = {name: value[name] for name in _PLAIN}
+    fields |= {name: Digest.from_dict(value[name]) for name in _DIGESTS}
+    texts = (fields[name] for name in ("name", "plan", "model", "primary", "by"))
+    maps = (fields[name] for name in ("metrics", "data", "code"))
+    if not all(isinstance(text, str) for text in texts) or type(fields["number"]) is not int:
+        raise ValueError("a part of the version is of another type")
+    if not all(isinstance(table, Map) for table in maps):
+        raise ValueError("a part of the version is no object")
+    return Version(**fields)
 
 
 def is_version_name(text: str) -> bool:
