@@ -213,3 +213,12 @@ def test_what_is_archived_may_go_and_comes_back(project: Path) -> None:
     again = good(project, "run", "--json", *FEW).document
     assert {step["status"] for step in again["steps"]} == {"hit"}
     assert [event[0] for event in events(project)][:2] == ["restored", "archived"]
+
+
+def test_two_versions_are_compared_as_plans_and_as_models(project: Path) -> None:
+    name = name_of(project)
+    found = told(project, "compare", f"{name}:1", f"{name}:2")
+    causes = {cause["path"] for step in found["steps"] for cause in step["causes"]}
+    assert causes == {"model.params.min_data_in_leaf"}
+    assert found["metrics"]["roc_auc"]["better"] is False and found["behaviour"]["rows"] > 0
+    assert f"version {name}:1" in good(project, "registry", "compare", f"{name}:1", f"{name}:2").out

@@ -14,8 +14,12 @@ from mlops_compile.api.carrying import (
     import_version,
     restore,
 )
+from mlops_compile.api.diffing import diff
+from mlops_compile.api.operand import REGISTRY
 from mlops_compile.api.registering import Place, opened, place_with
 from mlops_compile.api.versions import Promotion, find_version, promote, rollback
+from mlops_compile.cli.review_document import review_document
+from mlops_compile.cli.review_text import say_review
 from mlops_compile.cli.show import size, table, visible
 from mlops_compile.cli.verb import Call
 from mlops_compile.ir.value import Map, Value, pretty
@@ -144,6 +148,15 @@ def _import(call: Call, place: Place) -> int:
     return _carried(call, import_version(place, call.options.file))
 
 
+def _compare(call: Call, place: Place) -> int:
+    review = diff(*(f"{REGISTRY}{words}" for words in (call.options.old, call.options.new)))
+    if call.options.json:
+        print(review_document(review), end="", file=call.out)
+    else:
+        say_review(review, call.out)
+    return 0
+
+
 def _archive(call: Call, place: Place) -> int:
     keep = call.options.keep or (place.stated.keep if ":" not in call.options.version else None)
     if keep is None:
@@ -187,6 +200,7 @@ _ACTIONS: Mapping[str, Callable[[Call, Place], int]] = {
     "history": _history,
     "promote": _promote,
     "rollback": _rollback,
+    "compare": _compare,
     "archive": _archive,
     "restore": _restore,
     "export": _export,

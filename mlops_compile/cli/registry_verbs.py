@@ -45,6 +45,11 @@ def _rollback(parser: ArgumentParser) -> None:
     parser.add_argument("--reason", metavar="REASON", help="why; the history keeps it")
 
 
+def _compare(parser: ArgumentParser) -> None:
+    parser.add_argument("old", metavar="OLD", help="NAME:NUMBER or NAME@ALIAS")
+    parser.add_argument("new", metavar="NEW", help="NAME:NUMBER or NAME@ALIAS")
+
+
 def _archive(parser: ArgumentParser) -> None:
     parser.add_argument(
         "version",
@@ -77,6 +82,7 @@ ACTIONS: Mapping[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "history": ("What happened to versions and aliases, the newest first.", _history),
     "promote": ("Let an alias mean a version, unless the one it means is better.", _promote),
     "rollback": ("Let an alias mean what it meant before.", _rollback),
+    "compare": ("What differs between two versions: plan, metrics, answers.", _compare),
     "archive": ("Put a version into a file, so that gc may take its results.", _archive),
     "restore": ("Bring an archived version back.", _restore),
     "export": ("Write a version into one file, with all that reruns and serves it.", _export),
