@@ -110,6 +110,17 @@ def _archived(place: Place, version: Version) -> Path:
     return place.state.root / "registry" / "archive" / f"{version.name}-{version.number}.tar"
 
 
+def carried_data(file: Path) -> tuple[str, ...]:
+    """The digests of the sources that the version in a file was made of; none of a broken file."""
+    try:
+        with tarfile.open(file, "r:") as tar:
+            about = parse(_bytes(tar, _ABOUT))
+            assert isinstance(about, Map)
+            return tuple(str(digest) for digest in from_value(about["version"]).data.values())
+    except (tarfile.TarError, ValueError, KeyError, OSError, AssertionError):
+        return ()
+
+
 def _write(version: Version, store: Store, file: Path) -> int:
     """Write a version by way of a file beside; its size."""
     part = file.with_name(f".{file.name}.part")

@@ -41,7 +41,8 @@ def registry_at(uri: str, secret: str, clock: Callable[[], float], by: str) -> I
         raise _refused(f"the registry cannot be used: {' '.join(words.split())}", hint) from None
     except OSError as error:
         message = f"the registry cannot lie there: {error.strerror}"
-        raise _refused(message, "name another file in registry.uri") from None
+        hint = "name another file in registry.uri"
+        raise _refused(message, hint) from None
     finally:
         if registry is not None:
             registry.close()
