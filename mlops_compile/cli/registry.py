@@ -5,26 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlops_compile.api.carrying import (
-    Carried,
-    archive,
-    archive_old,
-    export_version,
-    import_version,
-    restore,
-)
-from mlops_compile.api.diffing import diff
-from mlops_compile.api.operand import REGISTRY
 from mlops_compile.api.registering import Place, opened, place_with
 from mlops_compile.api.versions import Promotion, find_version, promote, rollback
-from mlops_compile.cli.review_document import review_document
-from mlops_compile.cli.review_text import say_review
 from mlops_compile.cli.show import size, table, visible
 from mlops_compile.cli.verb import Call
 from mlops_compile.ir.value import Map, Value, pretty
 from mlops_compile.ir.version import Event, Version
 from mlops_compile.present.words import number
+
+if TYPE_CHECKING:
+    from mlops_compile.api.carrying import Carried
 
 FORMAT = 1
 
@@ -141,14 +133,23 @@ def _told(call: Call, done: Promotion) -> int:
 
 
 def _export(call: Call, place: Place) -> int:
+    from mlops_compile.api.carrying import export_version  # with all that reads locks, as below
+
     return _carried(call, export_version(place, call.options.version, call.options.file))
 
 
 def _import(call: Call, place: Place) -> int:
+    from mlops_compile.api.carrying import import_version
+
     return _carried(call, import_version(place, call.options.file))
 
 
 def _compare(call: Call, place: Place) -> int:
+    from mlops_compile.api.diffing import diff
+    from mlops_compile.api.operand import REGISTRY
+    from mlops_compile.cli.review_document import review_document
+    from mlops_compile.cli.review_text import say_review
+
     review = diff(*(f"{REGISTRY}{words}" for words in (call.options.old, call.options.new)))
     if call.options.json:
         print(review_document(review), end="", file=call.out)
@@ -158,6 +159,8 @@ def _compare(call: Call, place: Place) -> int:
 
 
 def _archive(call: Call, place: Place) -> int:
+    from mlops_compile.api.carrying import archive, archive_old
+
     keep = call.options.keep or (place.stated.keep if ":" not in call.options.version else None)
     if keep is None:
         return _carried(call, archive(place, call.options.version))
@@ -165,6 +168,8 @@ def _archive(call: Call, place: Place) -> int:
 
 
 def _restore(call: Call, place: Place) -> int:
+    from mlops_compile.api.carrying import restore
+
     return _carried(call, restore(place, call.options.version))
 
 
