@@ -18,6 +18,7 @@ RUNTIME, TEST, DEV, NOX = (f"requirements/{name}.txt" for name in ("main", "test
 HYDRA14 = "requirements/hydra14.txt"
 # moto holds python-dateutil at an older version than TEST has, so this is resolved by itself.
 SERVERS = "requirements/servers.txt"
+CLIENTS = "requirements/clients.txt"
 LIBRARIES = "tests/libraries"
 PYTEST = ("python", "-m", "pytest", "-n", "2", "--dist", "worksteal")
 IS_INSTALLED = """
@@ -203,6 +204,23 @@ def servers(session: nox.Session) -> None:
 
 
 @nox.session
+def clients(session: nox.Session) -> None:
+    """A service that is asked by clients of the Open Inference Protocol that others wrote."""
+    install_locked(session, CLIENTS)
+    session.install("--no-deps", "--editable", ".")
+    session.run("python", "-m", "pytest", "tests/clients", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Services that schemathesis asks what their OpenAPI documents allow, and what they do not;
+    arguments go to it (`-- --max-examples 1000`)."""
+    install_locked(session, CLIENTS)
+    session.install("--no-deps", "--editable", ".")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """The quick tests with branch coverage; the report lists what is left."""
     install_checkout(session)
@@ -299,6 +317,7 @@ def lock(session: nox.Session) -> None:
     resolve(session, DEV, "pyproject.toml", "--group", "dev", "--constraints", TEST)
     resolve(session, NOX, "--group", "nox", "--constraints", DEV)
     resolve(session, HYDRA14, "--group", "hydra14")
+    resolve(session, CLIENTS, "pyproject.toml", "--group", "clients", "--constraints", TEST)
     extras = ("--extra", "postgres", "--extra", "s3")
     resolve(session, SERVERS, "pyproject.toml", "--group", "servers", *extras)
 

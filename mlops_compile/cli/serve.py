@@ -32,6 +32,13 @@ def run(call: Call) -> int:
     state = state_with(options.overrides, Path())
     directory = bundle_to_serve(options.model, state)
     print(f"serving {directory} on http://{options.host}:{options.port}", file=call.err, flush=True)
+    given = {
+        "host": options.host,
+        "port": options.port,
+        "workers": options.workers,
+        "log": options.log and os.path.abspath(options.log),
+        "bundles": options.bundles and os.path.abspath(options.bundles),
+    }
+    flags = [f"--{name}={value}" for name, value in given.items() if value is not None]
     os.chdir(directory)
-    command = [sys.executable, "app.py", "--host", options.host, "--port", str(options.port)]
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, [sys.executable, "app.py", *flags])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import jinja2
 
 from mlops_compile.emit.openapi import openapi
 from mlops_compile.emit.scorers.render import scorer_files
+from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.resources import package_text, resource
 from mlops_compile.ir.serving import ServingSpec
-from mlops_compile.ir.value import Map, Value, pretty
+from mlops_compile.ir.value import Map, Value, parse, pretty
 
 _TYPES = {
     "numeric": "float",
@@ -22,7 +24,10 @@ _TYPES = {
 }
 # The directory of a bundle that holds the user's functions.
 FUNCTIONS = "functions"
-_FILES = ("app.py", "schema.py", "scorer.py", "requirements.txt", "README.md")
+MANIFEST = "bundle.json"
+_FILES = ("observed.py", "schema.py", "scorer.py", "requirements.txt", "README.md")
+# Its files without `.jinja` are the same in every bundle: they read in `bundle.json` what differs.
+_MODULES = "service"
 
 
 def render(spec: ServingSpec) -> dict[str, str]:
@@ -33,13 +38,20 @@ def render(spec: ServingSpec) -> dict[str, str]:
     """
     own = environment()
     files = {name: own.get_template(f"service/{name}.jinja").render(spec=spec) for name in _FILES}
+    files |= modules()
     files |= {f"{FUNCTIONS}/{path}": text for path, text in spec.carried.files}
     if spec.trees is not None:
         files |= scorer_files(spec.trees, own)
     files["example.json"] = pretty(spec.example)
     files["openapi.json"] = pretty(openapi(spec))
-    files["bundle.json"] = pretty(_manifest(spec))
+    files[MANIFEST] = pretty(_manifest(spec))
     return files
+
+
+def modules() -> dict[str, str]:
+    """The modules and the page of the running service, which are those of every service."""
+    found = sorted((resource("templates") / _MODULES).glob("*.*"))
+    return {file.name: file.read_text("utf-8") for file in found if file.suffix != ".jinja"}
 
 
 def environment() -> jinja2.Environment:
@@ -88,6 +100,15 @@ def prose(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>&|~#])", r"\\\1", line)
 
 
+def sealed(files: Mapping[str, bytes]) -> str:
+    """The text of `bundle.json`, from its own and all other files of a bundle: with the digests of
+    these."""
+    stated = parse(files[MANIFEST])
+    assert isinstance(stated, Map)
+    own = {name: digest_of(data).sha256 for name, data in files.items() if name != MANIFEST}
+    return pretty(Map({**stated, "files": Map(own)}))
+
+
 def _manifest(spec: ServingSpec) -> Map:
     decided: dict[str, Value] = {}
     if spec.calibration:
@@ -104,5 +125,12 @@ def _manifest(spec: ServingSpec) -> Map:
             "contract": spec.contract.to_dict(),
             "features": tuple(Map({"name": name, "sort": sort}) for name, sort in spec.made),
             "requirements": Map(spec.requirements),
+            "plan": spec.served.plan,
+            "service": spec.served.service,
+            "sensitive": spec.served.sensitive,
+            "levels": spec.served.levels,
+            "edges": spec.served.edges,
+            "explains": spec.explains,
+            "quiet": spec.carried.quiet,
         }
     )

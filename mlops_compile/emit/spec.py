@@ -17,9 +17,10 @@ from mlops_compile.emit.preparation import (
     function_names,
     quiet_functions,
 )
+from mlops_compile.emit.ranges import edges, ranges, shown_levels
 from mlops_compile.ir.contract import RequestField
-from mlops_compile.ir.schema import from_value
-from mlops_compile.ir.serving import Carried, DerivedColumn, ServedColumn, ServingSpec
+from mlops_compile.ir.schema import from_value, to_value
+from mlops_compile.ir.serving import Carried, DerivedColumn, Served, ServedColumn, ServingSpec
 from mlops_compile.ir.value import Map, Value, parse
 from mlops_compile.steps.calibrations import read_calibration
 from mlops_compile.steps.deploy import SERVICE, Deploy
@@ -42,7 +43,8 @@ def serving_spec(work: Work) -> ServingSpec:
     profile = parse(work.inputs["profile"].read_bytes())
     assert isinstance(profile, Map) and isinstance(profile["columns"], Map)
     preparation = read_preparation(work.inputs["model"] / PREPARATION)
-    schema = read_table(work.inputs["table"]).schema
+    table = read_table(work.inputs["table"])
+    schema = table.schema
     attributes = _attributes(contract.request, derived_names(preparation))
     codes = column_codes(preparation, attributes)
     columns = tuple(
@@ -88,7 +90,22 @@ def serving_spec(work: Work) -> ServingSpec:
         ),
         carried=_carried(preparation, codes, _sensitive(schema)),
         trees=family.trees(work.inputs["model"], len(contract.classes)) if family.trees else None,
+        served=Served(
+            service=_service(deploy),
+            plan=work.key,
+            sensitive=tuple(sorted(_sensitive(schema) & {column.name for column in columns})),
+            ranges=ranges(columns, profile["columns"], table),
+            levels=shown_levels(columns, profile["columns"]),
+            edges=edges(contract.task, profile["target"]),
+        ),
     )
+
+
+def _service(deploy: Deploy) -> Map:
+    """What the running service reads of its config."""
+    stated = to_value(deploy)
+    assert isinstance(stated, Map)
+    return Map({name: value for name, value in stated.items() if name not in ("name", "target")})
 
 
 def _calibration(work: Work) -> str:
