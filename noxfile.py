@@ -20,6 +20,7 @@ HYDRA14 = "requirements/hydra14.txt"
 SERVERS = "requirements/servers.txt"
 CLIENTS = "requirements/clients.txt"
 LIBRARIES = "tests/libraries"
+PROOFS = "tests/proofs"
 PYTEST = ("python", "-m", "pytest", "-n", "2", "--dist", "worksteal")
 IS_INSTALLED = """
 import mlops_compile, sys
@@ -127,7 +128,8 @@ def wheel(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """The tests marked slow, but for those that have a session of their own."""
     install_checkout(session)
-    session.run(*PYTEST, "-m", "slow", f"--ignore={LIBRARIES}", *session.posargs)
+    ignored = [f"--ignore={place}" for place in (LIBRARIES, PROOFS)]
+    session.run(*PYTEST, "-m", "slow", *ignored, *session.posargs)
 
 
 @nox.session
@@ -183,6 +185,14 @@ def exact(session: nox.Session) -> None:
     session.run(
         *PYTEST, "-m", "slow or not slow", "tests/test_scorers.py", *session.posargs, env=env
     )
+
+
+@nox.session
+def prove(session: nox.Session) -> None:
+    """Bundles of each family, and of adult where MLOPS_DATA names its folder, in environments made
+    anew from the package index that is configured: `bundle --prove`, and READMEs' commands."""
+    install_checkout(session)
+    session.run(*PYTEST, "-m", "slow or not slow", PROOFS, *session.posargs)
 
 
 @nox.session
@@ -305,6 +315,13 @@ def preparation(session: nox.Session) -> None:
     """Write the tables of docs/preparation.md again, from the declarations."""
     install_checkout(session)
     session.run("python", "-m", "tests.generate_preparation", *session.posargs)
+
+
+@nox.session
+def hashes(session: nox.Session) -> None:
+    """Write the digests that bundles' requirements carry again, from requirements/main.txt."""
+    install_checkout(session)
+    session.run("python", "-m", "tests.generate_hashes", *session.posargs)
 
 
 @nox.session

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops_compile.emit.preparation import column_codes
-from mlops_compile.emit.render import literal, modules, render
+from mlops_compile.emit.render import literal, render
+from mlops_compile.emit.targets.http import modules
 from mlops_compile.ir.contract import Contract, RequestField
 from mlops_compile.ir.serving import LevelTable, ServedColumn, ServingSpec
 from mlops_compile.ir.trees import Tree, Trees

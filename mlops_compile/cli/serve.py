@@ -31,6 +31,10 @@ def run(call: Call) -> int:
     _check_free(options.host, options.port)
     state = state_with(options.overrides, Path())
     directory = bundle_to_serve(options.model, state)
+    if not (directory / "app.py").is_file():
+        message = f"the bundle of {options.model} is no service: deploy.target was another"
+        hint = f"its README.md says how it is used: mlops-compile bundle {options.model} -o DIR"
+        raise UsageError([problem("usage", message, hint=hint)])
     print(f"serving {directory} on http://{options.host}:{options.port}", file=call.err, flush=True)
     given = {
         "host": options.host,

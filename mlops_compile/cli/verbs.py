@@ -110,6 +110,12 @@ def _bundle(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-o", dest="directory", type=Path, required=True, help="an empty or new directory"
     )
+    parser.add_argument(
+        "--prove",
+        action="store_true",
+        help="first replay the held-out rows through it, in a new environment that has its"
+        " requirements alone; the statement goes beside it, as DIR.proof.json",
+    )
     parser.add_argument("overrides", nargs="*", default=[], help="for example store.uri=DIR")
 
 

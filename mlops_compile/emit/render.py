@@ -1,4 +1,4 @@
-"""Renders a service's files from templates: the same spec, the same bytes."""
+"""Renders a bundle's files from templates: the same spec, the same bytes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 
 import jinja2
 
-from mlops_compile.emit.openapi import openapi
+from mlops_compile.emit.requirements import pins_of
+from mlops_compile.emit.sbom import FILE as SBOM
+from mlops_compile.emit.sbom import sbom
 from mlops_compile.emit.scorers.render import scorer_files
 from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.resources import package_text, resource
 from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.ir.value import Map, Value, parse, pretty
+from mlops_compile.steps.targets import TARGETS
 
 _TYPES = {
     "numeric": "float",
@@ -25,9 +28,12 @@ _TYPES = {
 # The directory of a bundle that holds the user's functions.
 FUNCTIONS = "functions"
 MANIFEST = "bundle.json"
-_FILES = ("observed.py", "schema.py", "scorer.py", "requirements.txt", "README.md")
-# Its files without `.jinja` are the same in every bundle: they read in `bundle.json` what differs.
-_MODULES = "service"
+# What every bundle holds, by the folder of its template.
+_FILES = {
+    "schema.py": "service",
+    "scorer.py": "service",
+    "README.md": "bundle",
+}
 
 
 def render(spec: ServingSpec) -> dict[str, str]:
@@ -36,22 +42,27 @@ def render(spec: ServingSpec) -> dict[str, str]:
     What comes from data reaches code only as Python or JSON literals, so that no name of a column
     can become code.
     """
-    own = environment()
-    files = {name: own.get_template(f"service/{name}.jinja").render(spec=spec) for name in _FILES}
-    files |= modules()
+    own, target = environment(), TARGETS[spec.target]
+    files = {
+        name: own.get_template(f"{folder}/{name}.jinja").render(
+            spec=spec, target=target, own=target.own(spec)
+        )
+        for name, folder in _FILES.items()
+    }
+    files |= target.files(spec, own)
+    pinned = own.get_template("bundle/requirements.txt.jinja")
+    needs = pins_of(spec.requirements)
+    files["requirements.txt"] = pinned.render(needs=needs, what="this bundle needs")
+    for name, version, use in spec.optional:
+        needs, what = pins_of([(name, version)]), f"{use} needs beside requirements.txt"
+        files[f"requirements-{use.lower()}.txt"] = pinned.render(needs=needs, what=what)
     files |= {f"{FUNCTIONS}/{path}": text for path, text in spec.carried.files}
     if spec.trees is not None:
         files |= scorer_files(spec.trees, own)
     files["example.json"] = pretty(spec.example)
-    files["openapi.json"] = pretty(openapi(spec))
+    files[SBOM] = pretty(sbom(spec))
     files[MANIFEST] = pretty(_manifest(spec))
     return files
-
-
-def modules() -> dict[str, str]:
-    """The modules and the page of the running service, which are those of every service."""
-    found = sorted((resource("templates") / _MODULES).glob("*.*"))
-    return {file.name: file.read_text("utf-8") for file in found if file.suffix != ".jinja"}
 
 
 def environment() -> jinja2.Environment:
@@ -66,7 +77,7 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    found.filters.update(literal=literal, prose=prose, importing=importing)
+    found.filters.update(literal=literal, prose=prose, importing=importing, yaml=yaml_text)
     found.globals["types"] = _TYPES
     return found
 
@@ -92,6 +103,17 @@ def literal(value: Any) -> str:
         str(value)  # says what there is not
     text = ascii(value)
     return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in text else text
+
+
+def yaml_text(text: str) -> str:
+    """A YAML scalar in ASCII that is this text, whatever it looks like."""
+    return '"' + "".join(map(_yaml_character, text)) + '"'
+
+
+def _yaml_character(character: str) -> str:
+    if character.isascii() and character.isprintable() and character not in '"\\':
+        return character
+    return f"\\U{ord(character):08X}"
 
 
 def prose(text: str) -> str:
@@ -120,6 +142,7 @@ def _manifest(spec: ServingSpec) -> Map:
             **decided,
             "format": 1,
             "name": spec.name,
+            "target": spec.target,
             "model": spec.model,
             "family": spec.family,
             "contract": spec.contract.to_dict(),

@@ -71,13 +71,15 @@ class DerivedColumn:
 class Carried:
     """Source that the generated code carries: `imports` and `functions` of ours; the user's own
     `files` by path, and the functions of them that are called, each with its name in the code; what
-    those of them that are `quiet` say of a failure may hold values of sensitive columns."""
+    those of them that are `quiet` say of a failure may hold values of sensitive columns;
+    `distributions` are what they import."""
 
     imports: tuple[str, ...] = ()
     functions: str = ""
     files: tuple[tuple[str, str], ...] = ()
     called: tuple[tuple[str, str], ...] = ()
     quiet: tuple[str, ...] = ()
+    distributions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for path, _ in self.files:
@@ -144,7 +146,9 @@ class ServingSpec:
     distributions with their versions. `calibration` is the method by which probabilities are
     calibrated, if they are; from `threshold` on the answer of a binary task is the positive class,
     else the more probable one. `trees` are the model, where it is one of trees. `served` is what
-    else the service is to do.
+    else the service is to do. `target` is what the bundle is made to be; `optional` are
+    distributions that it can do without, with their versions and uses. `container` are the keys of
+    `deploy.container`.
     """
 
     name: str
@@ -165,6 +169,9 @@ class ServingSpec:
     derived: tuple[DerivedColumn, ...] = ()
     carried: Carried = field(default_factory=Carried)
     trees: Trees | None = None
+    target: str = "http"
+    optional: tuple[tuple[str, str, str], ...] = ()
+    container: Map = field(default_factory=Map)
     served: Served = field(default_factory=Served)
 
     @property

@@ -323,9 +323,7 @@ async def _fixed(kind: bytes, text: bytes, asked: Asked, headers: tuple = ()) ->
 
 
 def _is_asked(query: bytes, name: str) -> bool:
-    """Whether a query asks for something by `true`."""
-    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)) if query else {}
-    value = given.get(name, "false")
-    if value not in ("true", "false"):
-        raise wrong(f"`{name}` in the query is true or false")
-    return value == "true"
+    if not query:
+        return False
+    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    return given.get(name, "false").lower() in ("true", "1", "")
