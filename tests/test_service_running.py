@@ -361,3 +361,17 @@ def test_a_stop_under_load_loses_no_request(tmp_path: Path) -> None:
         assert [failed for _, failed in found if failed] == []
         assert sum(answered for answered, _ in found) >= 200
         running.end()
+
+
+def test_answers_are_sent_at_once(tmp_path: Path) -> None:
+    """They wait for no acknowledgement of their heads: asyncio sets TCP_NODELAY where a socket says
+    that it is of TCP, in a worker too, which is given the number of the parent's."""
+    bundle = write(people(), tmp_path / "bundle")
+    code = (
+        "import worker\n"
+        "own = worker.listen('127.0.0.1', 0)\n"
+        "print(own.proto, worker.Listening(fileno=own.detach()).proto)"
+    )
+    words = [sys.executable, "-B", "-c", code]
+    told = subprocess.run(words, cwd=bundle, capture_output=True, text=True, check=True)
+    assert told.stdout.split() == [str(int(socket.IPPROTO_TCP))] * 2
