@@ -18,7 +18,9 @@ RUNTIME, TEST, DEV, NOX = (f"requirements/{name}.txt" for name in ("main", "test
 HYDRA14 = "requirements/hydra14.txt"
 # moto holds python-dateutil at an older version than TEST has, so this is resolved by itself.
 SERVERS = "requirements/servers.txt"
+CLIENTS = "requirements/clients.txt"
 LIBRARIES = "tests/libraries"
+PROOFS = "tests/proofs"
 PYTEST = ("python", "-m", "pytest", "-n", "2", "--dist", "worksteal")
 IS_INSTALLED = """
 import mlops_compile, sys
@@ -126,7 +128,8 @@ def wheel(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """The tests marked slow, but for those that have a session of their own."""
     install_checkout(session)
-    session.run(*PYTEST, "-m", "slow", f"--ignore={LIBRARIES}", *session.posargs)
+    ignored = [f"--ignore={place}" for place in (LIBRARIES, PROOFS)]
+    session.run(*PYTEST, "-m", "slow", *ignored, *session.posargs)
 
 
 @nox.session
@@ -185,6 +188,14 @@ def exact(session: nox.Session) -> None:
 
 
 @nox.session
+def prove(session: nox.Session) -> None:
+    """Bundles of each family, and of adult where MLOPS_DATA names its folder, in environments made
+    anew from the package index that is configured: `bundle --prove`, and READMEs' commands."""
+    install_checkout(session)
+    session.run(*PYTEST, "-m", "slow or not slow", PROOFS, *session.posargs)
+
+
+@nox.session
 def matrix(session: nox.Session) -> None:
     """Sources, splits, folds, preparations, families, options and tasks: any three together."""
     install_checkout(session)
@@ -200,6 +211,23 @@ def servers(session: nox.Session) -> None:
     install_locked(session, SERVERS)
     session.install("--no-deps", "--editable", ".")
     session.run("python", "-m", "pytest", "tests/servers", *session.posargs)
+
+
+@nox.session
+def clients(session: nox.Session) -> None:
+    """A service that is asked by clients of the Open Inference Protocol that others wrote."""
+    install_locked(session, CLIENTS)
+    session.install("--no-deps", "--editable", ".")
+    session.run("python", "-m", "pytest", "tests/clients", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Services that schemathesis asks what their OpenAPI documents allow, and what they do not;
+    arguments go to it (`-- --max-examples 1000`)."""
+    install_locked(session, CLIENTS)
+    session.install("--no-deps", "--editable", ".")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
 
 
 @nox.session
@@ -290,6 +318,13 @@ def preparation(session: nox.Session) -> None:
 
 
 @nox.session
+def hashes(session: nox.Session) -> None:
+    """Write the digests that bundles' requirements carry again, from requirements/main.txt."""
+    install_checkout(session)
+    session.run("python", "-m", "tests.generate_hashes", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Resolve requirements/*.txt again; `-- --upgrade` moves to the newest versions."""
     session.install("uv>=0.13")
@@ -299,6 +334,7 @@ def lock(session: nox.Session) -> None:
     resolve(session, DEV, "pyproject.toml", "--group", "dev", "--constraints", TEST)
     resolve(session, NOX, "--group", "nox", "--constraints", DEV)
     resolve(session, HYDRA14, "--group", "hydra14")
+    resolve(session, CLIENTS, "pyproject.toml", "--group", "clients", "--constraints", TEST)
     extras = ("--extra", "postgres", "--extra", "s3")
     resolve(session, SERVERS, "pyproject.toml", "--group", "servers", *extras)
 

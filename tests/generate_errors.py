@@ -339,6 +339,19 @@ EXAMPLES = (
         hint="give a run directory, or the `bundle` or `model` digest that `run --json` prints",
     ),
     problem(
+        "no-environment",
+        "no environment with the bundle's requirements can be made: pip says: No matching"
+        " distribution found for click==8.5.1",
+        hint="it installs requirements.txt from the package index that is configured: is that"
+        " reached?",
+    ),
+    problem(
+        "unproved",
+        "row 17 of the validated table in a batch is answered [0.75, 0.25], and [0.25, 0.75] is"
+        " right",
+        hint="do not serve this bundle here",
+    ),
+    problem(
         "git",
         "/srv/shop is in no git repository",
         hint="make one with `git init`, and call this again",

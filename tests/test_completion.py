@@ -102,7 +102,7 @@ def ask(home: Path) -> Ask:
         ("store forget rows.csv store.u", ["store.uri="]),
         ("store forget store.u", []),
         ("store none ", []),
-        ("bundle MODEL -", ["--help ", "-o "]),
+        ("bundle MODEL -", ["--help ", "--prove ", "-o "]),
         ("compile evaluate.primary=rmse", ["rmse "]),
         ("compile -- seed=1 see", ["seed="]),
         ("none ", []),

@@ -31,6 +31,8 @@ OTHERS: dict[str, Any] = {
     "evaluate.bootstrap": {"resamples": 50},
     "evaluate.segments": ["other"],
     "evaluate.include": ["shap"],
+    "deploy.max_seconds": 4.5,
+    "deploy.log": {"sensitive": "hash"},
     "execution.memory": 4.5,
 }
 

@@ -9,6 +9,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from mlops_compile.emit.render import environment
+from mlops_compile.emit.requirements import FILE, pins_of, table
+from tests import generate_hashes
+
 LOCKED = Path(__file__).resolve().parent.parent / "requirements"
 
 
@@ -35,6 +39,30 @@ def _asks(pin: Requirement) -> list[Requirement]:
         if not asked.marker
         or any(asked.marker.evaluate({"extra": extra}) for extra in ("", *pin.extras))
     ]
+
+
+@pytest.mark.skipif(not LOCKED.is_dir(), reason="away from the checkout there are none")
+def test_the_digests_that_bundles_carry_are_those_of_the_lock() -> None:
+    assert generate_hashes.text() == FILE.read_text("ascii"), "run `nox -s hashes`"
+    assert all(item["hashes"] for item in table().values())
+
+
+def _installed() -> list[tuple[str, str]]:
+    return [(name, version(name)) for name in ("click", "h11", "msgspec", "uvicorn")]
+
+
+def test_digests_are_for_all_or_for_none() -> None:
+    """pip refuses a file in which some have none."""
+    text = _text(_installed())
+    assert text.count("==") == 6 and text.count(" --hash=sha256:") > 5
+    assert 'colorama==0.4.6 ; sys_platform == "win32" \\\n' in text
+    mixed = _text([*_installed(), ("numpy", "1.0")])
+    assert "--hash" not in mixed and "none are known of numpy==1.0, and pip takes all" in mixed
+
+
+def _text(versions: list[tuple[str, str]]) -> str:
+    template = environment().get_template("bundle/requirements.txt.jinja")
+    return template.render(needs=pins_of(versions), what="this bundle needs")
 
 
 @pytest.mark.skipif(not LOCKED.is_dir(), reason="away from the checkout there are none")

@@ -39,8 +39,8 @@ def serving(directory: Path, model: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
         for _ in range(2400):
             with contextlib.suppress(httpx.TransportError):
-                client.get("/health/ready")
-                break
+                if client.get("/health/ready").status_code == 200:
+                    break
             assert process.poll() is None
             time.sleep(0.05)
         yield client

@@ -22,7 +22,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three versions: a good one, one that says the same of all rows, one of another split."""
     project = make(tmp_path_factory.mktemp("versions") / "project")
     config = project / "conf" / "config.yaml"
-    config.write_text(config.read_text("utf-8").replace("register: false", "register: true"), "utf-8")
+    text = config.read_text("utf-8").replace("register: false", "register: true")
+    config.write_text(text, "utf-8")
     runs = [good(project, "run", "--json", *words).document for words in (SMALL, FEW, OTHER)]
     names = [one["registered"] for one in runs]
     assert names == [{"name": names[0]["name"], "version": n} for n in (1, 2, 3)]

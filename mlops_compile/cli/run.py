@@ -40,6 +40,7 @@ from mlops_compile.ir.record import RunRecord
 from mlops_compile.ir.value import Map, pick, pretty
 from mlops_compile.ir.version import Registered
 from mlops_compile.steps.kinds import needs_of
+from mlops_compile.steps.targets import target_of
 
 _PLACES = (
     *("store.", "store=", "registry.", "registry=", "execution.", "execution="),
@@ -207,8 +208,16 @@ def _summary(
     version = f", registered as {registered}" if registered else ""
     lines.append(f"{ran} ran, {hits} unchanged; model {str(record.model)[:12]}{version}")
     if bundle is not None:
-        lines.append(f"serve it: mlops-compile serve {shown(directory)}")
+        lines.append(_next(record, directory))
     return "\n".join(lines)
+
+
+def _next(record: RunRecord, directory: Path) -> str:
+    """What to do with the bundle of a run."""
+    made = [step for step in record.lock.plan.steps if step.kind == "package"]
+    if all(target_of(step.params).serves for step in made):
+        return f"serve it: mlops-compile serve {shown(directory)}"
+    return f"take it: mlops-compile bundle {shown(directory)} -o DIR"
 
 
 def _primary(record: RunRecord) -> str:

@@ -31,7 +31,18 @@ def run(call: Call) -> int:
     _check_free(options.host, options.port)
     place = place_with(options.overrides, Path())
     directory = bundle_to_serve(options.model, place)
+    if not (directory / "app.py").is_file():
+        message = f"the bundle of {options.model} is no service: deploy.target was another"
+        hint = f"its README.md says how it is used: mlops-compile bundle {options.model} -o DIR"
+        raise UsageError([problem("usage", message, hint=hint)])
     print(f"serving {directory} on http://{options.host}:{options.port}", file=call.err, flush=True)
+    given = {
+        "host": options.host,
+        "port": options.port,
+        "workers": options.workers,
+        "log": options.log and os.path.abspath(options.log),
+        "bundles": options.bundles and os.path.abspath(options.bundles),
+    }
+    flags = [f"--{name}={value}" for name, value in given.items() if value is not None]
     os.chdir(directory)
-    command = [sys.executable, "app.py", "--host", options.host, "--port", str(options.port)]
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, [sys.executable, "app.py", *flags])

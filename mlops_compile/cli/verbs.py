@@ -111,6 +111,12 @@ def _bundle(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-o", dest="directory", type=Path, required=True, help="an empty or new directory"
     )
+    parser.add_argument(
+        "--prove",
+        action="store_true",
+        help="first replay the held-out rows through it, in a new environment that has its"
+        " requirements alone; the statement goes beside it, as DIR.proof.json",
+    )
     parser.add_argument("overrides", nargs="*", default=[], help="for example store.uri=DIR")
 
 
@@ -124,6 +130,15 @@ def _serve(parser: ArgumentParser) -> None:
     parser.add_argument("model", help="a run directory, or a digest of a model or bundle")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=_port, default=8000, help="port to listen on (8000)")
+    parser.add_argument(
+        "--workers", type=_count, metavar="N", help="processes below one that replaces them"
+    )
+    parser.add_argument(
+        "--log", type=Path, metavar="DIR", help="keep predictions and feedback there"
+    )
+    parser.add_argument(
+        "--bundles", type=Path, metavar="DIR", help="bundles that /admin/swap may serve"
+    )
     parser.add_argument("overrides", nargs="*", default=[], help="for example store.uri=DIR")
 
 

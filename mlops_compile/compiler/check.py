@@ -39,7 +39,7 @@ from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import is_name
 from mlops_compile.ir.problem import CompileError, Problem
 from mlops_compile.ir.value import Map, Value
-from mlops_compile.steps.deploy import Deploy
+from mlops_compile.steps.deploy import ENDS, FORMS, Deploy
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family
 from mlops_compile.steps.joins import settings_problems
@@ -137,7 +137,9 @@ def _settle(reader: Reader, spec: Spec, values: Map) -> Spec:
             (evaluate, task, data),
             lambda own: settle_evaluation(own, evaluate, task, data),
         ),
-        deploy=once("deploy", (spec.deploy, data), lambda _: _settle_deploy(spec.deploy, data)),
+        deploy=once(
+            "deploy", (spec.deploy, data), lambda own: _settle_deploy(own, spec.deploy, data)
+        ),
     )
     return replace(settled, search=check_search(reader, settled, values))
 
@@ -149,7 +151,18 @@ def _settle_data(reader: Reader, data: Data) -> Data:
     return _settle_positive(reader, data)
 
 
-def _settle_deploy(deploy: Deploy, data: Data) -> Deploy:
+def _settle_deploy(reader: Reader, deploy: Deploy, data: Data) -> Deploy:
+    for least, most in ENDS:
+        ends = getattr(deploy.container, least), getattr(deploy.container, most)
+        if known(*ends) and ends[0] > ends[1]:
+            message = f"is {ends[0]}, which is more than deploy.container.{most} ({ends[1]})"
+            hint = f"lower it, or raise deploy.container.{most}"
+            reader.complain("impossible", message, ("deploy", "container", least), hint)
+    for name, (form, words) in FORMS.items():
+        text = getattr(deploy.container, name)
+        if known(text) and text is not None and not form.fullmatch(text):
+            message = f"is {text!r}, and must be {words}"
+            reader.complain("wrong-type", message, ("deploy", "container", name))
     return replace(deploy, name=deploy.name or data.name) if known(deploy) else UNKNOWN
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from mlops_compile.emit.held_out import request_of
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.functions import imported
 from mlops_compile.steps.tables import read_table
@@ -47,7 +46,9 @@ def answers_of(bundle: Path, contract: Map, table: Path, rows: Array) -> Array:
                 scorer = _scorer(_module(bundle, "scorer"), bundle, Path(scratch))
             for first in range(0, chosen.num_rows, _TOGETHER):
                 part = chosen.slice(first, _TOGETHER).to_pylist()
-                found += scorer.scores([decode(msgspec.json.encode(sent(row))) for row in part])
+                found += scorer.scores(
+                    [decode(msgspec.json.encode(request_of(row))) for row in part]
+                )
     except msgspec.ValidationError as error:
         raise ValueError(f"its service refuses a row: {str(error).split(' - at')[0]}") from None
     finally:
@@ -69,12 +70,3 @@ def _module(bundle: Path, name: str) -> ModuleType:
     module.__file__ = str(path)
     exec(compile(path.read_text("utf-8"), str(path), "exec"), module.__dict__)
     return module
-
-
-def sent(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as a client would send it: missing values left out, times as ISO 8601."""
-    found = {name: value for name, value in row.items() if value is not None}
-    for name, value in found.items():
-        if hasattr(value, "isoformat"):
-            found[name] = value.isoformat()
-    return {n: v for n, v in found.items() if not (isinstance(v, float) and math.isnan(v))}

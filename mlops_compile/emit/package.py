@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_compile.emit.card import card
 from mlops_compile.emit.gates import refusals
 from mlops_compile.emit.prove import Proof, prove
-from mlops_compile.emit.render import render
+from mlops_compile.emit.render import MANIFEST, render, sealed
 from mlops_compile.emit.spec import serving_spec
 from mlops_compile.ir.problem import GateError, StepError, problem
 from mlops_compile.ir.value import Map, parse
@@ -47,6 +48,7 @@ def run(work: Work) -> None:
             shutil.copyfile(file, bundle / file.name)
     if spec.calibration:
         shutil.copyfile(work.inputs["calibration"], bundle / CALIBRATION)
+    _seal(bundle)
     proof = Proof(
         bundle=bundle,
         table=work.inputs["table"],
@@ -55,3 +57,10 @@ def run(work: Work) -> None:
         predict=family_of(work.params).predict,
     )
     work.told["answer"] = prove(spec, proof)
+
+
+def _seal(bundle: Path) -> None:
+    """Write the digests of all files of a bundle into its `bundle.json`."""
+    files = (path for path in bundle.rglob("*") if path.is_file())
+    data = {path.relative_to(bundle).as_posix(): path.read_bytes() for path in files}
+    (bundle / MANIFEST).write_text(sealed(data), "utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import sys
 import tempfile
 import time
@@ -18,13 +17,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
+from mlops_compile.emit.held_out import held_out
 from mlops_compile.emit.hostile import hostile_rows
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.steps.functions import imported
-from mlops_compile.steps.tables import read_table
+from mlops_compile.steps.targets import TARGETS
 
 _MOST_ROWS = 20_000
 _HOSTILE_ROWS = 2_000
@@ -59,7 +58,7 @@ def prove(spec: ServingSpec, proof: Proof) -> float:
             loaded = _load(spec, proof.bundle, Path(scratch))
             for scorer in loaded.scorers if spec.trees else ():
                 _hostile(spec, proof, scorer)
-            return _replay(spec, proof, loaded)
+            return _replay(spec, proof, loaded, Path(scratch))
     finally:
         sys.path[:] = path  # to which the scorer adds its directory of functions
 
@@ -105,23 +104,16 @@ def _name(scorer: Any) -> str:
     return f"the generated scorer in {language}" if language else "the generated service"
 
 
-def _replay(spec: ServingSpec, proof: Proof, loaded: _Loaded) -> float:
-    expected = read_table(proof.predictions)
-    places = np.unique(np.linspace(0, expected.num_rows - 1, _MOST_ROWS).astype("int64"))
-    expected = expected.take(places)
-    numbers = expected.column("row").to_pylist()
-    outputs = [name for name in expected.column_names if name not in ("row", "truth", "decision")]
-    wanted = np.column_stack([expected.column(name) for name in outputs]).tolist()
-    labels = _labels(spec, expected, wanted)
+def _replay(spec: ServingSpec, proof: Proof, loaded: _Loaded, scratch: Path) -> float:
     names = [column.name for column in spec.columns]
-    validated = read_table(proof.table)
-    hidden = any(b"sensitive" in field.metadata for field in validated.schema)
-    rows = validated.select(names).take(expected.column("row")).to_pylist()
+    files = (proof.table, proof.predictions)
+    held = held_out(*files, names, spec.contract.classes, _MOST_ROWS)
+    numbers, wanted, labels = held.places, held.scores, held.labels
     scorer, *others = loaded.scorers
     records, seconds = [], []
-    for number, row, truth, label in zip(numbers, rows, wanted, labels, strict=True):
+    for number, row, truth, label in zip(numbers, held.requests, wanted, labels, strict=True):
         try:
-            sent = msgspec.json.encode(_request(row))
+            sent = msgspec.json.encode(row)
             start = time.perf_counter()
             records.append(loaded.decoder.decode(sent))
             answer = scorer.scores(records[-1:])[0]
@@ -129,7 +121,7 @@ def _replay(spec: ServingSpec, proof: Proof, loaded: _Loaded) -> float:
             seconds.append(time.perf_counter() - start)
         except Exception as error:
             message = f"the generated service fails at {_row(number)}"
-            if hidden:  # the error may quote the row
+            if held.hidden:  # the error may quote the row
                 raise _refusal(f"{message}: {type(error).__name__}") from None
             raise _refusal(message, error) from error
         _compare(answer, truth, _row(number), _name(scorer))
@@ -142,17 +134,12 @@ def _replay(spec: ServingSpec, proof: Proof, loaded: _Loaded) -> float:
     for each, taken in together:
         for number, truth, answer in zip(numbers, wanted, each.scores(taken), strict=False):
             _compare(answer, truth, _row(number), _name(each))
+    if differences := TARGETS[spec.target].differences:
+        most = _MOST_ROWS if spec.trees is None or others else _count(spec, _MOST_ROWS)
+        rows = (held.requests[:most], wanted[:most], labels[:most])
+        for sentence in differences(proof.bundle, scratch, spec.contract, *rows):
+            raise _refusal(sentence)
     return median(seconds)
-
-
-def _labels(spec: ServingSpec, expected: pa.Table, wanted: list[list[float]]) -> list[str | None]:
-    """The class to answer for each row: what was decided, else the most probable one."""
-    classes = spec.contract.classes
-    if not classes:
-        return [None] * len(wanted)
-    if "decision" in expected.column_names:
-        return [classes[code] for code in expected.column("decision").to_pylist()]
-    return [classes[max(range(len(row)), key=row.__getitem__)] for row in wanted]
 
 
 def _compare(
@@ -164,15 +151,6 @@ def _compare(
     for found, right in zip(answer, truth, strict=True):
         if found != right and (found == found or right == right):
             raise _refusal(f"{who} answers {found!r} for {row}, and the {model} model {right!r}")
-
-
-def _request(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as a client would send it: missing values left out, times as ISO 8601."""
-    sent = {name: value for name, value in row.items() if value is not None}
-    for name, value in sent.items():
-        if hasattr(value, "isoformat"):
-            sent[name] = value.isoformat()
-    return {n: v for n, v in sent.items() if not (isinstance(v, float) and math.isnan(v))}
 
 
 def _load(spec: ServingSpec, bundle: Path, scratch: Path) -> _Loaded:
@@ -196,13 +174,13 @@ _PROBE = b"#include <math.h>\ndouble of(double x) { return exp(x); }\n"
 
 def _in_c(module: ModuleType, bundle: Path, scratch: Path) -> tuple[Any, ...]:
     """The scorer in C; nothing where no compiler works. What else stops it is raised."""
-    said = io.StringIO()
+    said, place = io.StringIO(), scratch / "mlops_compile" / "scorers"  # as in a cache's directory
     with contextlib.redirect_stderr(said):
-        scorer = module.Scorer(bundle, True, [scratch])
+        scorer = module.Scorer(bundle, True, [place])
     if scorer.language == "C":
         return (scorer,)
     try:
-        module.build(module.compiler(), _PROBE, "probe", scratch)
+        module.build(module.compiler(), _PROBE, "probe", place)
     except module.Uncompiled:
         return ()
     raise ValueError(said.getvalue().strip())

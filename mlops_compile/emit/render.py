@@ -1,17 +1,22 @@
-"""Renders a service's files from templates: the same spec, the same bytes."""
+"""Renders a bundle's files from templates: the same spec, the same bytes."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import jinja2
 
-from mlops_compile.emit.openapi import openapi
+from mlops_compile.emit.requirements import pins_of
+from mlops_compile.emit.sbom import FILE as SBOM
+from mlops_compile.emit.sbom import sbom
 from mlops_compile.emit.scorers.render import scorer_files
+from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.resources import package_text, resource
 from mlops_compile.ir.serving import ServingSpec
-from mlops_compile.ir.value import Map, Value, pretty
+from mlops_compile.ir.value import Map, Value, parse, pretty
+from mlops_compile.steps.targets import TARGETS
 
 _TYPES = {
     "numeric": "float",
@@ -22,7 +27,13 @@ _TYPES = {
 }
 # The directory of a bundle that holds the user's functions.
 FUNCTIONS = "functions"
-_FILES = ("app.py", "schema.py", "scorer.py", "requirements.txt", "README.md")
+MANIFEST = "bundle.json"
+# What every bundle holds, by the folder of its template.
+_FILES = {
+    "schema.py": "service",
+    "scorer.py": "service",
+    "README.md": "bundle",
+}
 
 
 def render(spec: ServingSpec) -> dict[str, str]:
@@ -31,14 +42,26 @@ def render(spec: ServingSpec) -> dict[str, str]:
     What comes from data reaches code only as Python or JSON literals, so that no name of a column
     can become code.
     """
-    own = environment()
-    files = {name: own.get_template(f"service/{name}.jinja").render(spec=spec) for name in _FILES}
+    own, target = environment(), TARGETS[spec.target]
+    files = {
+        name: own.get_template(f"{folder}/{name}.jinja").render(
+            spec=spec, target=target, own=target.own(spec)
+        )
+        for name, folder in _FILES.items()
+    }
+    files |= target.files(spec, own)
+    pinned = own.get_template("bundle/requirements.txt.jinja")
+    needs = pins_of(spec.requirements)
+    files["requirements.txt"] = pinned.render(needs=needs, what="this bundle needs")
+    for name, version, use in spec.optional:
+        needs, what = pins_of([(name, version)]), f"{use} needs beside requirements.txt"
+        files[f"requirements-{use.lower()}.txt"] = pinned.render(needs=needs, what=what)
     files |= {f"{FUNCTIONS}/{path}": text for path, text in spec.carried.files}
     if spec.trees is not None:
         files |= scorer_files(spec.trees, own)
     files["example.json"] = pretty(spec.example)
-    files["openapi.json"] = pretty(openapi(spec))
-    files["bundle.json"] = pretty(_manifest(spec))
+    files[SBOM] = pretty(sbom(spec))
+    files[MANIFEST] = pretty(_manifest(spec))
     return files
 
 
@@ -54,7 +77,7 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    found.filters.update(literal=literal, prose=prose, importing=importing)
+    found.filters.update(literal=literal, prose=prose, importing=importing, yaml=yaml_text)
     found.globals["types"] = _TYPES
     return found
 
@@ -82,10 +105,30 @@ def literal(value: Any) -> str:
     return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in text else text
 
 
+def yaml_text(text: str) -> str:
+    """A YAML scalar in ASCII that is this text, whatever it looks like."""
+    return '"' + "".join(map(_yaml_character, text)) + '"'
+
+
+def _yaml_character(character: str) -> str:
+    if character.isascii() and character.isprintable() and character not in '"\\':
+        return character
+    return f"\\U{ord(character):08X}"
+
+
 def prose(text: str) -> str:
     """A text in one line of Markdown, in which nothing of it is markup."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return re.sub(r"([\\`*_\[\]<>&|~#])", r"\\\1", line)
+
+
+def sealed(files: Mapping[str, bytes]) -> str:
+    """The text of `bundle.json`, from its own and all other files of a bundle: with the digests of
+    these."""
+    stated = parse(files[MANIFEST])
+    assert isinstance(stated, Map)
+    own = {name: digest_of(data).sha256 for name, data in files.items() if name != MANIFEST}
+    return pretty(Map({**stated, "files": Map(own)}))
 
 
 def _manifest(spec: ServingSpec) -> Map:
@@ -99,10 +142,18 @@ def _manifest(spec: ServingSpec) -> Map:
             **decided,
             "format": 1,
             "name": spec.name,
+            "target": spec.target,
             "model": spec.model,
             "family": spec.family,
             "contract": spec.contract.to_dict(),
             "features": tuple(Map({"name": name, "sort": sort}) for name, sort in spec.made),
             "requirements": Map(spec.requirements),
+            "plan": spec.served.plan,
+            "service": spec.served.service,
+            "sensitive": spec.served.sensitive,
+            "levels": spec.served.levels,
+            "edges": spec.served.edges,
+            "explains": spec.explains,
+            "quiet": spec.carried.quiet,
         }
     )

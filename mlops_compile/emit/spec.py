@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from datetime import datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,15 +17,17 @@ from mlops_compile.emit.preparation import (
     function_names,
     quiet_functions,
 )
+from mlops_compile.emit.ranges import edges, ranges, shown_levels
 from mlops_compile.ir.contract import RequestField
-from mlops_compile.ir.schema import from_value
-from mlops_compile.ir.serving import Carried, DerivedColumn, ServedColumn, ServingSpec
+from mlops_compile.ir.schema import from_value, to_value
+from mlops_compile.ir.serving import Carried, DerivedColumn, Served, ServedColumn, ServingSpec
 from mlops_compile.ir.value import Map, Value, parse
 from mlops_compile.steps.calibrations import read_calibration
-from mlops_compile.steps.deploy import SERVICE, Deploy
+from mlops_compile.steps.deploy import Deploy
 from mlops_compile.steps.needs import family_of
 from mlops_compile.steps.prepare import read_preparation
 from mlops_compile.steps.tables import read_table
+from mlops_compile.steps.targets import TARGETS
 from mlops_compile.steps.threshold import read_threshold
 from mlops_compile.steps.train import PREPARATION
 
@@ -42,7 +44,8 @@ def serving_spec(work: Work) -> ServingSpec:
     profile = parse(work.inputs["profile"].read_bytes())
     assert isinstance(profile, Map) and isinstance(profile["columns"], Map)
     preparation = read_preparation(work.inputs["model"] / PREPARATION)
-    schema = read_table(work.inputs["table"]).schema
+    table = read_table(work.inputs["table"])
+    schema = table.schema
     attributes = _attributes(contract.request, derived_names(preparation))
     codes = column_codes(preparation, attributes)
     columns = tuple(
@@ -57,11 +60,15 @@ def serving_spec(work: Work) -> ServingSpec:
         )
         for position, field in enumerate(contract.request)
     )
-    versions = {
-        name: importlib.metadata.version(name) for name in sorted({*SERVICE, *family.serving})
-    }
+    target, container = TARGETS[deploy.target], to_value(deploy.container)
+    assert isinstance(container, Map)
+    needed = sorted({*target.distributions, *family.serving})
+    versions = {name: version(name) for name in needed}
     return ServingSpec(
         name=deploy.name or contract.target,
+        target=target.name,
+        container=container,
+        optional=tuple((name, version(name), use) for name, use in target.optional),
         model=work.digests["model"].sha256,
         family=family.name,
         scorer=family.scorer,
@@ -88,7 +95,26 @@ def serving_spec(work: Work) -> ServingSpec:
         ),
         carried=_carried(preparation, codes, _sensitive(schema)),
         trees=family.trees(work.inputs["model"], len(contract.classes)) if family.trees else None,
+        served=Served(
+            service=_service(deploy),
+            plan=work.key,
+            sensitive=tuple(sorted(_sensitive(schema) & {column.name for column in columns})),
+            ranges=ranges(columns, profile["columns"], table),
+            levels=shown_levels(columns, profile["columns"]),
+            edges=edges(contract.task, profile["target"]),
+        ),
     )
+
+
+# What says of a service what it is made to be, and not what it does.
+_NOT_READ = ("name", "target", "container")
+
+
+def _service(deploy: Deploy) -> Map:
+    """What the running service reads of its config."""
+    stated = to_value(deploy)
+    assert isinstance(stated, Map)
+    return Map({name: value for name, value in stated.items() if name not in _NOT_READ})
 
 
 def _calibration(work: Work) -> str:
@@ -118,6 +144,7 @@ def _carried(
         files=tuple((path, str(text)) for path, text in files["files"].items()),
         called=tuple(function_names(preparation).items()),
         quiet=quiet_functions(preparation, sensitive),
+        distributions=tuple(sorted(_versions(preparation))),
     )
 
 

@@ -68,6 +68,7 @@ class Jobs:
             sound=sound,
             outputs=step.outputs,
             room=self._room(step.name),
+            key=wanted.key,
             threads=threads if kind_of(step.kind).threaded else 1,
             seed=step.seed,
             source=source,

@@ -38,6 +38,7 @@ class Job:
     project: Path
     room: Path
     threads: int
+    key: str = ""
     seed: int | None = None
     source: Source | None = None
     contract: Contract | None = None
@@ -92,6 +93,7 @@ def encode_job(job: Job) -> bytes:
             "project": str(job.project),
             "room": str(job.room),
             "threads": job.threads,
+            "key": job.key,
             "seed": job.seed,
             "source": thaw(job.source.to_dict()) if job.source else None,
             "contract": thaw(job.contract.to_dict()) if job.contract else None,
@@ -117,6 +119,7 @@ def decode_job(line: bytes) -> Job:
         project=Path(value["project"]),
         room=Path(value["room"]),
         threads=value["threads"],
+        key=value["key"],
         seed=value["seed"],
         source=Source.from_dict(_map(value["source"])) if value["source"] else None,
         contract=Contract.from_dict(_map(value["contract"])) if value["contract"] else None,

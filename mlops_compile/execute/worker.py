@@ -170,6 +170,7 @@ def _run(
         digests=job.inputs,
         outputs={port: job.output(port) for port in job.outputs},
         threads=job.threads,
+        key=job.key,
         seed=job.seed,
         source=job.source,
         snapshot=inputs.snapshot,

@@ -356,6 +356,18 @@ CODES: Mapping[str, Code] = _table(
     _code(100, "usage", "The command line cannot be understood; `--help` shows a verb's options."),
     _code(101, "no-run", "The directory is not that of a run."),
     _code(102, "no-model", "There is no model of that name, digest or directory."),
+    _code(
+        133,
+        "no-environment",
+        "`bundle --prove` installs the bundle's requirements into a new environment, and that"
+        " failed: no package index is reached, or it has not those versions or files.",
+    ),
+    _code(
+        134,
+        "unproved",
+        "A bundle did not answer the held-out rows as the evaluated model did, or not at all."
+        " Another C library than the one that it was evaluated with may differ in the last place.",
+    ),
     _code(103, "record", "The run's record is damaged."),
     _code(104, "exists", "The file is there already, and is not written over."),
     _code(

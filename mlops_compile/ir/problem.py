@@ -82,6 +82,12 @@ class StaleError(ProblemsError):
     exit_code = 4
 
 
+class DiffersError(ProblemsError):
+    """What was made answers otherwise than what was evaluated."""
+
+    exit_code = 4
+
+
 class StepError(ProblemsError):
     """A step found, while running, that it cannot make its outputs."""
 

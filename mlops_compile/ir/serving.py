@@ -9,6 +9,7 @@ from mlops_compile.ir.digest import is_sha256
 from mlops_compile.ir.trees import Trees
 from mlops_compile.ir.value import Map
 
+_LINEAR = "scorers/linear.py.jinja"
 KINDS = ("numeric", "categorical", "boolean", "datetime", "datetime_utc")
 
 
@@ -70,13 +71,15 @@ class DerivedColumn:
 class Carried:
     """Source that the generated code carries: `imports` and `functions` of ours; the user's own
     `files` by path, and the functions of them that are called, each with its name in the code; what
-    those of them that are `quiet` say of a failure may hold values of sensitive columns."""
+    those of them that are `quiet` say of a failure may hold values of sensitive columns;
+    `distributions` are what they import."""
 
     imports: tuple[str, ...] = ()
     functions: str = ""
     files: tuple[tuple[str, str], ...] = ()
     called: tuple[tuple[str, str], ...] = ()
     quiet: tuple[str, ...] = ()
+    distributions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for path, _ in self.files:
@@ -97,6 +100,43 @@ def check_names(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """What the data had in a column: numbers or times (ISO 8601) from `low` to `high`, or `levels`;
+    neither where that is not to be told, or is nothing."""
+
+    name: str
+    attribute: str
+    kind: str
+    low: float | str | None = None
+    high: float | str | None = None
+    levels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_names(self.attribute, (), ())
+        if (self.low is None) != (self.high is None):
+            raise ValueError(f"{self.name}: a range has two ends")
+
+    @property
+    def bounded(self) -> bool:
+        return self.low is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """How a service is to be: its limits and log (`service`, as the config has them), the key of
+    the step that packages it (`plan`), columns that are `sensitive`, what the data had of each
+    column (`ranges`, and a few `levels` to choose from), and the `edges` between which scores are
+    counted."""
+
+    service: Map = field(default_factory=Map)
+    plan: str = ""
+    sensitive: tuple[str, ...] = ()
+    ranges: tuple[Range, ...] = ()
+    levels: Map = field(default_factory=Map)
+    edges: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServingSpec:
     """A service: its contract, its model by digest, its code and its limits.
 
@@ -105,8 +145,10 @@ class ServingSpec:
     computed from; `scorer` names the template of the family's part; `requirements` are
     distributions with their versions. `calibration` is the method by which probabilities are
     calibrated, if they are; from `threshold` on the answer of a binary task is the positive class,
-    else the more probable one. `trees` are
-    the model, where it is one of trees.
+    else the more probable one. `trees` are the model, where it is one of trees. `served` is what
+    else the service is to do. `target` is what the bundle is made to be; `optional` are
+    distributions that it can do without, with their versions and uses. `container` are the keys of
+    `deploy.container`.
     """
 
     name: str
@@ -127,6 +169,21 @@ class ServingSpec:
     derived: tuple[DerivedColumn, ...] = ()
     carried: Carried = field(default_factory=Carried)
     trees: Trees | None = None
+    target: str = "http"
+    optional: tuple[tuple[str, str, str], ...] = ()
+    container: Map = field(default_factory=Map)
+    served: Served = field(default_factory=Served)
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        return self.served.ranges
+
+    @property
+    def explains(self) -> bool:
+        """Whether the scorer tells what each feature adds to a score."""
+        if self.trees is None:
+            return self.scorer == _LINEAR
+        return not self.trees.linear
 
     @property
     def model_class(self) -> str:

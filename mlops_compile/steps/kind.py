@@ -65,8 +65,9 @@ class Work:
     `inputs` are verified files (or directories) to read, `digests` their digests; every output is
     to be written at its path in `outputs` (a tree's directory is there already). `snapshot` is the
     pinned content of `source`, `code` the functions of the user. `seed` is the plan's seed; draw
-    with `seed_for`. `told` takes facts for people, such as how fast something was: they are kept
-    beside the result, and are no part of it.
+    with `seed_for`. `key` is the step's own key, which its causes alone make. `told` takes facts
+    for people, such as how fast something was: they are kept beside the result, and are no part of
+    it.
     """
 
     step: str
@@ -75,6 +76,7 @@ class Work:
     digests: Mapping[str, Digest]
     outputs: Mapping[str, Path]
     threads: int
+    key: str = ""
     seed: int | None = None
     source: Source | None = None
     snapshot: Path | None = None

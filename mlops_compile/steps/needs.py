@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mlops_compile.ir.key import Needs
 from mlops_compile.ir.value import KeyPath, Map, Value, pick
-from mlops_compile.steps.deploy import SERVICE
 from mlops_compile.steps.derive import functions_of
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family
@@ -13,6 +12,7 @@ from mlops_compile.steps.preparations import PREPARATIONS
 from mlops_compile.steps.preparations.used import learns_from_target, used
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.stated_space import space_of
+from mlops_compile.steps.targets import target_of
 
 TABLES = ("numpy", "pandas", "pyarrow")
 METRICS = (
@@ -88,9 +88,17 @@ def evaluate_needs(params: Map) -> Needs:
 
 
 def package_needs(params: Map) -> Needs:
-    """Those of the generated service and of what proves it."""
+    """Those of what is generated and of what proves it."""
     family = family_of(params)
-    both = {*SERVICE, *family.serving, *TABLES, "jinja2", "markupsafe"}
+    target = target_of(params)
+    both = {
+        *target.distributions,
+        *(name for name, _ in target.optional),
+        *family.serving,
+        *TABLES,
+        "jinja2",
+        "markupsafe",
+    }
     both |= {family.origin} if family.origin else set()
     if family.trees is not None:  # the scorers are compared with the fitted model
         both |= {*_distributions(family)}

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks import (
+    batches,
     composing,
     data,
     diffing,
@@ -20,7 +21,10 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.pairs import Missing, Pair, Row
 
-_MODULES = (composing, data, diffing, engine, scoring, searching, serving, sources, store, sweeps)
+_MODULES = (
+    *(batches, composing, data, diffing, engine, scoring, searching, serving, sources, store),
+    sweeps,
+)
 ROWS = {row.name: row for module in _MODULES for row in module.ROWS}
 
 

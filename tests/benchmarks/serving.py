@@ -195,14 +195,15 @@ class Made:
     records: list[dict[str, Any]]
 
 
-def made(directory: Path, trees: int) -> Made:
-    """Run adult with so many trees of 31 leaves, and pack it."""
+def made(directory: Path, trees: int, *words: str) -> Made:
+    """Run adult with so many trees of 31 leaves, and these overrides; and pack it."""
     file = adult(1)
     try:
         _mlops(directory, "init", "adult", "--data", str(file), "--target", "income",
                "--columns", ADULT)  # fmt: skip
         project = directory / "adult"
-        told = json.loads(_mlops(project, "run", "--json", f"model.params.num_iterations={trees}"))
+        size = f"model.params.num_iterations={trees}"
+        told = json.loads(_mlops(project, "run", "--json", size, *words))
         _mlops(project, "bundle", told["directory"], "-o", str(directory / "bundle"))
     finally:
         shutil.rmtree(file.parent)

@@ -6,6 +6,9 @@ from datetime import datetime, timezone
 
 import msgspec
 
+# Times that are taken in UTC, and have lost their zone.
+ZONED = []
+
 
 class Record(
     msgspec.Struct,

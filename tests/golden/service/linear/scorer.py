@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 from pathlib import Path
 
 NAN = float("nan")
@@ -48,6 +49,11 @@ class Scorer:
     def scores(self, records: list[object]) -> list[list[float]]:
         """Probabilities in the order of CLASSES, or one number, for each record."""
         return [self._score(features(record)) for record in records]
+
+    def flat(self, taken: array, count: int) -> list[float]:
+        """The answers of so many rows of features, which lie one behind the other, as they do."""
+        rows = zip(*[iter(taken)] * FEATURES)
+        return [value for row in rows for value in self._score(row)]
 
     def contributions(self, records: list[object], reference: object) -> list[list[list[float]]]:
         """For each record and score, what each feature adds to the score, and then the score of

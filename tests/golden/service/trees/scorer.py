@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from struct import Struct
@@ -92,6 +93,14 @@ class Scorer:
         self._c(taken, given, len(rows))
         found = given[:]
         return [found[first : first + OUTPUTS] for first in range(0, len(found), OUTPUTS)]
+
+    def flat(self, taken: array, count: int) -> list[float]:
+        """The answers of so many rows of features, which lie one behind the other, as they do."""
+        if self._c is None:
+            return [value for row in ROW.iter_unpack(taken) for value in self._python(row)]
+        given = (ctypes.c_double * (OUTPUTS * count))()
+        self._c(taken.buffer_info()[0], given, count)
+        return given[:]
 
     def _alone(self, row: tuple[float, ...]) -> list[float]:
         """The answers for a row, in a room that no other thread has."""

@@ -1,0 +1,1 @@
+"""Deployment targets; one module each, named as its file in conf/deploy/."""

@@ -1,0 +1,40 @@
+"""`http`: a service in Python, an ASGI application with the program that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from mlops_compile.emit.openapi import openapi
+from mlops_compile.ir.resources import resource
+from mlops_compile.ir.value import pretty
+from mlops_compile.steps.targets import Target
+
+if TYPE_CHECKING:
+    import jinja2
+
+    from mlops_compile.ir.serving import ServingSpec
+
+DISTRIBUTIONS = ("click", "h11", "msgspec", "uvicorn")
+# Its files without `.jinja` are the same in every bundle: they read in `bundle.json` what differs.
+_MODULES, _NOT_ALIKE = "service", (".jinja", ".pyc")
+
+
+def files(spec: ServingSpec, templates: jinja2.Environment) -> Mapping[str, str]:
+    """The modules and the page of the running service, and what it says of itself."""
+    return {
+        **modules(),
+        "observed.py": templates.get_template("service/observed.py.jinja").render(spec=spec),
+        "openapi.json": pretty(openapi(spec)),
+    }
+
+
+def modules() -> Mapping[str, str]:
+    """The modules and the page of the running service, which are those of every service."""
+    found = sorted((resource("templates") / _MODULES).glob("*.*"))
+    return {file.name: file.read_text("utf-8") for file in found if file.suffix not in _NOT_ALIKE}
+
+
+TARGET = Target(
+    name="http", files=files, distributions=DISTRIBUTIONS, start="service/start.md.jinja"
+)

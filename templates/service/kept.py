@@ -1,0 +1,80 @@
+"""What a service keeps: predictions and feedback, in the directory that it was given, if any."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import time
+
+import feedback
+import predictions
+from bundle import Bundle
+from lines import Lines
+from problems import Refused
+from settings import Settings, Unusable
+
+AGAIN = ((b"retry-after", b"1"),)
+
+
+class Kept:
+    """The log of predictions, and the feedback. Unusable where they cannot be kept as they are to
+    be."""
+
+    def __init__(self, bundle: Bundle, settings: Settings) -> None:
+        self._facts, self._settings = bundle.facts, settings
+        self._log: predictions.Log | None = None
+        self._feedback: Lines | None = None
+        self._lock = asyncio.Lock()
+        if not settings.log:
+            return
+        stated, directory = self._facts["service"]["log"], Path(settings.log)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unusable(f"the log cannot lie in {directory}: {error.strerror}") from None
+        if self._facts["sensitive"] and stated["sensitive"] == "hash" and not settings.hash_key:
+            raise Unusable("deploy.log.sensitive is hash, and MLOPS_HASH_KEY holds no key")
+        size, files = stated["max_bytes"], stated["max_files"]
+        self._predictions = Lines(directory, "predictions", size, files)
+        self._feedback = Lines(directory, "feedback", size, 0)
+
+    def begin(self, zoned: list[str], count: Callable[[str, int], None]) -> None:
+        """Begin to take predictions; `zoned` are the columns whose times are in UTC."""
+        if self._feedback is None:
+            return
+        stated = self._facts["service"]["log"]
+        key = self._settings.hash_key if stated["sensitive"] == "hash" else None
+        shown = predictions.shown(self._facts["sensitive"], zoned, key)
+        common = {name: self._facts[name] for name in ("model", "plan")}
+        self._log = predictions.Log(self._predictions, common, shown, stated["queue"], count)
+
+    def log(self, ids: list[str], records: list[object], answers: list[dict]) -> int:
+        """Take answers that were found now; how many wait to be written."""
+        if self._log is None:
+            return 0
+        self._log.put((time(), ids, records, answers))
+        return self._log.queued
+
+    async def feed_back(self, data: bytes) -> int:
+        """Keep the feedback of a body, and how much it is. Refused where it cannot be kept."""
+        if self._feedback is None:
+            detail = "feedback is not kept: the service was started without --log"
+            raise Refused(503, "no-log", detail)
+        classes = self._facts["contract"]["response"].get("classes", [])
+        found = feedback.checked(data, classes, self._facts["service"]["max_records"])
+        try:
+            async with self._lock:
+                await asyncio.to_thread(feedback.keep, self._feedback, found)
+        except OSError as error:
+            print(f"error: feedback is not kept: {error}", file=sys.stderr, flush=True)
+            raise Refused(503, "no-room", "feedback cannot be kept", headers=AGAIN) from None
+        return len(found)
+
+    def close(self) -> None:
+        """Write what waits to be written."""
+        if self._log is not None:
+            self._log.close(10.0)
+        if self._feedback is not None:
+            self._feedback.close()

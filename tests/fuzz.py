@@ -1,0 +1,50 @@
+"""Asks services what their OpenAPI documents allow and what they do not: `python -m tests.fuzz`.
+
+No answer is a 500, none is missing, each is as the document says, and nothing is wrong in what the
+service prints. Arguments go to schemathesis.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.serving import Running, hiding, people, write
+
+# No schema says that the elements of a tensor fill its shape: one that allows a request that is
+# refused for that is right all the same.
+PARTS = (
+    ("--exclude-path-regex", "/infer$"),
+    ("--include-path-regex", "/infer$", "--exclude-checks", "positive_data_acceptance"),
+)
+
+
+def main() -> int:
+    """Fuzz a service alone, and one of several processes; the exit code of the worst."""
+    found = [0]
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        limits = {"max_seconds": 5.0, "max_body_bytes": 100_000}
+        for name, flags in (("alone", ()), ("workers", ("--workers", "2"))):
+            bundle = write(hiding(people(**limits), "job"), place / name / "bundle")
+            with Running(bundle, "--log", str(place / name / "log"), *flags) as running:
+                found += [_fuzzed(running, part) for part in PARTS]
+                said = running.end()
+            if "error" in said:
+                print(said)
+                found.append(1)
+    return max(found)
+
+
+def _fuzzed(running: Running, part: tuple[str, ...]) -> int:
+    command = [
+        *("schemathesis", "run", f"{running.url}/openapi.json", "--checks", "all", *part),
+        *("--seed", "1", "--request-timeout", "20", "--no-color", *sys.argv[1:]),
+    ]
+    return subprocess.run(command).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The preparation of many rows, column by column: the lines of scorer.py, in loops over values."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from itertools import repeat
+
+from scorer import (
+    FEATURES,
+    LEVELS_C3_0,
+    NAN,
+)
+
+# The fields of the contract: name, attribute of a record, sort, and whether it may be missing.
+FIELDS = [
+    ("'''; import os; os._exit(3) #", "c0", "numeric", False),
+    ("na\xefve\u2028\u2013 <b> \U0001f600", "c1", "datetime", False),
+    ("yes: &a *b - no {% if %}", "c2", "boolean", False),
+    ("{{ 7*7 }} */ $(touch x) `t`, 'b'", "c3", "categorical", True),
+]
+CLASSES = ['no: "0"', "yes */ {{ 1 }}"]
+OUTPUTS = 2
+# Whether the model takes rows of features; else it takes records.
+QUICK = True
+
+
+def features(count: int, columns: dict[str, list]) -> array:
+    """The model's features of so many rows, one row behind the other. `columns` are the values by
+    attribute: NaN for a number that is missing, 0.0 and 1.0 for booleans, None for other gaps."""
+    packed = array("d", bytes(8 * FEATURES * count))
+    # "'''; import os; os._exit(3) #"
+    packed[0::FEATURES] = array("d", columns["c0"])
+    # "na\xefve\u2028\u2013 <b> \U0001f600"
+    c1_0_all = [NAN if c1 is None else float(c1.hour) for c1 in columns["c1"]]
+    packed[1::FEATURES] = array("d", c1_0_all)
+    # "yes: &a *b - no {% if %}"
+    packed[2::FEATURES] = array("d", columns["c2"])
+    # "{{ 7*7 }} */ $(touch x) `t`, 'b'"
+    c3_0_all = list(map(LEVELS_C3_0.get, columns["c3"], repeat(NAN)))
+    packed[3::FEATURES] = array("d", c3_0_all)
+    return packed
+
+
+def of_records(records: list) -> dict[str, list]:
+    """The columns of records."""
+    return {
+        "c0": [record.c0 for record in records],
+        "c1": [record.c1 for record in records],
+        "c2": [float(record.c2) for record in records],
+        "c3": [record.c3 for record in records],
+    }
+
+
+def best(scores: list[float]) -> list[int]:
+    """The position of the class to answer for each row; `scores` lie one row behind the other."""
+    return [int(other > first) for first, other in zip(scores[::2], scores[1::2])]
+
+
+def are_numbers(scores: list[float]) -> bool:
+    """Whether all are finite."""
+    return math.isfinite(sum(scores)) or all(map(math.isfinite, scores))
