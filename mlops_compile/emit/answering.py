@@ -27,12 +27,12 @@ _TOGETHER = 10_000  # rows
 def answers_of(bundle: Path, contract: Map, table: Path, rows: Array) -> Array:
     """Probabilities (rows x classes), or numbers, for some rows of a validated table. ValueError
     where a row is no request that the bundle's contract allows."""
-    asked = contract["request"]
-    assert isinstance(asked, Map)
+    fields = contract["request"]
+    assert isinstance(fields, Map)
     held = read_table(table)
-    if missing := [name for name in asked if name not in held.column_names]:
+    if missing := [name for name in fields if name not in held.column_names]:
         raise ValueError(f"its service needs {', '.join(missing)}, which the rows have not")
-    chosen = held.select([*asked]).take(rows)
+    chosen = held.select([*fields]).take(rows)
     functions = {
         str(file.relative_to(bundle / "functions")): file.read_text("utf-8")
         for file in sorted((bundle / "functions").rglob("*.py"))
