@@ -6,6 +6,7 @@ from typing import Any
 
 from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.ir.value import Map, freeze
+from mlops_compile.steps.targets import TARGETS
 
 FILE = "sbom.cdx.json"
 
@@ -17,7 +18,9 @@ def sbom(spec: ServingSpec) -> Map:
     It is complete unless functions of the user import distributions: what these need in their turn
     is theirs to say.
     """
-    needed = [_library(name, version, "required") for name, version in spec.requirements]
+    unused = TARGETS[spec.target].unused
+    versions = [(name, version) for name, version in spec.requirements if name not in unused]
+    needed = [_library(name, version, "required") for name, version in versions]
     optional = [_library(name, version, "optional") for name, version, _ in spec.optional]
     libraries = sorted(needed + optional, key=lambda item: str(item["bom-ref"]))
     model = {

@@ -24,16 +24,18 @@ class Target:
 
     `files(spec, templates)` are the texts that it adds to what every bundle holds, by path in the
     bundle. `distributions` are what its code needs when it runs, whatever the model; a family adds
-    its own. `optional` are those that it can do without, of which it says what for. `start` is its
-    template of the README's commands. `entry` is the program that it runs, and `serves` whether
-    that answers over HTTP. `own(spec)` are values that its templates take as `own`, the README's
-    among them. `differences(bundle, scratch, contract, requests, scores, labels)` are sentences
-    about what it answers otherwise than the model, beyond what every bundle is proved by.
+    its own. Those of them that are `unused` others ask for, and nothing imports. `optional` are
+    those that it can do without, of which it says what for. `start` is its template of the README's
+    commands. `entry` is the program that it runs, and `serves` whether that answers over HTTP.
+    `own(spec)` are values that its templates take as `own`, the README's among them.
+    `differences(bundle, scratch, contract, requests, scores, labels)` are sentences about what it
+    answers otherwise than the model, beyond what every bundle is proved by.
     """
 
     name: str
     files: Callable[[ServingSpec, jinja2.Environment], Mapping[str, str]]
     distributions: tuple[str, ...]
+    unused: tuple[str, ...] = ()
     optional: tuple[tuple[str, str], ...] = ()
     start: str
     entry: str = "app.py"

@@ -39,6 +39,7 @@ class Server(uvicorn.Server):
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            http="httptools",
             ws="none",
             backlog=1,  # connections that are accepted at once: others may take the next
             timeout_keep_alive=IDLE_SECONDS,

@@ -25,7 +25,7 @@ from urllib.request import Request, urlopen
 import lightgbm
 import numpy as np
 
-from mlops_compile.ir.digest import Digest
+from mlops_compile.ir.digest import Digest, digest_of
 from mlops_compile.store.store import Store
 from tests.benchmarks.engine import ADULT, adult
 from tests.benchmarks.pairs import Missing, Row, environment
@@ -237,7 +237,8 @@ def made(directory: Path, trees: int, *words: str) -> Made:
 
 def _ours(found: Made) -> Server:
     required = found.bundle / "requirements.txt"
-    python = _home(f"service-{required.read_bytes().hex()[-16:]}", "-r", str(required))
+    name = f"service-{digest_of(required.read_bytes()).sha256[:12]}"
+    python = _home(name, "-r", str(required))
     return Server(
         python=python,
         words=lambda port: (str(python), "app.py", "--port", str(port)),
@@ -251,7 +252,7 @@ def _ours(found: Made) -> Server:
 
 
 def _fastapi(found: Made) -> Server:
-    python = _home("fastapi", "fastapi", "uvicorn", "lightgbm", "numpy")
+    python = _home("fastapi-httptools", "fastapi", "uvicorn", "httptools", "lightgbm", "numpy")
     (found.peers / "byhand.py").write_text(_FASTAPI)
     own = ("-m", "uvicorn", "byhand:app", "--log-level", "warning", "--no-access-log", "--port")
     return Server(

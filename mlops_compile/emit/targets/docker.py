@@ -53,6 +53,7 @@ TARGET = Target(
     name="docker",
     files=files,
     distributions=http.DISTRIBUTIONS,
+    unused=http.UNUSED,
     start="docker/start.md.jinja",
     own=names_of,
 )

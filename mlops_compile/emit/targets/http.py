@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from mlops_compile.ir.serving import ServingSpec
 
-DISTRIBUTIONS = ("click", "h11", "msgspec", "uvicorn")
+# Uvicorn asks for h11, and takes httptools, which is written in C, where both are there.
+DISTRIBUTIONS, UNUSED = ("click", "h11", "httptools", "msgspec", "uvicorn"), ("h11",)
 # Its files without `.jinja` are the same in every bundle: they read in `bundle.json` what differs.
 _MODULES, _NOT_ALIKE = "service", (".jinja", ".pyc")
 
@@ -36,5 +37,9 @@ def modules() -> Mapping[str, str]:
 
 
 TARGET = Target(
-    name="http", files=files, distributions=DISTRIBUTIONS, start="service/start.md.jinja"
+    name="http",
+    files=files,
+    distributions=DISTRIBUTIONS,
+    unused=UNUSED,
+    start="service/start.md.jinja",
 )

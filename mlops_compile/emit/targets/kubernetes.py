@@ -38,6 +38,7 @@ TARGET = Target(
     name="kubernetes",
     files=files,
     distributions=docker.TARGET.distributions,
+    unused=docker.TARGET.unused,
     start="kubernetes/start.md.jinja",
     own=docker.names_of,
 )
