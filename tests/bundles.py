@@ -11,6 +11,7 @@ from typing import Any
 
 import mlops_compile as mc
 from mlops_compile.api.models import checkout_bundle
+from mlops_compile.api.registering import place_with
 from mlops_compile.api.state import State
 from mlops_compile.ir.value import freeze, pretty
 from mlops_compile.steps.tables import read_table
@@ -115,5 +116,5 @@ def make(
     project(place, family=family, task=task, target=target)
     record = mc.run(("evaluate.allow_worse_than_baseline=true", *words), project=place)
     state = State(root=place / ".mlops")
-    checkout_bundle(record.bundle, state, place / "bundle")
+    checkout_bundle(record.bundle, place_with((), place), place / "bundle")
     return Made(bundle=place / "bundle", project=place, record=record, state=state)

@@ -321,6 +321,17 @@ EXAMPLES = (
         "git:main: there is no commit 'main'",
         hint="`git log --all` lists the commits that there are",
     ),
+    problem(
+        "registry",
+        "there is no version adult:9",
+        hint="aliases of adult: champion",
+    ),
+    problem(
+        "promotion",
+        "roc_auc of adult:4 is 0.9077, of adult:1 0.9263 on the same 6,512 test rows"
+        " (-0.0224 to -0.01517): it is worse",
+        hint="--force REASON promotes it all the same, and the history keeps why",
+    ),
     problem("no-run", "outputs is not a run directory: it has no record.json"),
     problem(
         "no-model",

@@ -32,6 +32,8 @@ defaults:
   - _self_
   - experiment: null
 seed: 0
+# A version is never collected, which most tests do not want.
+registry: {{register: false}}
 """
 DATA = """\
 # The rows of a small shop.

@@ -13,6 +13,7 @@ import mlops_compile as mc
 from mlops_compile.api.locks import read_lock, write_lock
 from mlops_compile.api.models import checkout_bundle, find_bundle
 from mlops_compile.api.project import Given, init
+from mlops_compile.api.registering import place_with
 from mlops_compile.api.running import read_run, run_and_write
 from mlops_compile.api.state import state_with
 from mlops_compile.execute.observer import Silent
@@ -100,17 +101,17 @@ def test_a_lock_is_written_once_and_read_back(tmp_path: Path) -> None:
 
 
 def test_a_run_directory_is_read_back_and_names_its_bundle(tmp_path: Path) -> None:
-    state, lock = state_with((), tmp_path), mc.compile(QUICK, project=tmp_path)
-    record, bundle = run_and_write(lock, state, tmp_path, tmp_path / "run", Silent(), LIMITS)
+    place, lock = place_with((), tmp_path), mc.compile(QUICK, project=tmp_path)
+    record, bundle = run_and_write(lock, place.state, tmp_path, tmp_path / "run", Silent(), LIMITS)
     assert read_run(tmp_path / "run") == record
     assert bundle is not None and tree_digest(bundle).sha256 == record.bundle
     assert record.model is not None and record.bundle is not None
     for name in (str(tmp_path / "run"), record.model, record.model[:8], record.bundle[:12]):
-        assert find_bundle(name, state).sha256 == record.bundle
+        assert find_bundle(name, place).sha256 == record.bundle
     for name in (record.model[:7], "zzzzzzzz", "", str(tmp_path)):
         with pytest.raises(mc.CompileError):
-            find_bundle(name, state)
-    checkout_bundle(record.model, state, tmp_path / "out")
+            find_bundle(name, place)
+    checkout_bundle(record.model, place, tmp_path / "out")
     assert tree_digest(tmp_path / "out").sha256 == record.bundle
 
 

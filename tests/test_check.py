@@ -464,7 +464,8 @@ def test_places_are_found_whatever_else_is_wrong(model: Any, data: Any) -> None:
         config = config_of({"model": model, "data": data, "store": {"uri": "there"}})
     except ValueError:
         return
-    store, execution = check_places(config)
+    places = check_places(config)
+    store, execution = places.store, places.execution
     assert (store.uri, execution.threads) == ("there", None)
 
 

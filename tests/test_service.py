@@ -20,6 +20,7 @@ import pytest
 
 import mlops_compile as mc
 from mlops_compile.api.models import checkout_bundle
+from mlops_compile.api.registering import place_with
 from mlops_compile.api.state import State
 from mlops_compile.emit import package
 from mlops_compile.emit.render import render
@@ -117,7 +118,7 @@ def _serve(
     (project / "conf" / "data" / "people.yaml").write_text(data, "utf-8")
     record = mc.run(words, project=project)
     state = State(root=project / ".mlops")
-    checkout_bundle(record.bundle, state, project / "bundle")
+    checkout_bundle(record.bundle, place_with((), project), project / "bundle")
     return Service(project / "bundle", record, state.store)
 
 

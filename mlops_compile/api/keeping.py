@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mlops_compile.api.carrying import carried_data
 from mlops_compile.api.locations import contents_at, sources_of
 from mlops_compile.api.locks import lock_of
 from mlops_compile.api.roots import Kept, find_roots, lock_texts, reached_by, run_directories
@@ -138,8 +139,8 @@ def unpin(state: State, name: str) -> None:
 def forget_source(
     state: State, project: Path, what: str, reason: str, *, dry_run: bool = False
 ) -> tuple[Forgotten, tuple[Path, ...]]:
-    """Remove a source and all that derives from it: what went, and the run directories that still
-    tell of it, which are the user's.
+    """Remove a source and all that derives from it: what went, and the run directories and files of
+    archived versions that still tell of it, which are the user's.
 
     `what` is a location of this project, or digits of a digest. CompileError where nothing is known
     of it, or where it may be a location of another project that shares the store.
@@ -157,7 +158,8 @@ def forget_source(
             dry_run=dry_run,
         )
     runs = tuple(place for place in run_directories(project) if _tells(place, found.names))
-    return found, runs
+    archive = sorted((state.root / "registry" / "archive").glob("*.tar"))
+    return found, (*runs, *(file for file in archive if {*carried_data(file)} & found.names))
 
 
 def _beside(state: State, project: Path) -> Beside:

@@ -72,7 +72,7 @@ def measured(operand: Operand, store: Store | None) -> Measured:
     lock = operand.lock
     record = read_run(operand.run) if operand.run else None
     evaluation = _evaluation(operand) if operand.run else Map()
-    made = _made(lock, store) if store else {}
+    made = made_of(lock, store) if store else {}
     metrics = record.metrics if record else Map()
     folds = metrics.get("folds", Map())
     for action in made.values() if store else ():
@@ -111,7 +111,7 @@ def _evaluation(operand: Operand) -> Map:
     return found if isinstance(found, Map) else Map()
 
 
-def _made(lock: Lock, store: Store) -> dict[str, Action]:
+def made_of(lock: Lock, store: Store) -> dict[str, Action]:
     """The actions of a lock's steps that are in the store; behind a search, those of its winner."""
     try:
         if search_step(lock) is None:

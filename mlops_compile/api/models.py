@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mlops_compile.api.registering import Place, opened
 from mlops_compile.api.running import BUNDLE_DIRECTORY, read_run
-from mlops_compile.api.state import State
+from mlops_compile.api.versions import find_version, is_words_of_version
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.value import pick
@@ -14,10 +15,11 @@ from mlops_compile.store.blobs import MissingBlob, tree_digest
 from mlops_compile.store.files import copy_tree
 
 
-def checkout_bundle(model: str, state: State, directory: Path) -> str:
-    """Write the bundle of a model (a run directory, or the digest of a model or bundle, at least 8
-    digits) into a directory; its digest. CompileError where there is none."""
-    digest = find_bundle(model, state)
+def checkout_bundle(model: str, place: Place, directory: Path) -> str:
+    """Write the bundle of a model (a run directory; a version as NAME, NAME:NUMBER or NAME@ALIAS;
+    the digest of a model or bundle, at least 8 digits) into a directory; its digest. CompileError
+    where there is none."""
+    digest, state = find_bundle(model, place), place.state
     own = Path(model) / BUNDLE_DIRECTORY
     try:
         state.store.blobs.checkout(digest, directory)
@@ -28,15 +30,18 @@ def checkout_bundle(model: str, state: State, directory: Path) -> str:
     return digest.sha256
 
 
-def bundle_to_serve(model: str, state: State) -> Path:
+def bundle_to_serve(model: str, place: Place) -> Path:
     """A verified directory of a model's bundle, below the state's cache."""
-    directory = state.root / "cache" / "bundles" / find_bundle(model, state).sha256
-    checkout_bundle(model, state, directory)
+    found = find_bundle(model, place)
+    directory = place.state.root / "cache" / "bundles" / found.sha256
+    checkout_bundle(model, place, directory)
     return directory
 
 
-def find_bundle(model: str, state: State) -> Digest:
-    """The digest of a model's bundle. CompileError where there is none, or more than one."""
+def find_bundle(model: str, place: Place) -> Digest:
+    """The digest of a model's bundle. CompileError where there is none, or more than one;
+    UsageError for a version that there is not."""
+    state = place.state
     if os.path.isdir(model):
         record = read_run(Path(model))
         found = {r.output("bundle") for r in record.results if r.kind == "package" and r.outputs}
@@ -52,8 +57,12 @@ def find_bundle(model: str, state: State) -> Digest:
         }
     if len(found) == 1:
         return next(iter(found))
+    if not found and is_words_of_version(model, place):
+        with opened(place) as registry:
+            if model.partition(":")[0].partition("@")[0] in registry.names():
+                return find_version(model, registry).bundle
     what = f"{len(found)} bundles of" if found else "no bundle of"
-    hint = "give a run directory, or the `bundle` or `model` digest that `run --json` prints"
+    hint = "give a run directory, a version (`registry list`), or a digest that `run --json` prints"
     raise CompileError([problem("no-model", f"there is {what} {model!r} here", hint=hint)])
 
 

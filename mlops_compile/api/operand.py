@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlops_compile.api.state import State
     from mlops_compile.compiler.spec import StatedWaiver
 
-GIT, CONF = "git:", "conf:"
+GIT, CONF, REGISTRY = "git:", "conf:", "registry:"
 CONF_DIR = "conf"
 RECORD = "record.json"  # of a run that ended
 

@@ -14,6 +14,7 @@ from mlops_compile.api.operand import (
     CONF,
     GIT,
     RECORD,
+    REGISTRY,
     Composer,
     Operand,
     refused,
@@ -53,6 +54,8 @@ class Operands:
             return of_conf(name, self._project, self._composer)
         if name.startswith(GIT):
             return self._at_revision(name, other)
+        if name.startswith(REGISTRY):
+            return self._of_version(name)
         return self._of_path(name)
 
     def is_unlocked(self, name: str) -> bool:
@@ -118,6 +121,26 @@ class Operands:
         elif is_shallow(self._project):
             hint = "this clone is shallow: `git fetch --unshallow` brings the other commits"
         raise refused(name, f"there is no commit {ref!r}", hint)
+
+    # A version
+
+    def _of_version(self, name: str) -> Operand:
+        from mlops_compile.api.registering import opened, place_with  # SQLAlchemy, where asked for
+        from mlops_compile.api.versions import find_version
+
+        place = place_with((), self._project)
+        with opened(place) as registry:
+            version = find_version(name.removeprefix(REGISTRY), registry)
+        content = place.state.store.blobs.read(version.lock).read_bytes()
+        points, digest, swept = self._decoded(content, f"the lock of {version}")
+        return Operand(
+            name=name,
+            what=f"version {version}",
+            points=points,
+            swept=swept,
+            digest=digest,
+            state=place.state,
+        )
 
     # A file or directory
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlops_compile.api.models import checkout_bundle, find_bundle
+from mlops_compile.api.registering import Place
 from mlops_compile.api.state import State
 from mlops_compile.emit.batches import SORTS, differences
 from mlops_compile.emit.environments import about, compiler, environment_of
@@ -24,17 +25,17 @@ _MOST_ROWS = 20_000
 _COMPILED = "scorer.c"
 
 
-def prove_bundle(model: str, state: State) -> Map:
+def prove_bundle(model: str, place: Place) -> Map:
     """Replay the held-out rows through the bundle of a model, in a new environment: what was asked,
     and what it was that answered as the evaluated model did, to the last bit.
 
     It names no time and no host: the same proof, the same bytes. CompileError where there is no
     such model, StepError where the bundle cannot be run, DiffersError where it answers otherwise.
     """
-    digest = find_bundle(model, state)
+    digest, state = find_bundle(model, place), place.state
     with tempfile.TemporaryDirectory(prefix="mlops-prove-") as scratch:
         bundle, cache = Path(scratch) / "bundle", Path(scratch) / "cache"
-        checkout_bundle(digest.sha256, state, bundle)
+        checkout_bundle(digest.sha256, place, bundle)
         cache.mkdir()
         manifest = parse((bundle / "bundle.json").read_bytes())
         assert isinstance(manifest, Map) and isinstance(manifest["contract"], Map)

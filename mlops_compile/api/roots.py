@@ -14,6 +14,7 @@ from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import CompileError, Problem, StoreError
+from mlops_compile.ir.version import Version
 from mlops_compile.steps.kinds import needs_of
 from mlops_compile.store.reach import Marks, reach
 from mlops_compile.store.store import Store
@@ -25,11 +26,12 @@ _NO_GIT = "there is no git repository here, so no commit's lock is a root"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """What is to be kept: which git refs (None: all local ones), which run directories, and whether
-    all that are found; and locks and digests besides, as of a registry."""
+    all that are found; versions of the registry; and locks and digests besides."""
 
     refs: tuple[str, ...] | None = None
     runs: tuple[Path, ...] = ()
     all_runs: bool = False
+    versions: tuple[Version, ...] = ()
     roots: tuple[Lock | Digest, ...] = ()
 
 
@@ -73,6 +75,14 @@ def find_roots(store: Store, project: Path, kept: Kept) -> Roots:
             problems += error.problems
         else:
             notes.append(f"{directory} has no record.json; what its lock needs is kept")
+    for version in kept.versions:
+        try:
+            text = store.blobs.read(version.lock).read_text("utf-8")
+            locks.append((str(version), lock_of(text, f"the lock of {version}")))
+        except (CompileError, StoreError) as error:
+            problems += error.problems
+        marks |= Marks(blobs=frozenset({version.lock.sha256, version.record.sha256}))
+        marks |= _tree(version.bundle, store)
     if problems:
         raise CompileError(problems)
     for root in kept.roots:

@@ -51,7 +51,7 @@ def run(
     """
     place = Path(project)
     config = compose(() if isinstance(lock, Lock) else overrides_of(lock), place)
-    state, execution = state_of(config, place), check_places(config)[1]
+    state, execution = state_of(config, place), check_places(config).execution
     resources, told = resources_of(execution), observer or Silent()
     with Ahead(lambda: resources, workers) as ahead:
         if not isinstance(lock, Lock):

@@ -48,8 +48,7 @@ class State:
 
 def state_of(config: Config, project: Path) -> State:
     """The state that a config names (`store.uri`). StoreError where it may not be entered."""
-    store, _ = check_places(config)
-    root = project / store.uri
+    root = project / check_places(config).store.uri
     for place in (root, root / "store"):
         if os.path.isdir(place) and not os.access(place, os.R_OK | os.X_OK):
             message = f"the store {place} cannot be entered: {os.strerror(errno.EACCES)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mlops_compile.api.models import checkout_bundle
-from mlops_compile.api.state import state_with
+from mlops_compile.api.registering import place_with
 from mlops_compile.cli.verb import Call
 from mlops_compile.ir.problem import UsageError, problem
 from mlops_compile.ir.value import pretty
@@ -19,13 +19,13 @@ def run(call: Call) -> int:
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         message = f"{directory} is there and not empty"
         raise UsageError([problem("usage", message, hint="name a new directory with -o")])
-    state = state_with(call.options.overrides, Path())
+    place = place_with(call.options.overrides, Path())
     statement = None
     if call.options.prove:
         from mlops_compile.api.proving import prove_bundle  # reads tables, which takes a second
 
-        statement = prove_bundle(call.options.model, state)
-    digest = checkout_bundle(call.options.model, state, directory)
+        statement = prove_bundle(call.options.model, place)
+    digest = checkout_bundle(call.options.model, place, directory)
     files = sum(1 for path in directory.rglob("*") if path.is_file())
     print(f"bundle {digest[:12]}: {files} files in {directory}", file=call.out)
     if statement is not None:

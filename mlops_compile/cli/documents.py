@@ -11,6 +11,7 @@ from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.record import RunRecord, results_value
 from mlops_compile.ir.sweep import Sweep
 from mlops_compile.ir.value import Map, Value, freeze, pretty
+from mlops_compile.ir.version import Registered
 from mlops_compile.present.board import Entry
 
 FORMAT = 1
@@ -61,7 +62,9 @@ def _compiled(digest: str, file: Path, effects: tuple[Effect, ...]) -> dict[str,
     }
 
 
-def run_value(record: RunRecord, directory: Path, bundle: Path | None) -> Map:
+def run_value(
+    record: RunRecord, directory: Path, bundle: Path | None, registered: Registered | None = None
+) -> Map:
     """One run."""
     parts: Mapping[str, Value] = record.metrics
     digest = record.bundle
@@ -75,11 +78,15 @@ def run_value(record: RunRecord, directory: Path, bundle: Path | None) -> Map:
         "evaluation": record.evaluation,
         "model": record.model,
         "bundle": Map({"digest": digest, "path": str(bundle)}) if digest else None,
-        "registered": None,
+        "registered": _registered(registered),
     }
     if record.trials:
         value |= {"trials": record.trials, "best": record.best}
     return Map(value)
+
+
+def _registered(found: Registered | None) -> Value:
+    return Map({"name": found.name, "version": found.number}) if found else None
 
 
 def points_document(jobs: list[tuple[tuple[str, ...], Map]]) -> str:

@@ -28,6 +28,7 @@ usage: mlops-compile VERB [options] [hydra flags and overrides]
   bundle MODEL -o DIR                    write the serving bundle of a run or digest
   serve MODEL                            run that bundle's service on 127.0.0.1
   report RUN -o page.html                one page of a run or sweep, for a browser
+  registry list|show|promote|rollback|...  versions of models, and which is served
   store du|fsck|gc|pin|unpin|forget      look after the store of results
   git install                            git shows and merges locks by what they mean
   schema                                 JSON Schema of the config, for editors

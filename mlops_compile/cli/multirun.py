@@ -146,7 +146,7 @@ def _run(
 ) -> dict[int, PointRun]:
     assert swept.state is not None
     options, together, state = call.options, swept.together, swept.state
-    _, execution = check_places(swept.points[0].config)
+    execution = check_places(swept.points[0].config).execution
     good = [n for n, point in enumerate(swept.points) if point.lock is not None]
     plain = [n for n in good if n not in swept.alone]
     own = together.names if together is not None else ()

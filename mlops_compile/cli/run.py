@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlops_compile.api.ahead import Ahead
 from mlops_compile.api.compiling import compile_config
 from mlops_compile.api.locks import committed_lock, read_lock
+from mlops_compile.api.registering import Place, name_of, place_of, prepare, register_run
 from mlops_compile.api.running import failure, resources_of, run_and_write
 from mlops_compile.api.state import State, state_of
 from mlops_compile.cli.current import check_current
@@ -28,13 +29,23 @@ from mlops_compile.execute.pool import Workers
 from mlops_compile.execute.resources import Resources
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import Lock
-from mlops_compile.ir.problem import CompileError, ProblemsError, UsageError, problem
+from mlops_compile.ir.problem import (
+    CompileError,
+    ProblemsError,
+    StoreError,
+    UsageError,
+    problem,
+)
 from mlops_compile.ir.record import RunRecord
 from mlops_compile.ir.value import Map, pick, pretty
+from mlops_compile.ir.version import Registered
 from mlops_compile.steps.kinds import needs_of
 from mlops_compile.steps.targets import target_of
 
-_PLACES = ("store.", "store=", "execution.", "execution=", "hydra.", "hydra/")
+_PLACES = (
+    *("store.", "store=", "registry.", "registry=", "execution.", "execution="),
+    *("hydra.", "hydra/"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +55,7 @@ class Done:
     job: Job
     record: RunRecord | None = None
     bundle: Path | None = None
+    registered: Registered | None = None
     error: ProblemsError | None = None
     text: str = ""
 
@@ -118,7 +130,7 @@ def _check_usage(call: Call) -> None:
 
 def _run(job: Job, options: Namespace, call: Call) -> Done:
     def resources() -> Resources:
-        return resources_of(check_places(job.config)[1], options.jobs)
+        return resources_of(check_places(job.config).execution, options.jobs)
 
     with Ahead(resources) as ahead:
         lock, state = _lock(job, options, ahead)
@@ -137,6 +149,9 @@ def _executed(
     progress = observer(call.err, options.quiet, [step.name for step in lock.plan.steps])
     if not options.quiet:
         print(f"plan {lock.digest[:12]} -> {shown(job.directory)}", file=call.err)
+    place = place_of(job.config, state)
+    if not job.point:
+        prepare(lock, place)
     with progress:
         record, bundle = run_and_write(
             *(lock, state, Path(), job.directory, progress, resources),
@@ -147,8 +162,21 @@ def _executed(
         problems = failure(record).problems
         config = job.config if options.plan is None else None
         say_problems(places_of(problems, config.composition) if config else problems, call.err)
-    text = _summary(record, job.directory, bundle) + "\n"
-    return Done(job=job, record=record, bundle=bundle, text=text)
+    done = Done(job=job, record=record, bundle=bundle)
+    if not job.point:  # of a sweep's points one is registered, once somebody has chosen it
+        done = _registered(done, record, place, call)
+    return replace(done, text=_summary(record, job.directory, bundle, done.registered) + "\n")
+
+
+def _registered(done: Done, record: RunRecord, place: Place, call: Call) -> Done:
+    """The run as a version. Where it cannot be one it is told, and all else stays."""
+    try:
+        return replace(
+            done, registered=register_run(record, name_of(done.job.config, place), place)
+        )
+    except StoreError as error:
+        say_problems(error.problems, call.err)
+        return replace(done, error=error)
 
 
 def _lock(job: Job, options: Namespace, ahead: Ahead) -> tuple[Lock, State]:
@@ -164,7 +192,9 @@ def _lock(job: Job, options: Namespace, ahead: Ahead) -> tuple[Lock, State]:
     return compilation.lock, compilation.state
 
 
-def _summary(record: RunRecord, directory: Path, bundle: Path | None) -> str:
+def _summary(
+    record: RunRecord, directory: Path, bundle: Path | None, registered: Registered | None
+) -> str:
     ran = sum(result.status == "ran" for result in record.results)
     hits = sum(result.status == "hit" for result in record.results)
     lines = [metrics_table(record.metrics, record.evaluation)] if record.metrics else []
@@ -175,7 +205,8 @@ def _summary(record: RunRecord, directory: Path, bundle: Path | None) -> str:
         lines.append(f"failed: {', '.join(r.step for r in failed)}; see {shown(directory)}")
         lines += [f"log of {r.step}: {shown(Path(r.log))}" for r in failed if r.log]
         return "\n".join(lines)
-    lines.append(f"{ran} ran, {hits} unchanged; model {str(record.model)[:12]}")
+    version = f", registered as {registered}" if registered else ""
+    lines.append(f"{ran} ran, {hits} unchanged; model {str(record.model)[:12]}{version}")
     if bundle is not None:
         lines.append(_next(record, directory))
     return "\n".join(lines)
@@ -201,7 +232,7 @@ def _document(done: list[Done]) -> str:
     rows: list[tuple[tuple[str, ...], Map]] = []
     for item in done:
         if item.record is not None:
-            value = run_value(item.record, item.job.directory, item.bundle)
+            value = run_value(item.record, item.job.directory, item.bundle, item.registered)
         else:
             value = Map({"status": "failed", "error": str(item.error)})
         rows.append((item.job.config.composition.overrides, value))
@@ -212,4 +243,6 @@ def _document(done: list[Done]) -> str:
 def _exit_code(done: Done) -> int:
     if done.record is None:
         return done.error.exit_code if done.error else CompileError.exit_code
-    return 0 if done.record.ok else failure(done.record).exit_code
+    if done.record.ok:
+        return done.error.exit_code if done.error else 0
+    return failure(done.record).exit_code

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from mlops_compile.api.models import bundle_to_serve
-from mlops_compile.api.state import state_with
+from mlops_compile.api.registering import place_with
 from mlops_compile.cli.verb import Call
 from mlops_compile.ir.problem import UsageError, problem
 
@@ -29,8 +29,8 @@ def run(call: Call) -> int:
     """Become the service: this process is replaced, so that signals reach it."""
     options = call.options
     _check_free(options.host, options.port)
-    state = state_with(options.overrides, Path())
-    directory = bundle_to_serve(options.model, state)
+    place = place_with(options.overrides, Path())
+    directory = bundle_to_serve(options.model, place)
     if not (directory / "app.py").is_file():
         message = f"the bundle of {options.model} is no service: deploy.target was another"
         hint = f"its README.md says how it is used: mlops-compile bundle {options.model} -o DIR"

@@ -16,15 +16,18 @@ from mlops_compile.api.keeping import (
     unpin,
 )
 from mlops_compile.api.locks import read_any
+from mlops_compile.api.registering import place_of, versions_to_keep
 from mlops_compile.api.roots import Kept
-from mlops_compile.api.state import State, state_with
+from mlops_compile.api.state import State, state_of
 from mlops_compile.cli import store_documents as documents
 from mlops_compile.cli.problems import say_problems
 from mlops_compile.cli.show import size, table, visible
 from mlops_compile.cli.verb import Call
+from mlops_compile.compiler.compose.config import compose
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.problem import CompileError, Problem, StoreError
+from mlops_compile.ir.version import Version
 from mlops_compile.present.words import counted
 from mlops_compile.store.fsck import Checked
 from mlops_compile.store.usage import Share, Usage
@@ -36,9 +39,13 @@ _MOST = 10  # roots by name
 def run(call: Call) -> int:
     """Do what is asked; 7 where `fsck` found something wrong."""
     lock = _lock_file(call)
-    state = state_with(call.options.overrides, _PROJECT)
+    config = compose(tuple(call.options.overrides), _PROJECT)
+    state = state_of(config, _PROJECT)
     if call.options.action == "pin":
         return _pin(call, state, lock)
+    if call.options.action in ("du", "gc"):
+        versions = versions_to_keep(place_of(config, state))
+        return (_du if call.options.action == "du" else _gc)(call, state, versions)
     return _ACTIONS[call.options.action](call, state)
 
 
@@ -50,12 +57,12 @@ def _lock_file(call: Call) -> Path:
     return Path(LOCK_FILE)
 
 
-def _du(call: Call, state: State) -> int:
+def _du(call: Call, state: State, versions: tuple[Version, ...]) -> int:
     found = store_usage(state)
     free: Collection | None = None
     problems: tuple[Problem, ...] = ()
     try:
-        free = collect_garbage(state, _PROJECT, Kept(), dry_run=True)
+        free = collect_garbage(state, _PROJECT, Kept(versions=versions), dry_run=True)
     except (CompileError, StoreError) as error:  # the rest can be told all the same
         problems = error.problems
     if call.options.json:
@@ -153,10 +160,11 @@ class _Meter:
             print(f"\r{'':<40}\r", end="", file=self._err, flush=True)
 
 
-def _gc(call: Call, state: State) -> int:
+def _gc(call: Call, state: State, versions: tuple[Version, ...]) -> int:
     options = call.options
     refs = None if options.ref is None else tuple(options.ref)
-    kept = Kept(refs=refs, runs=tuple(options.run), all_runs=options.keep_runs)
+    runs = tuple(options.run)
+    kept = Kept(refs=refs, runs=runs, all_runs=options.keep_runs, versions=versions)
     found = collect_garbage(
         state,
         _PROJECT,
@@ -250,9 +258,7 @@ def _forget(call: Call, state: State) -> int:
 
 
 _ACTIONS: Mapping[str, Callable[[Call, State], int]] = {
-    "du": _du,
     "fsck": _fsck,
-    "gc": _gc,
     "unpin": _unpin,
     "forget": _forget,
 }

@@ -11,6 +11,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from mlops_compile.cli import registry_verbs
 from mlops_compile.cli.verb import Verb
 from mlops_compile.ir.config import LOCK_FILE
 
@@ -353,6 +354,11 @@ VERBS: Mapping[str, Verb] = {
         ),
         Verb(name="diff", summary="Say what changes between two plans, and why.", arguments=_diff),
         Verb(name="store", summary="Look after the store of results.", arguments=_store),
+        Verb(
+            name="registry",
+            summary="Versions of models, what their aliases mean, and what happened.",
+            arguments=registry_verbs.declare,
+        ),
         Verb(name="git", summary="Show and merge locks in git.", arguments=_git),
         Verb(
             name="schema",

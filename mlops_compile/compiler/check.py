@@ -6,7 +6,7 @@ over what is known.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlops_compile.compiler.chains import chain_problem
@@ -28,6 +28,7 @@ from mlops_compile.compiler.spec import (
     Data,
     Execution,
     Prepare,
+    Registry,
     Spec,
     Store,
 )
@@ -86,16 +87,28 @@ def _checked(values: Map, memo: Memo | None = None) -> tuple[Spec, tuple[Problem
     return spec, tuple(dict.fromkeys(reader.problems))
 
 
-def check_places(config: Config) -> tuple[Store, Execution]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where things are, and how a plan is run."""
+
+    store: Store
+    registry: Registry
+    execution: Execution
+
+
+def check_places(config: Config) -> Places:
     """Only what says where things are and how a plan is run; the rest may be anything."""
     reader = Reader()
-    places = Map({name: config.values.get(name, Map()) for name in PLACES})
-    store = reader.group(Store, places["store"], ("store",))
-    execution = reader.group(Execution, places["execution"], ("execution",))
-    _check_store(reader, store)
+    values = Map({name: config.values.get(name, Map()) for name in PLACES})
+    places = Places(
+        store=reader.group(Store, values["store"], ("store",)),
+        registry=reader.group(Registry, values["registry"], ("registry",)),
+        execution=reader.group(Execution, values["execution"], ("execution",)),
+    )
+    _check_store(reader, places.store)
     if reader.problems:
         raise CompileError(reader.problems)
-    return store, execution
+    return places
 
 
 def _settle(reader: Reader, spec: Spec, values: Map) -> Spec:

@@ -22,6 +22,7 @@ defaults:
   - evaluate: default
   - deploy: http
   - store: local
+  - registry: local
   - execution: local
   - _self_
   - experiment: null

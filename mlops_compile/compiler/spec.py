@@ -107,6 +107,56 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """`registry`: where versions of models are kept by name, and when one may take another's place.
+
+    None of it enters a step.
+    """
+
+    uri: str | None = key(
+        "database of the versions, as postgresql+psycopg://host/database; else a file below"
+        " store.uri",
+        default=None,
+        filled=True,
+        place=True,
+    )
+    credentials_env: str | None = key(
+        "environment variable that holds user:password of the database",
+        default=None,
+        filled=True,
+        place=True,
+    )
+    name: str | None = key(
+        "name of the versions; else that of the data set", default=None, filled=True, place=True
+    )
+    register: bool = key(
+        "whether a run whose gates hold is registered as a version", default=True, place=True
+    )
+    promote: str = key(
+        "what a challenger must show beside the champion: not_worse (its interval is not wholly"
+        " below), or better (it is wholly above)",
+        default="not_worse",
+        choices=("not_worse", "better"),
+        place=True,
+    )
+    confidence: float = key(
+        "confidence of that interval",
+        default=0.95,
+        low=0.5,
+        high=1,
+        high_open=True,
+        place=True,
+    )
+    keep: int | None = key(
+        "versions of a name that `registry archive` leaves, besides those that an alias means;"
+        " else all",
+        default=None,
+        low=1,
+        place=True,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
     """`execution`: how a plan is run; never what comes out."""
 
@@ -166,10 +216,11 @@ class Spec:
     deploy: Deploy = group("the service that is generated", Deploy)
     review: Waivers = group("what is accepted of a change", Waivers)
     store: Store = group("where results are kept", Store)
+    registry: Registry = group("where versions of models are kept", Registry)
     execution: Execution = group("how a plan is run", Execution)
 
 
-PLACES = ("store", "execution")
+PLACES = ("store", "registry", "execution")
 
 
 def searches(spec: Spec) -> bool:

@@ -43,7 +43,7 @@ def held_out(
     rows = validated.select(names).take(expected.column("row")).to_pylist()
     return HeldOut(
         places=expected.column("row").to_pylist(),
-        requests=[_request(row) for row in rows],
+        requests=[request_of(row) for row in rows],
         scores=scores,
         labels=_labels(classes, expected, scores),
         hidden=any(b"sensitive" in (field.metadata or {}) for field in validated.schema),
@@ -61,7 +61,7 @@ def _labels(
     return [classes[max(range(len(row)), key=row.__getitem__)] for row in scores]
 
 
-def _request(row: dict[str, Any]) -> dict[str, Any]:
+def request_of(row: dict[str, Any]) -> dict[str, Any]:
     """A row as a client would send it: missing values left out, times as ISO 8601."""
     sent = {name: value for name, value in row.items() if value is not None}
     for name, value in sent.items():

@@ -377,4 +377,6 @@ CODES: Mapping[str, Code] = _table(
         " `git:REV`, or `conf:OVERRIDES`; `#N` behind it names one point of a sweep.",
     ),
     _code(106, "git", "Git cannot do what was asked, or the directory is in no git repository."),
+    _code(141, "promotion", "A version may not take the place of the one that an alias means."),
+    _code(140, "registry", "The registry cannot be used, or what is asked of it cannot be."),
 )

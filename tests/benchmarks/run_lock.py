@@ -15,7 +15,7 @@ from mlops_compile.execute.observer import Silent
 if __name__ == "__main__":
     place = Path()
     config = compose((), place)
-    resources = resources_of(check_places(config)[1])
+    resources = resources_of(check_places(config).execution)
     lock = read_lock(Path(sys.argv[1]))
     record, _ = run_and_write(
         lock, state_of(config, place), place, place / "outputs", Silent(), resources

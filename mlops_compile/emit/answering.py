@@ -1,0 +1,72 @@
+"""Answers of a bundle to rows of a table, by its own generated code, in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from mlops_compile.emit.held_out import request_of
+from mlops_compile.ir.value import Map
+from mlops_compile.steps.functions import imported
+from mlops_compile.steps.tables import read_table
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, Any]
+
+_TOGETHER = 10_000  # rows
+
+
+def answers_of(bundle: Path, contract: Map, table: Path, rows: Array) -> Array:
+    """Probabilities (rows x classes), or numbers, for some rows of a validated table. ValueError
+    where a row is no request that the bundle's contract allows."""
+    fields = contract["request"]
+    assert isinstance(fields, Map)
+    held = read_table(table)
+    if missing := [name for name in fields if name not in held.column_names]:
+        raise ValueError(f"its service needs {', '.join(missing)}, which the rows have not")
+    chosen = held.select([*fields]).take(rows)
+    functions = {
+        str(file.relative_to(bundle / "functions")): file.read_text("utf-8")
+        for file in sorted((bundle / "functions").rglob("*.py"))
+    }
+    path = [*sys.path]
+    found: list[list[float]] = []
+    try:
+        with imported(functions), tempfile.TemporaryDirectory() as scratch:
+            decode = msgspec.json.Decoder(_module(bundle, "schema").Record).decode
+            with contextlib.redirect_stderr(io.StringIO()):  # that it runs in Python, or in C
+                scorer = _scorer(_module(bundle, "scorer"), bundle, Path(scratch))
+            for first in range(0, chosen.num_rows, _TOGETHER):
+                part = chosen.slice(first, _TOGETHER).to_pylist()
+                found += scorer.scores(
+                    [decode(msgspec.json.encode(request_of(row))) for row in part]
+                )
+    except msgspec.ValidationError as error:
+        raise ValueError(f"its service refuses a row: {str(error).split(' - at')[0]}") from None
+    finally:
+        sys.path[:] = path
+    scores = np.array(found)
+    return scores if scores.shape[1] > 1 else scores[:, 0]
+
+
+def _scorer(module: ModuleType, bundle: Path, scratch: Path) -> Any:
+    """The scorer; what it compiles is kept in `scratch`."""
+    is_compiled = (bundle / "scorer.c").is_file()
+    return module.Scorer(bundle, True, [scratch]) if is_compiled else module.Scorer(bundle)
+
+
+def _module(bundle: Path, name: str) -> ModuleType:
+    """A module of the bundle; nothing is left in sys.modules or on disk."""
+    path = bundle / f"{name}.py"
+    module = ModuleType(f"_answering_{name}")
+    module.__file__ = str(path)
+    exec(compile(path.read_text("utf-8"), str(path), "exec"), module.__dict__)
+    return module
