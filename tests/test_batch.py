@@ -240,6 +240,24 @@ def test_rows_that_do_not_fit_are_told_with_their_lines(command: Command) -> Non
     assert [int(row[0]) for row in found] == [n + 1 for n in range(30) if n not in places]
 
 
+@pytest.mark.parametrize("odd", [False, True])
+def test_texts_that_the_data_had_not_are_answered_and_told(command: Command, odd: bool) -> None:
+    """They may be what another file says where a value is missing; column by column, or where a row
+    has to be looked at, row by row."""
+    rows = [dict(row) for row in _rows(command.made)[:40]]
+    for row in rows[:3]:
+        row[LEVEL] = "?"
+    rows[5][LEVEL] = "n/a"
+    if odd:
+        rows[9] = {**rows[9], NUMBER: "no number"}
+    (command.place / "in.jsonl").write_text(_jsonl(rows), "utf-8")
+    words = ("in.jsonl", "-o", "out.csv", *(("--aside", "aside.jsonl") if odd else ()))
+    said = command(*words, exit_code=4 if odd else 0)
+    assert f"{LEVEL!r} has texts that the data had not: '?' (3), 'n/a' (1)\n" in said
+    assert len(command.answers("out.csv")) == 41 - odd
+    assert "had not" not in command(*words, "--quiet", exit_code=4 if odd else 0)
+
+
 def test_rows_of_another_form_are_told_too(command: Command) -> None:
     good = csv_text(_rows(command.made)[:3], NAMES).encode().splitlines(keepends=True)
     lines = [*good, b"1,2\n", b'"a"b,x,true,2020-01-01\n', b"\xff,x,true,2020-01-01\n", good[1]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections import Counter
 from itertools import repeat
 
 from scorer import (
@@ -19,8 +20,13 @@ FIELDS = [
     ("yes: &a *b - no {% if %}", "c2", "boolean", False),
     ("{{ 7*7 }} */ $(touch x) `t`, 'b'", "c3", "categorical", True),
 ]
+# By attribute the name of a column and the levels that the data had; none of sensitive columns.
+LEVELS = {
+}
 CLASSES = ['no: "0"', "yes */ {{ 1 }}"]
 OUTPUTS = 2
+# So many texts of a column that the data had not are told apart.
+KEPT = 1000
 # Whether the model takes rows of features; else it takes records.
 QUICK = True
 
@@ -50,6 +56,33 @@ def of_records(records: list) -> dict[str, list]:
         "c2": [float(record.c2) for record in records],
         "c3": [record.c3 for record in records],
     }
+
+
+class Unseen:
+    """Counts the texts that the data had not, by column: answered all the same, and told, since
+    they may be another file's words for what is missing."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counter[str]] = {}
+
+    def __call__(self, columns: dict[str, list]) -> None:
+        """Count those of some rows, which are values by attribute."""
+        for attribute, (name, levels) in LEVELS.items():
+            new = {*columns[attribute]} - levels - {None}
+            if new:
+                counts = self.counts.setdefault(name, Counter())
+                counts.update(filter(new.__contains__, columns[attribute]))
+                if len(counts) > 2 * KEPT:  # whatever the file is, these are few
+                    self.counts[name] = Counter(dict(counts.most_common(KEPT)))
+
+    def sentences(self) -> list[str]:
+        """What there was, a sentence a column."""
+        found = []
+        for name, counts in self.counts.items():
+            few = ", ".join(f"{text!r} ({count:,})" for text, count in counts.most_common(3))
+            more = ", ..." if len(counts) > 3 else ""
+            found.append(f"{name!r} has texts that the data had not: {few}{more}")
+        return found
 
 
 def best(scores: list[float]) -> list[int]:

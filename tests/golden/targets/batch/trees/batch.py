@@ -14,7 +14,7 @@ import msgspec
 # Bytecode beside the bundle's files would change the bundle, which is named by its digest.
 sys.dont_write_bytecode = True
 
-from columns import OUTPUTS, QUICK, are_numbers, features  # noqa: E402
+from columns import OUTPUTS, QUICK, Unseen, are_numbers, features, of_records  # noqa: E402
 from from_csv import delimited  # noqa: E402
 from from_jsonl import json_lines  # noqa: E402
 from from_parquet import parquet  # noqa: E402
@@ -46,7 +46,8 @@ class Progress:
     """A bar on standard error where that is a terminal; nothing elsewhere."""
 
     def __init__(self, size: int, quiet: bool) -> None:
-        self.size, self.shown = size, sys.stderr.isatty() and not quiet
+        self.size, self.quiet = size, quiet
+        self.shown = sys.stderr.isatty() and not quiet
         self.start = self.last = time.monotonic()
 
     def __call__(self, done: int, rows: int) -> None:
@@ -65,26 +66,33 @@ class Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def scored(piece: Piece, scorer: Scorer) -> tuple[list[int], list[float], list[Row]]:
+def scored(
+    piece: Piece, scorer: Scorer, unseen: Unseen
+) -> tuple[list[int], list[float], list[Row]]:
     """The numbers of rows with their scores, which lie one row behind the other; and the rows that
     do not fit."""
     if QUICK:
         try:
-            scores = scorer.flat(features(piece.count, piece.columns()), piece.count)
+            columns = piece.columns()
+            scores = scorer.flat(features(piece.count, columns), piece.count)
             if are_numbers(scores):
+                unseen(columns)
                 return list(range(piece.first, piece.first + piece.count)), scores, []
         except Odd:
             pass  # the rows say what it is
-    return one_by_one(piece, scorer)
+    return one_by_one(piece, scorer, unseen)
 
 
-def one_by_one(piece: Piece, scorer: Scorer) -> tuple[list[int], list[float], list[Row]]:
+def one_by_one(
+    piece: Piece, scorer: Scorer, unseen: Unseen
+) -> tuple[list[int], list[float], list[Row]]:
     """The same, row by row."""
     numbers, found, unfit = [], [], []
     for number, row in enumerate(piece.rows(), start=piece.first):
         if row.record is not None:
             scores, problem = of_record(row.record, scorer)
             if not problem:
+                unseen(of_records([row.record]))
                 numbers.append(number)
                 found += scores
                 continue
@@ -103,8 +111,9 @@ def score_all(source: Source, scorer: Scorer, out, aside: Whole | None, told: Pr
     """Write the answers of all rows; how many rows there are, and how many are set aside. Stopped
     where a row does not fit and there is no place for it."""
     rows = odd = 0
+    unseen = Unseen()
     for piece in source.pieces:
-        numbers, scores, unfit = scored(piece, scorer)
+        numbers, scores, unfit = scored(piece, scorer, unseen)
         if unfit and aside is None:
             raise Stopped(unfit)
         out.write(numbers, scores)
@@ -113,6 +122,9 @@ def score_all(source: Source, scorer: Scorer, out, aside: Whole | None, told: Pr
             aside.write(msgspec.json.encode(told_of) + b"\n")
         rows, odd = rows + piece.count, odd + len(unfit)
         told(piece.done, rows)
+    told.end()
+    for sentence in () if told.quiet else unseen.sentences():
+        print(sentence, file=sys.stderr)
     return rows, odd
 
 
