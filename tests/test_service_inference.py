@@ -53,7 +53,8 @@ def test_tensors_are_answered_as_records_are(running: Running, nested: bool) -> 
     asked = {"id": "mine", "inputs": _tensors(records, nested)}
     answer = running.client.post(f"{MODEL}/infer", json=asked).json()
     assert (answer["id"], answer["model_name"]) == ("mine", "people")
-    assert answer["parameters"] == {"model": "ab" * 32, "plan": "cd" * 32}
+    about = {"model": "ab" * 32, "plan": "cd" * 32, "records": "mine"}
+    assert answer["parameters"] == about
     outputs = {output["name"]: output for output in answer["outputs"]}
     assert outputs["prediction"]["data"] == [one["prediction"] for one in expected]
     assert outputs["probability"]["data"] == [one["probability"] for one in expected]
@@ -107,3 +108,26 @@ def test_tensors_that_do_not_fit_are_named(
 ) -> None:
     answer = running.client.post(f"{MODEL}/infer", json=asked)
     assert answer.status_code == status and says in answer.json()["detail"], answer.text
+
+
+def test_what_is_wrong_is_pointed_at(running: Running) -> None:
+    """An output is asked for once: each costs an answer's size. A shape is no field of a record."""
+    tensors = _tensors([EXAMPLE])
+    twice = {"inputs": tensors, "outputs": [{"name": "probability"}] * 2}
+    short = {"inputs": [{**tensors[0], "shape": [7]}, *tensors[1:]]}
+    text = {"inputs": [{**tensors[0], "shape": ["1"]}, *tensors[1:]]}
+    for asked, pointer in (
+        (twice, "#/outputs/1/name"),
+        (short, "#/inputs/0/data"),
+        (text, "#/inputs/0/shape/0"),
+    ):
+        answer = running.client.post(f"{MODEL}/infer", json=asked)
+        assert answer.status_code == 422
+        assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+def test_an_id_that_cannot_be_kept_comes_back_beside_the_one_that_is(running: Running) -> None:
+    asked = {"id": "my id with space", "inputs": _tensors([EXAMPLE])}
+    answer = running.client.post(f"{MODEL}/infer", json=asked).json()
+    assert answer["id"] == "my id with space"
+    assert answer["parameters"]["records"] not in ("", answer["id"])

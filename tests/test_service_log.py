@@ -265,3 +265,45 @@ def test_the_page_may_run_its_own_script_alone(keeping: Running) -> None:
     assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
     assert "://" not in page.text.replace("http://www.w3.org/2000/svg", "")
     assert json.loads(keeping.client.get("/model").text)["levels"] == {"job": ["cook", "smith"]}
+
+
+def test_a_file_that_a_process_writes_is_never_removed(tmp_path: Path) -> None:
+    """A quiet process keeps its lines, though a busy one fills more files than there may be."""
+    code = (
+        "import sys; from pathlib import Path; from lines import Lines\n"
+        "own = Lines(Path(sys.argv[1]), 'predictions', 10, 2)\n"
+        "for line in sys.stdin: own.append(line.encode()); print('kept', flush=True)"
+    )
+    words = [sys.executable, "-B", "-c", code, str(tmp_path / "log")]
+    bundle = write(people(), tmp_path / "bundle")
+    (tmp_path / "log").mkdir()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with (
+        subprocess.Popen(words, cwd=bundle, **pipes) as quiet,
+        subprocess.Popen(words, cwd=bundle, **pipes) as busy,
+    ):
+        for process, line in ((quiet, "quiet"), *((busy, f"busy {n:05d}") for n in range(9))):
+            process.stdin.write(f"{line}\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "kept\n"
+        kept = "".join(sorted(file.read_text() for file in (tmp_path / "log").iterdir()))
+        assert "quiet\n" in kept and "busy 00008\n" in kept and "busy 00000\n" not in kept
+
+
+def test_a_sensitive_target_is_left_out_or_hashed(tmp_path: Path) -> None:
+    bundle, log = write(hiding(people(), "y"), tmp_path / "bundle"), tmp_path / "log"
+    with Running(bundle, "--log", str(log)) as running:
+        name = running.predict().json()["id"]
+        refused = running.client.post("/feedback", json={"id": name, "truth": "yes"})
+        assert (refused.status_code, refused.json()["type"]) == (409, f"{KINDS}not-kept")
+    (line,) = lines_of(log, "predictions")
+    assert line["answer"] == {} and line["record"]["job"] == "cook"
+    spec = hiding(people(log={**LOG, "sensitive": "hash"}), "y")
+    bundle, log = write(spec, tmp_path / "hashing"), tmp_path / "hashed"
+    with Running(bundle, "--log", str(log), MLOPS_HASH_KEY="secret") as running:
+        answer = running.predict().json()
+        fed = {"id": answer["id"], "truth": answer["prediction"]}
+        assert running.client.post("/feedback", json=fed).status_code == 202
+    (line,), (truth,) = lines_of(log, "predictions"), lines_of(log, "feedback")
+    assert line["answer"] == {"prediction": truth["truth"]}
+    assert truth["truth"].startswith("hmac-sha256:")

@@ -12,12 +12,16 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
+from mlops_compile.emit.package import _check_modules
 from mlops_compile.emit.render import render
+from mlops_compile.ir.problem import StepError
+from mlops_compile.ir.serving import Carried
 from tests.serving import EXAMPLE, Running, people, write
 
 KINDS = "urn:mlops-compile:problem:"
@@ -81,7 +85,7 @@ def test_a_problem_says_which_field_of_which_record(
     ("body", "status"),
     [
         (b'{"age": 1e400, "paid": true}', {400, 422}),
-        (b'{"age": ' + b"9" * 3000 + b', "paid": true}', {200, 400, 422}),
+        (b'{"age": ' + b"9" * 3000 + b', "paid": true}', {400, 422}),
         (b'{"age": NaN, "paid": true}', {400}),
         (b'{"age": 1, "paid": true, "job": "\\ud800"}', {400, 422}),
         (b'{"age": 1, "paid": true, "job": "\xff"}', {400, 422}),
@@ -375,3 +379,20 @@ def test_answers_are_sent_at_once(tmp_path: Path) -> None:
     words = [sys.executable, "-B", "-c", code]
     told = subprocess.run(words, cwd=bundle, capture_output=True, text=True, check=True)
     assert told.stdout.split() == [str(int(socket.IPPROTO_TCP))] * 2
+
+
+def test_contributions_are_told_of_few_records(tmp_path: Path) -> None:
+    with Running(write(people(max_records=1000), tmp_path / "bundle")) as running:
+        for count, status in ((100, 200), (101, 413)):
+            records = [EXAMPLE] * count
+            answer = running.client.post("/predict?contributions=true", json=records)
+            assert answer.status_code == status
+        assert running.client.get("/model").json()["scorer"] in ("C", "Python")
+
+
+def test_a_module_with_the_name_of_one_of_the_services_is_refused() -> None:
+    spec = replace(people(), carried=Carried(files=(("metrics.py", ""),)))
+    with pytest.raises(StepError, match="the bundle has a module 'metrics' of its own"):
+        _check_modules(spec, render(spec))
+    spec = replace(people(), carried=Carried(files=(("own/metrics.py", ""),)))
+    _check_modules(spec, render(spec))

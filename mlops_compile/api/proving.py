@@ -58,9 +58,14 @@ def prove_bundle(model: str, place: Place) -> Map:
             "target": manifest["target"],
             "predictions": evaluated["predictions"].sha256,
             "rows": len(held.requests),
-            "compiler": compiler() if (bundle / _COMPILED).exists() else None,
+            "compiler": compiler() if _is_compiled(bundle, found) else None,
         }
         return Map({**what, **found, "environment": freeze(dict(about(python)))})
+
+
+def _is_compiled(bundle: Path, found: Map) -> bool:
+    """Whether what answered was compiled: a service says so; a command proves C alone."""
+    return (bundle / _COMPILED).exists() and found.get("scorer", "C") == "C"
 
 
 def _commanded(bundle: Path, python: Path, cache: Path, contract: Contract, held: HeldOut) -> Map:

@@ -16,7 +16,7 @@ _PROBLEMS = {
     "403": "this is for the machine itself, unless there is a token",
     "404": "there is no such bundle",
     "408": "the body did not come in time",
-    "409": "the bundle cannot be served, or this service swaps none",
+    "409": "the bundle cannot be served, this service swaps none, or it keeps no such feedback",
     "413": "too many records, or too large a body",
     "415": "the content type is not JSON",
     "422": "a field is missing, unknown or of the wrong type, or has a value that has no answer",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from mlops_compile.emit.prove import Proof, prove
 from mlops_compile.emit.render import MANIFEST, render, sealed
 from mlops_compile.emit.spec import serving_spec
 from mlops_compile.ir.problem import GateError, StepError, problem
+from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.ir.value import Map, parse
 from mlops_compile.steps.calibrations import FILE as CALIBRATION
 from mlops_compile.steps.needs import family_of
@@ -39,7 +41,9 @@ def run(work: Work) -> None:
         raise StepError([problem("contract", message, where, hint)])
     spec = serving_spec(work)
     bundle = work.outputs["bundle"]
-    for name, text in render(spec).items():
+    files = render(spec)
+    _check_modules(spec, files)
+    for name, text in files.items():
         (bundle / name).parent.mkdir(parents=True, exist_ok=True)
         (bundle / name).write_text(text, "utf-8")
     (bundle / "CARD.md").write_text(card(work, spec, evaluation), "utf-8")
@@ -57,6 +61,17 @@ def run(work: Work) -> None:
         predict=family_of(work.params).predict,
     )
     work.told["answer"] = prove(spec, proof)
+
+
+def _check_modules(spec: ServingSpec, files: Mapping[str, str]) -> None:
+    """StepError where a module of the user's has the name of one of the bundle's own, which would
+    stand in its place."""
+    own = {name.removesuffix(".py") for name in files if name.endswith(".py") and "/" not in name}
+    found = {path.partition("/")[0].removesuffix(".py") for path, _ in spec.carried.files} & own
+    if found:
+        message = f"the bundle has a module {min(found)!r} of its own, as your code has"
+        hint = "rename yours, or put it into a package of another name"
+        raise StepError([problem("function", message, ("code", "roots"), hint)])
 
 
 def _seal(bundle: Path) -> None:

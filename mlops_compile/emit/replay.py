@@ -55,11 +55,17 @@ def replay(bundle: Path, python: Path, scratch: Path, contract: Contract, held: 
             answers = _asked(client, [held.requests[number] for number in numbers])
             for number, answer in zip(numbers, answers["predictions"], strict=True):
                 _compare(contract, held, number, answer, "in a batch")
+        scorer = _told(client, "/model")["scorer"]
         client.close()
     counts = {"alone": len(order), "permuted": len(permuted), "batches": batches}
-    value = freeze({"requests": counts, "answers": digest.hexdigest()})
+    value = freeze({"requests": counts, "answers": digest.hexdigest(), "scorer": scorer})
     assert isinstance(value, Map)
     return value
+
+
+def _told(client: http.client.HTTPConnection, path: str) -> Any:
+    client.request("GET", path)
+    return msgspec.json.decode(client.getresponse().read())
 
 
 def _most_records(described: Any) -> int:
@@ -113,7 +119,8 @@ def _served(bundle: Path, python: Path, scratch: Path) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    environment = {n: v for n, v in os.environ.items() if not n.startswith("PYTHON")}
+    own = ("PYTHON", "MLOPS_")  # what a service elsewhere is told: its log, its tokens
+    environment = {n: v for n, v in os.environ.items() if not n.startswith(own)}
     environment["XDG_CACHE_HOME"] = str(scratch)  # for what it compiles
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from mlops_compile.emit.gates import at
 from mlops_compile.emit.preparation import (
     ColumnCode,
     carried,
@@ -98,12 +99,22 @@ def serving_spec(work: Work) -> ServingSpec:
         served=Served(
             service=_service(deploy),
             plan=work.key,
-            sensitive=tuple(sorted(_sensitive(schema) & {column.name for column in columns})),
+            sensitive=_hidden(work.params, schema, columns, contract.target),
             ranges=ranges(columns, profile["columns"], table),
             levels=shown_levels(columns, profile["columns"]),
             edges=edges(contract.task, profile["target"]),
         ),
     )
+
+
+def _hidden(
+    params: Map, schema: pa.Schema, columns: tuple[ServedColumn, ...], target: str
+) -> tuple[str, ...]:
+    """The sensitive fields of a request, and the target where it is sensitive."""
+    hidden = _sensitive(schema) & {column.name for column in columns}
+    if at(params, ("data", "columns", target, "sensitive")) is True:
+        hidden |= {target}
+    return tuple(sorted(hidden))
 
 
 # What says of a service what it is made to be, and not what it does.

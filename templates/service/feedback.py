@@ -11,6 +11,8 @@ from typing import Annotated
 
 import msgspec
 
+import predictions
+
 from lines import Lines
 from problems import Refused, wrong
 
@@ -59,3 +61,8 @@ def keep(lines: Lines, found: list[Feedback]) -> None:
     texts = [_encode({"v": VERSION, "id": f.id, "time": time, "truth": f.truth}) for f in found]
     if texts:
         lines.append(b"\n".join(texts) + b"\n", durable=True)
+
+
+def hashed(one: Feedback, key: bytes, target: str) -> Feedback:
+    """The same with its truth hashed, as the log hashes predictions."""
+    return Feedback(id=one.id, truth=predictions.hashed(key, target, one.truth))

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from problems import Refused, wrong
+from problems import Refused, misfit
 
 # Datatypes in which the fields of the contract may come; the first is what metadata says.
 _NUMBERS = ("FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32")
@@ -81,7 +81,7 @@ def request(body: bytes) -> Request:
     try:
         return _decode(body)
     except msgspec.ValidationError as error:
-        raise wrong(str(error)) from None
+        raise misfit(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(400, "not-json", f"the body is not JSON: {error}") from None
 
@@ -90,17 +90,17 @@ def rows(asked: Request, contract: dict[str, Any], most: int) -> list[dict[str, 
     """The plain values of the records that tensors hold, one for each of their elements."""
     fields, columns, count = contract["request"], {}, None
     for place, tensor in enumerate(asked.inputs):
-        where = f" - at `$.inputs[{place}]`"
+        where = f"$.inputs[{place}]"
         if tensor.name not in fields:
-            raise wrong(f"Object contains unknown field `{tensor.name}`{where}")
+            raise misfit(f"Object contains unknown field `{tensor.name}` - at `{where}.name`")
         if tensor.name in columns:
-            raise wrong(f"the tensor `{tensor.name}` is there twice{where}")
+            raise misfit(f"the tensor `{tensor.name}` is there twice - at `{where}.name`")
         kind = fields[tensor.name].removesuffix("?")
         if tensor.datatype not in _TAKEN[kind]:
-            raise wrong(f"Expected `{_TAKEN[kind][0]}`, got `{tensor.datatype}`{where}.datatype")
+            raise misfit(f"Expected `{_TAKEN[kind][0]}`, got `{tensor.datatype}` - at `{where}.datatype`")
         columns[tensor.name] = values = _flat(tensor, where)
         if count is not None and len(values) != count:
-            raise wrong(f"tensors have {count} and {len(values)} elements{where}.shape")
+            raise misfit(f"tensors have {count} and {len(values)} elements - at `{where}.shape`")
         count = len(values)
     if (count or 0) > most:
         raise Refused(413, "too-many-records", f"a request may hold {most} records at most")
@@ -111,11 +111,11 @@ def _flat(tensor: Tensor, where: str) -> list[object]:
     """The elements of a tensor of one column: `[n]` or `[n, 1]`, flat or nested."""
     shape, values = tensor.shape, tensor.data
     if len(shape) not in (1, 2) or shape[1:] not in ([], [1]):
-        raise wrong(f"Expected the shape [n] or [n, 1], got {shape[:5]}{where}.shape")
+        raise misfit(f"Expected the shape [n] or [n, 1], got {shape[:5]} - at `{where}.shape`")
     if len(shape) == 2 and all(isinstance(value, list) for value in values):
         values = list(chain.from_iterable(values))
     if len(values) != shape[0]:
-        raise wrong(f"{len(values)} elements do not fill the shape {shape}{where}.data")
+        raise misfit(f"{len(values)} elements do not fill the shape {shape[:5]} - at `{where}.data`")
     return values
 
 
@@ -132,7 +132,9 @@ def response(
     outputs = []
     for place, output in enumerate(wanted):
         if output not in known:
-            raise wrong(f"there is no output `{output[:100]}` - at `$.outputs[{place}].name`")
+            raise misfit(f"there is no output `{output[:100]}` - at `$.outputs[{place}].name`")
+        if output in wanted[:place]:
+            raise misfit(f"the output `{output}` is there twice - at `$.outputs[{place}].name`")
         data = [answer[output] for answer in answers]
         if output == "probabilities":
             data = [value for row in data for value in row.values()]

@@ -24,6 +24,8 @@ class Kept:
 
     def __init__(self, bundle: Bundle, settings: Settings) -> None:
         self._facts, self._settings = bundle.facts, settings
+        self._target = self._facts["contract"]["response"]["target"]
+        self._is_secret = self._target in self._facts["sensitive"]
         self._log: predictions.Log | None = None
         self._feedback: Lines | None = None
         self._lock = asyncio.Lock()
@@ -44,11 +46,24 @@ class Kept:
         """Begin to take predictions; `zoned` are the columns whose times are in UTC."""
         if self._feedback is None:
             return
-        stated = self._facts["service"]["log"]
-        key = self._settings.hash_key if stated["sensitive"] == "hash" else None
-        shown = predictions.shown(self._facts["sensitive"], zoned, key)
+        columns = [name for name in self._facts["sensitive"] if name != self._target]
+        shown = predictions.shown(columns, zoned, self._key())
         common = {name: self._facts[name] for name in ("model", "plan")}
-        self._log = predictions.Log(self._predictions, common, shown, stated["queue"], count)
+        most = self._facts["service"]["log"]["queue"]
+        said = self._concealed if self._is_secret else None
+        self._log = predictions.Log(self._predictions, common, shown, said, most, count)
+
+    def _key(self) -> bytes | None:
+        """The key of what is hashed; None where it is left out."""
+        stated = self._facts["service"]["log"]["sensitive"]
+        return self._settings.hash_key if stated == "hash" else None
+
+    def _concealed(self, answer: dict[str, object]) -> dict[str, object]:
+        """What is kept of an answer about a sensitive target: nothing, or its hash, which is that of
+        a truth that is the same."""
+        if (key := self._key()) is None:
+            return {}
+        return {"prediction": predictions.hashed(key, self._target, answer["prediction"])}
 
     def log(self, ids: list[str], records: list[object], answers: list[dict]) -> int:
         """Take answers that were found now; how many wait to be written."""
@@ -64,6 +79,11 @@ class Kept:
             raise Refused(503, "no-log", detail)
         classes = self._facts["contract"]["response"].get("classes", [])
         found = feedback.checked(data, classes, self._facts["service"]["max_records"])
+        if self._is_secret:
+            if (key := self._key()) is None:
+                detail = "feedback is not kept: the target is sensitive, and left out of the log"
+                raise Refused(409, "not-kept", detail)
+            found = [feedback.hashed(one, key, self._target) for one in found]
         try:
             async with self._lock:
                 await asyncio.to_thread(feedback.keep, self._feedback, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,7 +13,7 @@ class Lines:
     """What this process appends to files of its own, named `NAME-TIME-PROCESS-NUMBER.jsonl`.
 
     A file gets no more lines once it has `most_bytes`; the oldest of a name are removed beyond
-    `most_files` (0: none is).
+    `most_files` (0: none is), but none that a process writes still: it holds a lock on it.
     """
 
     def __init__(self, directory: Path, name: str, most_bytes: int, most_files: int) -> None:
@@ -56,6 +57,7 @@ class Lines:
         name = f"{self._name}-{now:%Y%m%dT%H%M%S}-{os.getpid()}-{self._number:04d}.jsonl"
         how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._file = os.open(self._directory / name, how, 0o640)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
         self._size = 0
         if durable:
             directory = os.open(self._directory, os.O_RDONLY)
@@ -66,4 +68,14 @@ class Lines:
         if self._most_files:
             for path in sorted(self._directory.glob(f"{self._name}-*.jsonl"))[: -self._most_files]:
                 with contextlib.suppress(OSError):
-                    path.unlink()
+                    remove_unused(path)
+
+
+def remove_unused(path: Path) -> None:
+    """Remove a file that no process writes. OSError where one does."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    finally:
+        os.close(file)

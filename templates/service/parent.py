@@ -18,6 +18,7 @@ from settings import Settings
 from signals import end_well
 
 LOAD_SECONDS = 600.0
+AGAIN_SECONDS = 5.0
 # A worker that ends sooner than this was not well; so many in a row end the service.
 SOON, MOST_SOON = 2.0, 5
 
@@ -112,7 +113,7 @@ class Parent:
         return worker
 
     async def _listen(self, worker: Worker, reader: asyncio.StreamReader) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, ValueError):  # ValueError: no line of a worker
             while line := await reader.readline():
                 message = json.loads(line)
                 if "swap" in message:
@@ -136,10 +137,12 @@ class Parent:
             self._code = 1
             self._ended.set()
             return
-        if self._bundle is worker.bundle:
-            error = await self._ready([await self._start(worker.bundle)])
-            if error and not self._ended.is_set():
-                _say(f"error: {error}")
+        while self._bundle is worker.bundle and not self._ended.is_set():
+            if not (error := await self._ready([await self._start(worker.bundle)])):
+                return
+            if not self._ended.is_set():
+                _say(f"error: {error}; it is tried again in {AGAIN_SECONDS:g} s")
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _ready(self, workers: list[Worker]) -> str:
         """Let workers accept once all are ready; what is wrong, if anything is."""

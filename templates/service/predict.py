@@ -7,6 +7,7 @@ import math
 import sys
 import traceback
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import msgspec
 
@@ -18,6 +19,9 @@ from problems import Refused, unanswerable, wrong
 
 # A request of more records than this is scored in a thread, so that others need not wait.
 LARGE = 200
+# Contributions take their time, in Python: of so many records at once, one request after another.
+MOST_EXPLAINED = 100
+EXPLAINING = ThreadPoolExecutor(1, "explaining")
 # What a function of the user's raises, where the preparation calls any.
 _FAILED = getattr(scorer, "FunctionFailed", ())
 
@@ -30,6 +34,8 @@ class Model:
 
     def __init__(self, bundle: Bundle) -> None:
         self._scorer = scorer.Scorer(bundle.directory)
+        # What the model is run in: C where that could be compiled, or Python.
+        self.language = getattr(self._scorer, "language", "Python")
         self._quiet = bundle.facts["quiet"]
         self.names = [feature["name"] for feature in bundle.facts["features"]]
         self.explains = bundle.facts["explains"]
@@ -116,14 +122,16 @@ def _fails(record: schema.Record) -> bool:
     return False
 
 
-async def aside(function: Callable[..., object], *given: object, busy: Callable) -> object:
+async def aside(
+    function: Callable[..., object], *given: object, busy: Callable, threads: Executor | None = None
+) -> object:
     """What a function makes of something, in a thread. Who gives up waiting leaves the thread
     behind: `busy(1)` counts it, and `busy(-1)` once it has ended."""
-    future = asyncio.get_running_loop().run_in_executor(None, function, *given)
+    future = asyncio.get_running_loop().run_in_executor(threads, function, *given)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        if not future.done():
+        if not future.cancel():
             busy(1)
             future.add_done_callback(lambda done: (busy(-1), done.cancelled() or done.exception()))
         raise

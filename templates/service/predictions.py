@@ -37,10 +37,11 @@ class Log:
         lines: Lines,
         common: dict[str, object],
         shown: Callable[[dict[str, object]], dict[str, object]] | None,
+        said: Callable[[dict[str, object]], dict[str, object]] | None,
         most: int,
         count: Callable[[str, int], None],
     ) -> None:
-        self._lines, self._common, self._shown = lines, common, shown
+        self._lines, self._common, self._shown, self._said_of = lines, common, shown, said
         self._most, self._count = most, count
         self._queue: deque[Entry] = deque()
         self._put = self._done = 0
@@ -107,7 +108,8 @@ class Log:
         for name, record, answer in zip(ids, records, answers):
             shown = record if self._shown is None else self._shown(msgspec.to_builtins(record))
             head = {"v": VERSION, "id": name, "time": time, **self._common}
-            lines.append(_encode({**head, "record": shown, "answer": answer}))
+            kept = answer if self._said_of is None else self._said_of(answer)
+            lines.append(_encode({**head, "record": shown, "answer": kept}))
         return b"\n".join(lines) + b"\n" if lines else b""
 
 

@@ -74,3 +74,12 @@ def unanswerable(detail: str, record: int | None) -> Refused:
     place = {"pointer": "#"} if record is None else {"record": record, "pointer": f"#/{record}"}
     message = detail if record is None else f"{detail} - at `$[{record}]`"
     return Refused(422, "unanswerable", message, errors=({"detail": detail, **place},))
+
+
+def misfit(message: str) -> Refused:
+    """The refusal of a body of the Open Inference Protocol by what is said of it, with the place in
+    it, `$.inputs[0].shape`, as a pointer."""
+    said, _, place = message.partition(" - at `$")
+    keys = [key for key in re.split(r"[.\[\]`]", place) if key]
+    error = {"detail": cut(said), "pointer": "/".join(["#", *keys])}
+    return Refused(422, "wrong-record", message, errors=(error,))

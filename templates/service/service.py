@@ -90,7 +90,7 @@ class Service:
             "/health/live": ("GET", partial(_fixed, JSON, b'{"status":"live"}')),
             "/health/ready": ("GET", partial(self._ready, b'{"status":"ready"}')),
             "/metrics": ("GET", self._metrics),
-            "/model": ("GET", partial(_fixed, JSON, _encode(about))),
+            "/model": ("GET", partial(self._about, about)),
             "/openapi.json": ("GET", partial(_fixed, JSON, (files / "openapi.json").read_bytes())),
             "/v2": ("GET", partial(_fixed, JSON, _encode(server))),
             "/v2/health/live": ("GET", partial(_fixed, JSON, b'{"live":true}')),
@@ -254,12 +254,15 @@ class Service:
         """The answers for records, each with its id; they are counted, and put into the log."""
         model, contributions = self.model, None
         aside = partial(self._predictions.aside, busy=self._count_busy)
+        if explain and len(records) > (most := self._predictions.MOST_EXPLAINED):
+            raise Refused(413, "too-many-records", f"contributions are told of {most} records at most")
         if len(records) <= self._predictions.LARGE:
             scores = model.scores(records, is_list)
         else:
             scores = await self._within(aside(model.scores, records, is_list))
         if explain:
-            contributions = await self._within(aside(model.contributions, records))
+            threads = self._predictions.EXPLAINING
+            contributions = await self._within(aside(model.contributions, records, threads=threads))
         answers = model.answers(scores, None)
         ids = [f"{name}:{number}" for number in range(len(records))] if is_list else [name]
         self._predictions.observe(records, self.counts.columns)
@@ -281,7 +284,8 @@ class Service:
         finally:
             self._busy -= 1
         found = inference.response(given, self.name, self.version, self.contract, answers)
-        about = {"model": self.model_digest, "plan": self.plan}
+        # Feedback on record n names `records` with `:n`.
+        about = {"model": self.model_digest, "plan": self.plan, "records": name}
         return 200, JSON, _encode({**found, "id": given.id or name, "parameters": about}), ()
 
     async def _keep(self, asked: Asked) -> Answer:
@@ -302,10 +306,17 @@ class Service:
             raise wrong("the body is an object that holds the name of a `bundle`")
         if not _NAME.fullmatch(wish["bundle"]):
             raise Refused(404, "not-swapped", f"there is no bundle {wish['bundle']!r} here")
-        answer = await self.swap(wish)
+        digest = wish.get("digest")
+        if digest is not None and not (isinstance(digest, str) and len(digest) <= 64):
+            raise wrong("the `digest` of a bundle is a text of 64 digits")
+        answer = await self.swap({"bundle": wish["bundle"], "digest": digest})
         if "error" in answer:
             raise Refused(answer.get("status", 409), "not-swapped", answer["error"])
         return 200, JSON, _encode(answer), ()
+
+    async def _about(self, about: dict[str, object], asked: Asked) -> Answer:
+        language = None if self.model is None else self.model.language
+        return 200, JSON, _encode({**about, "scorer": language}), ()
 
     async def _ready(self, text: bytes, asked: Asked) -> Answer:
         if self.stopping:

@@ -19,9 +19,8 @@ RESOURCES = (
     "autoscaler.yaml",
     "disruption.yaml",
     "network.yaml",
-    "monitor.yaml",
 )
-_FILES = (*RESOURCES, "kustomization.yaml", "inferenceservice.yaml")
+_FILES = (*RESOURCES, "kustomization.yaml", "inferenceservice.yaml", "monitor.yaml")
 
 
 def files(spec: ServingSpec, templates: jinja2.Environment) -> Mapping[str, str]:
