@@ -404,6 +404,7 @@ def by_scorer(folder: Path, name: str, task: str, rows: Any) -> Any:
             for k, n in enumerate("abcd")
         ),
         features=("c0", "c1", "c2", "c3"),
+        origins=("a", "b", "c", "d"),
         made=tuple((n, "numeric") for n in "abcd"),
         example=Map(dict.fromkeys("abcd", 1.0)),
         requirements=(),

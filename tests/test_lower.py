@@ -33,6 +33,7 @@ OTHERS: dict[str, Any] = {
     "evaluate.include": ["shap"],
     "deploy.max_seconds": 4.5,
     "deploy.log": {"sensitive": "hash"},
+    "deploy.container": {"replicas": 3},
     "execution.memory": 4.5,
 }
 

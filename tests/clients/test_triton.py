@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
+pytest.importorskip("tritonclient.http", reason="for `nox -s clients`")
+
 import tritonclient.http as triton
 
 from tests.serving import EXAMPLE, Running, people, write

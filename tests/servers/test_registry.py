@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+pytest.importorskip("psycopg", reason="for `nox -s servers`")
+
 from mlops_compile.ir.problem import StoreError
 from mlops_compile.registry.connect import registry_at
 from mlops_compile.registry.registry import Registry
