@@ -82,7 +82,7 @@ def test_names_are_data_in_every_file(target: str, family: str) -> None:
                 assert {*json.loads(text)} == {NUMBER, LEVEL, FLAG, TIME}
             case ".yaml":
                 value = yaml.safe_load(text)
-                if value.get("kind") in ("Deployment", "Service"):
+                if value.get("kind") in ("Deployment", "InferenceService"):
                     assert value["metadata"]["annotations"]["mlops-compile/service"] == NAME
             case ".md":
                 assert sum(line.startswith("#") for line in text.splitlines()) == 1
