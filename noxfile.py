@@ -178,13 +178,12 @@ def explore(session: nox.Session) -> None:
 
 @nox.session
 def exact(session: nox.Session) -> None:
-    """Generated scorers against fitted models, for each family, task and objective: on 20,000
-    hostile rows each, or EXACT_ROWS."""
+    """Generated scorers against fitted models, for each family, task and objective, and generated
+    code of each preparation: on 20,000 hostile rows each, or EXACT_ROWS."""
     install_checkout(session)
     env = {"EXACT_ROWS": os.environ.get("EXACT_ROWS", "20000")}
-    session.run(
-        *PYTEST, "-m", "slow or not slow", "tests/test_scorers.py", *session.posargs, env=env
-    )
+    files = ("tests/test_scorers.py", "tests/test_preparation_exact.py")
+    session.run(*PYTEST, "-m", "slow or not slow", *files, *session.posargs, env=env)
 
 
 @nox.session
