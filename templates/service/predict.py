@@ -131,7 +131,7 @@ async def aside(
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        if not future.cancel():
+        if not future.done():
             busy(1)
             future.add_done_callback(lambda done: (busy(-1), done.cancelled() or done.exception()))
         raise
