@@ -80,13 +80,22 @@ def _jsonl(rows: list[dict[str, Any]]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
+VALIDATION = "data.split.validation_size=0.3"
 FAMILIES = [
     ("lightgbm", "binary", ()),
     ("random_forest", "multiclass", ()),
     ("hist_gradient_boosting", "regression", ("deploy.name=null",)),
-    ("logistic_regression", "multiclass", ("model.calibration=isotonic",)),
+    ("logistic_regression", "multiclass", (VALIDATION, "model.calibration={method: isotonic}")),
     ("ridge", "regression", ()),
-    ("extra_trees", "binary", ("model.calibration=sigmoid", "model.threshold=0.3")),
+    (
+        "extra_trees",
+        "binary",
+        (
+            VALIDATION,
+            "model.calibration={method: platt}",
+            "model.threshold={rule: fixed, value: 0.3}",
+        ),
+    ),
     (
         "lightgbm",
         "regression",
