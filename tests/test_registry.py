@@ -60,7 +60,6 @@ def test_of_one_plan_and_bundle_there_is_one_version(opened: Callable[[], Regist
     assert str(registry.register(version("a", 2))[0]) == "a:2"
     assert str(registry.register(version("b", 1))[0]) == "b:1"
     assert opened().version("a", 1) == first and opened().version("a", 3) is None
-    assert opened().known("a", first.plan, first.bundle) == first
     assert [*map(str, registry.versions())] == ["a:2", "a:1", "b:1"]
     assert [*map(str, registry.versions("a", most=1))] == ["a:2"]
     assert registry.names() == ("a", "b")

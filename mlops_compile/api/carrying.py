@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mlops_compile.api.registering import Place, opened
+from mlops_compile.api.registering import FOLDER, Place, opened
 from mlops_compile.api.roots import reached_by
+from mlops_compile.api.state import State
 from mlops_compile.api.versions import find_version, lock_of_version
 from mlops_compile.ir.digest import Digest, digest_of_stream
 from mlops_compile.ir.problem import CompileError, StoreError, UsageError, problem
@@ -107,7 +108,12 @@ def restore(place: Place, words: str) -> Carried:
 
 def _archived(place: Place, version: Version) -> Path:
     """The file of a version in the archive."""
-    return place.state.root / "registry" / "archive" / f"{version.name}-{version.number}.tar"
+    return archive_of(place.state) / f"{version.name}-{version.number}.tar"
+
+
+def archive_of(state: State) -> Path:
+    """The directory of archived versions."""
+    return state.root / FOLDER / "archive"
 
 
 def carried_data(file: Path) -> tuple[str, ...]:

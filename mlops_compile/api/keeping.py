@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlops_compile.api.carrying import carried_data
+from mlops_compile.api.carrying import archive_of, carried_data
 from mlops_compile.api.locations import contents_at, sources_of
 from mlops_compile.api.locks import lock_of
 from mlops_compile.api.roots import Kept, find_roots, lock_texts, reached_by, run_directories
@@ -158,7 +158,7 @@ def forget_source(
             dry_run=dry_run,
         )
     runs = tuple(place for place in run_directories(project) if _tells(place, found.names))
-    archive = sorted((state.root / "registry" / "archive").glob("*.tar"))
+    archive = sorted(archive_of(state).glob("*.tar"))
     return found, (*runs, *(file for file in archive if {*carried_data(file)} & found.names))
 
 

@@ -27,7 +27,7 @@ from mlops_compile.ir.version import Registered, Version
 if TYPE_CHECKING:
     from mlops_compile.registry.registry import Registry
 
-_FOLDER, _FILE = "registry", "registry.sqlite"
+FOLDER, _FILE = "registry", "registry.sqlite"
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST = 100
 
@@ -42,7 +42,7 @@ class Place:
     @property
     def file(self) -> Path | None:
         """The file of the versions; None where a database is named."""
-        return None if self.stated.uri else self.state.root / _FOLDER / _FILE
+        return None if self.stated.uri else self.state.root / FOLDER / _FILE
 
 
 def place_of(config: Config, state: State) -> Place:

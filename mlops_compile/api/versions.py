@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops_compile.api.behaving import costs_of
 from mlops_compile.api.locks import lock_of
 from mlops_compile.api.measured import Measured, made_of
 from mlops_compile.api.registering import Place, opened
@@ -23,14 +24,13 @@ from mlops_compile.ir.problem import (
 )
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.value import Map, Value, parse
-from mlops_compile.ir.version import Version, What, is_version_name
+from mlops_compile.ir.version import CHAMPION, Version, What, is_version_name
 from mlops_compile.store.store import Store
 
 if TYPE_CHECKING:
     from mlops_compile.registry.registry import Registry
     from mlops_compile.steps.versus import Verdict
 
-CHAMPION = "champion"
 _LEAST_ROWS = 50  # that a comparison is worth something on
 _WORDS = re.compile(r"(?P<name>[^:@]+)(?::(?P<number>[1-9]\d{0,8})|@(?P<alias>.+))?\Z")
 
@@ -196,12 +196,9 @@ def _measured(version: Version, store: Store) -> Measured:
 
 
 def _costs(old: Measured, new: Measured) -> Map:
-    pairs = {
-        "answer_seconds": (old.told("package", "answer"), new.told("package", "answer")),
-        "bundle_bytes": (old.size("package"), new.size("package")),
-        "model_bytes": (old.size("train"), new.size("train")),
-    }
-    return Map({name: pair for name, pair in pairs.items() if None not in pair})
+    """What both cost, as a review tells it: old and new by name, where both are known."""
+    found = {moved.name.replace(" ", "_"): (moved.old, moved.new) for moved in costs_of(old, new)}
+    return Map({name: pair for name, pair in found.items() if None not in pair})
 
 
 def _verdict(place: Place, old: Measured, new: Measured) -> Verdict:

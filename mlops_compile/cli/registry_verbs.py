@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-CHAMPION = "champion"
+from mlops_compile.ir.version import CHAMPION
 
 
 def _most(parser: ArgumentParser) -> None:

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from mlops_compile.emit.held_out import request_of
+from mlops_compile.emit.modules import module_of
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.functions import imported
 from mlops_compile.steps.tables import read_table
@@ -41,9 +42,9 @@ def answers_of(bundle: Path, contract: Map, table: Path, rows: Array) -> Array:
     found: list[list[float]] = []
     try:
         with imported(functions), tempfile.TemporaryDirectory() as scratch:
-            decode = msgspec.json.Decoder(_module(bundle, "schema").Record).decode
+            decode = msgspec.json.Decoder(module_of(bundle, "schema").Record).decode
             with contextlib.redirect_stderr(io.StringIO()):  # that it runs in Python, or in C
-                scorer = _scorer(_module(bundle, "scorer"), bundle, Path(scratch))
+                scorer = _scorer(module_of(bundle, "scorer"), bundle, Path(scratch))
             for first in range(0, chosen.num_rows, _TOGETHER):
                 part = chosen.slice(first, _TOGETHER).to_pylist()
                 found += scorer.scores(
@@ -61,12 +62,3 @@ def _scorer(module: ModuleType, bundle: Path, scratch: Path) -> Any:
     """The scorer; what it compiles is kept in `scratch`."""
     is_compiled = (bundle / "scorer.c").is_file()
     return module.Scorer(bundle, True, [scratch]) if is_compiled else module.Scorer(bundle)
-
-
-def _module(bundle: Path, name: str) -> ModuleType:
-    """A module of the bundle; nothing is left in sys.modules or on disk."""
-    path = bundle / f"{name}.py"
-    module = ModuleType(f"_answering_{name}")
-    module.__file__ = str(path)
-    exec(compile(path.read_text("utf-8"), str(path), "exec"), module.__dict__)
-    return module

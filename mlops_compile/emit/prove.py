@@ -20,6 +20,7 @@ import numpy as np
 
 from mlops_compile.emit.held_out import held_out
 from mlops_compile.emit.hostile import hostile_rows
+from mlops_compile.emit.modules import module_of
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.steps.functions import imported
@@ -157,8 +158,8 @@ def _load(spec: ServingSpec, bundle: Path, scratch: Path) -> _Loaded:
     """The bundle's code, with the scorer in C first, where there is one. What is compiled is kept
     in `scratch`."""
     try:
-        record = _module(spec, bundle, "schema").Record
-        module = _module(spec, bundle, "scorer")
+        record = module_of(bundle, "schema").Record
+        module = module_of(bundle, "scorer")
         if spec.trees is None:
             scorers = (module.Scorer(bundle),)
         else:
@@ -184,15 +185,6 @@ def _in_c(module: ModuleType, bundle: Path, scratch: Path) -> tuple[Any, ...]:
     except module.Uncompiled:
         return ()
     raise ValueError(said.getvalue().strip())
-
-
-def _module(spec: ServingSpec, bundle: Path, name: str) -> ModuleType:
-    """A module of the bundle under a name of its own; nothing is left in sys.modules or on disk."""
-    path = bundle / f"{name}.py"
-    module = ModuleType(f"_bundle_{spec.model[:12]}_{name}")
-    module.__file__ = str(path)
-    exec(compile(path.read_text("utf-8"), str(path), "exec"), module.__dict__)
-    return module
 
 
 def _row(number: int) -> str:

@@ -49,18 +49,7 @@ def serving_spec(work: Work) -> ServingSpec:
     schema = table.schema
     attributes = _attributes(contract.request, derived_names(preparation))
     codes = column_codes(preparation, attributes)
-    columns = tuple(
-        ServedColumn(
-            name=field.name,
-            attribute=f"c{position}",
-            kind=_kind(field, schema),
-            nullable=field.nullable,
-            lines=codes[field.name].lines,
-            tables=codes[field.name].tables,
-            numbers=codes[field.name].numbers,
-        )
-        for position, field in enumerate(contract.request)
-    )
+    columns = _columns(contract.request, schema, codes)
     target, container = TARGETS[deploy.target], to_value(deploy.container)
     assert isinstance(container, Map)
     needed = sorted({*target.distributions, *family.serving})
@@ -84,16 +73,7 @@ def serving_spec(work: Work) -> ServingSpec:
         max_body_bytes=deploy.max_body_bytes,
         calibration=_calibration(work),
         threshold=read_threshold(work),
-        derived=tuple(
-            DerivedColumn(
-                name=name,
-                attribute=attributes[name],
-                lines=codes[name].lines,
-                tables=codes[name].tables,
-                numbers=codes[name].numbers,
-            )
-            for name in derived_names(preparation)
-        ),
+        derived=_derived(derived_names(preparation), attributes, codes),
         carried=_carried(preparation, codes, _sensitive(schema)),
         trees=family.trees(work.inputs["model"], len(contract.classes)) if family.trees else None,
         served=Served(
@@ -104,6 +84,38 @@ def serving_spec(work: Work) -> ServingSpec:
             levels=shown_levels(columns, profile["columns"]),
             edges=edges(contract.task, profile["target"]),
         ),
+    )
+
+
+def _columns(
+    request: tuple[RequestField, ...], schema: pa.Schema, codes: Mapping[str, ColumnCode]
+) -> tuple[ServedColumn, ...]:
+    return tuple(
+        ServedColumn(
+            name=field.name,
+            attribute=f"c{position}",
+            kind=_kind(field, schema),
+            nullable=field.nullable,
+            lines=codes[field.name].lines,
+            tables=codes[field.name].tables,
+            numbers=codes[field.name].numbers,
+        )
+        for position, field in enumerate(request)
+    )
+
+
+def _derived(
+    names: tuple[str, ...], attributes: Mapping[str, str], codes: Mapping[str, ColumnCode]
+) -> tuple[DerivedColumn, ...]:
+    return tuple(
+        DerivedColumn(
+            name=name,
+            attribute=attributes[name],
+            lines=codes[name].lines,
+            tables=codes[name].tables,
+            numbers=codes[name].numbers,
+        )
+        for name in names
     )
 
 

@@ -12,6 +12,7 @@ from mlops_compile.ir.value import Map, Value
 What: TypeAlias = Literal[
     "registered", "promoted", "rolled back", "archived", "restored", "imported"
 ]
+CHAMPION = "champion"  # the alias of what is served
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\Z")
 
 

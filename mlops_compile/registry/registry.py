@@ -73,11 +73,6 @@ class Registry:
         with self._engine.connect() as connection:
             return _one(connection, name, number)
 
-    def known(self, name: str, plan: str, bundle: Digest) -> Version | None:
-        """The version that a plan and its bundle are, if they are registered."""
-        with self._engine.connect() as connection:
-            return _same(connection, name, plan, bundle)
-
     def aliases(self, name: str | None = None) -> Mapping[tuple[str, str], int]:
         """The number that each alias means, by name and alias; of a name, or all."""
         query = sa.select(ALIASES.c.name, ALIASES.c.alias, ALIASES.c.version)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mlops_compile.compiler.compare.categories import category_of
-from mlops_compile.compiler.compare.defaults import default_of
 from mlops_compile.ir.change import Cause
 from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.difference import Sort, changes
@@ -56,6 +55,8 @@ def config_key(path: KeyPath, step: Step) -> KeyPath:
 def with_default(cause: Cause, stated: Map, step: Step) -> Cause:
     """A cause with the default of its key in a config that does not state it. Another version of a
     step's kind may have had another one."""
+    from mlops_compile.compiler.compare.defaults import default_of  # every spec there is
+
     default = default_of(cause.path, stated)
     kind = KINDS.get(step.kind)
     is_known = kind is not None and kind.version == step.version
