@@ -90,6 +90,10 @@ class Log:
         try:
             self._lines.append(b"".join(map(self._text, entries)))
         except OSError as error:
+            if len(entries) > 1:  # some of them may fit
+                for entry in entries:
+                    self._append([entry])
+                return
             self._count("failed", records)
             if self._said != str(error):  # once, not for each
                 self._said = str(error)
