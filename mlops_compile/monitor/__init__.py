@@ -1,0 +1,1 @@
+"""Monitoring: a service's log and feedback, compared with the reference of its model."""
