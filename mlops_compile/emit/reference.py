@@ -83,11 +83,11 @@ def _column(
 
 def _numbers(values: pa.ChunkedArray) -> Array:
     """Numbers, or times as seconds since 1970; NaN where missing."""
-    plain = values.combine_chunks()
-    if not pa.types.is_timestamp(plain.type):
-        return plain.to_numpy(zero_copy_only=False).astype("float64")
-    whole = pc.cast(pc.cast(plain, pa.timestamp("us", plain.type.tz)), pa.int64())
-    found: Array = whole.to_numpy(zero_copy_only=False).astype("float64") / 1e6
+    plain, unit = values.combine_chunks(), 1.0
+    if pa.types.is_timestamp(plain.type):
+        plain = pc.cast(pc.cast(plain, pa.timestamp("us", plain.type.tz)), pa.int64())
+        unit = 1e6
+    found: Array = plain.to_numpy(zero_copy_only=False).astype("float64") / unit
     return found
 
 
