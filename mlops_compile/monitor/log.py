@@ -22,7 +22,8 @@ import pyarrow.json
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.reference import ColumnReference, Reference
 
-_BLOCK = 16 << 20  # bytes
+_BLOCK = 16 << 20  # bytes that are read together
+_PARSED = 2 << 20  # bytes that one thread parses; a line that is longer is read by itself
 _FILE = re.compile(r"-(\d{8}T\d{6})-(\d+)-(\d+)\.jsonl$")
 TIME = pa.timestamp("us", "UTC")
 _TYPES = {"numeric": pa.float64(), "boolean": pa.bool_()}  # times are texts
@@ -134,7 +135,7 @@ IDS = pa.schema([("id", pa.string())])
 def _table(lines: bytes, schema: pa.Schema, counts: Counts) -> pa.Table:
     """Read together what can be, else line by line."""
     asked = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
-    options = pyarrow.json.ReadOptions(block_size=max(len(lines), 1))
+    options = pyarrow.json.ReadOptions(block_size=_PARSED)
     try:
         found = pyarrow.json.read_json(pa.BufferReader(lines), options, asked)
         return _timed(found)
