@@ -143,6 +143,22 @@ def monitor(asked: Asked, words: str, end: datetime, start: datetime | None = No
     )
 
 
+def feed_back(
+    asked: Asked, words: str, file: Path, names: tuple[str, str, str | None], now: datetime
+) -> int | None:
+    """Put the outcomes of a file into the log of a model; how many they are, None where they are
+    there already. CompileError where a row is wrong."""
+    from mlops_compile.monitor.log import Log
+    from mlops_compile.monitor.outcomes import outcomes
+
+    reference = served_model(words, asked.place).reference
+    if reference.truth.sensitive:
+        message = f"{reference.target} is sensitive: the log has no answers to hold truths beside"
+        raise UsageError([problem("usage", message, hint="the service takes hashed ones")])
+    name, lines, count = outcomes(file, names, reference, now)
+    return count if Log(asked.log).add(name, lines) else None
+
+
 def looked(found: Monitored) -> Looked:
     """What was found, as it is shown."""
     return Looked(

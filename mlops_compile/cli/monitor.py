@@ -19,7 +19,7 @@ _STYLES = {"head": "bold", "alert": "bold red", "plain": "", "soft": "dim"}
 def run(call: Call) -> int:
     """Look at a window, and say what was found."""
     options = call.options
-    own = [f"monitor.log={_quoted(options.log)}"] if options.log else []
+    own = [f"monitor.log={quoted(options.log)}"] if options.log else []
     asked = asked_with([*options.overrides, *own], Path())
     found = monitor(asked, options.model, options.until or datetime.now(UTC), options.since)
     if options.html:
@@ -38,7 +38,7 @@ def _say(found: Monitored, call: Call) -> None:
         styled(lines, call.out)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A text as the value of an override, whatever it holds."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

@@ -177,6 +177,18 @@ def _monitor(parser: ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", default=[], help="for example monitor.window=1d")
 
 
+def _feedback(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "model", help="a version (NAME, NAME:NUMBER, NAME@ALIAS), a run directory or a digest"
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="a csv, parquet or jsonl file")
+    parser.add_argument("--id", default="id", metavar="COLUMN", help="ids of predictions (id)")
+    parser.add_argument("--truth", default="truth", metavar="COLUMN", help="what is true (truth)")
+    parser.add_argument("--time", metavar="COLUMN", help="when that was known (else now)")
+    parser.add_argument("--log", metavar="DIR", help="the service's log (monitor.log)")
+    parser.add_argument("overrides", nargs="*", default=[], help="for example monitor.log=DIR")
+
+
 def _report(parser: ArgumentParser) -> None:
     parser.add_argument(
         "run", type=Path, metavar="RUN", help="a directory of outputs/ or of multirun/"
@@ -391,6 +403,11 @@ VERBS: Mapping[str, Verb] = {
             name="monitor",
             summary="Compare a service's log and feedback with its model's reference.",
             arguments=_monitor,
+        ),
+        Verb(
+            name="feedback",
+            summary="Put what turned out to be true, from a file, into a service's log.",
+            arguments=_feedback,
         ),
         Verb(name="diff", summary="Say what changes between two plans, and why.", arguments=_diff),
         Verb(name="store", summary="Look after the store of results.", arguments=_store),

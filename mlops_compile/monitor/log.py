@@ -6,6 +6,7 @@ values of another type than their column's are counted, and are null.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from mlops_compile.ir.reference import ColumnReference, Reference
 
 _BLOCK = 16 << 20  # bytes that are read together
 _PARSED = 2 << 20  # bytes that one thread parses; a line that is longer is read by itself
-_FILE = re.compile(r"-(\d{8}T\d{6})-(\d+)-(\d+)\.jsonl$")
+_FILE = re.compile(r"-(\d{8}T\d{6})-[^/]*\.jsonl$")
 TIME = pa.timestamp("us", "UTC")
 _TYPES = {"numeric": pa.float64(), "boolean": pa.bool_()}  # times are texts
 Accepts = Callable[[Any], bool]
@@ -32,12 +33,12 @@ Accepts = Callable[[Any], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """A file of a log: its path in its file system, when its first line was written, and the
-    process that wrote it; None and "" where its name does not say so."""
+    """A file of a log: its path in its file system, when it was begun, where its name says so, and
+    when it was last written, where its file system does."""
 
     path: str
     start: datetime | None
-    process: str
+    written: datetime | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,8 +67,15 @@ class Log:
             if re.search(rf"(^|/){name}-[^/]*\.jsonl$", path):
                 parts = _FILE.search(path)
                 start = parts and datetime.strptime(parts[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-                found.append(File(path=path, start=start, process=parts[2] if parts else ""))
+                found.append(File(path=path, start=start, written=self._written(path)))
         return found
+
+    def _written(self, path: str) -> datetime | None:
+        try:
+            found = self._files.modified(path)
+        except (OSError, NotImplementedError):
+            return None
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
 
     def tables(self, file: File, schema: pa.Schema, counts: Counts) -> Iterator[pa.Table]:
         """A file's lines, some at a time, with the columns of a schema; null where a line has them
@@ -84,17 +92,22 @@ class Log:
         except OSError as error:
             raise _unreadable(file.path, error) from None
 
-
-def before(files: list[File], moment: datetime) -> set[str]:
-    """The paths of files all of whose lines were written before a moment: the same process began
-    another by then."""
-    ended: set[str] = set()
-    of_process: dict[str, File] = {}
-    for file in sorted((f for f in files if f.start and f.process), key=lambda f: f.path):
-        if (earlier := of_process.get(file.process)) and file.start and file.start < moment:
-            ended.add(earlier.path)
-        of_process[file.process] = file
-    return ended
+    def add(self, name: str, lines: bytes) -> bool:
+        """Add a file, whole or not at all; False where one of its name is there. CompileError where
+        it cannot be written."""
+        path = f"{self._root}/{name}"
+        if path in self._names:
+            return False
+        try:
+            self._files.pipe_file(f"{path}.part", lines)
+            self._files.mv(f"{path}.part", path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._files.rm(f"{path}.part")
+            message = f"{path} cannot be written: {error.strerror or error}"
+            raise CompileError([problem("output", message, ("monitor", "log"))]) from None
+        self._names.append(path)
+        return True
 
 
 def predictions_schema(reference: Reference) -> pa.Schema:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from mlops_compile.ir.reference import ColumnReference, Reference
 from mlops_compile.ir.value import Map
 from mlops_compile.monitor.feedback import Feedback, read_feedback, schema_of_none, unknown_ids
-from mlops_compile.monitor.log import TIME, Counts, Log, before, predictions_schema
+from mlops_compile.monitor.log import TIME, Counts, Log, predictions_schema
 from mlops_compile.monitor.observed import Column, Window
 from mlops_compile.steps.metrics import labels_of
 from mlops_compile.steps.segments import MISSING
@@ -49,9 +49,11 @@ class Lines:
 def read_lines(log: Log, reference: Reference, model: str, start: datetime, end: datetime) -> Lines:
     """The lines of a model (its digest) from `start` to before `end`."""
     schema, counts = predictions_schema(reference), Counts()
-    files = log.files("predictions")
-    skipped = before(files, start)
-    read = [f for f in files if f.path not in skipped and not (f.start and f.start >= end)]
+    read = [
+        file
+        for file in log.files("predictions")
+        if not (file.start and file.start >= end) and not (file.written and file.written < start)
+    ]
     found: list[pa.Table] = []
     ids: list[pa.Array] = []
     others = 0
