@@ -39,10 +39,15 @@ def merged(reference: Array, counts: Array) -> tuple[Array, Array]:
 
 
 def psi(reference: Array, counts: Array) -> float:
-    """The population stability index, sum of (q - p) ln(q / p), of shares to which each bin adds
-    half a row: what is empty in a small window is not taken for impossible."""
-    before = (reference + 0.5) / (reference.sum() + len(reference) / 2)
-    after = (counts + 0.5) / (counts.sum() + len(counts) / 2)
+    """The population stability index, sum of (q - p) ln(q / p).
+
+    Half a row is added to each bin of the reference, and as many to the window, in the shares of
+    the reference: what is empty is not impossible, and an empty bin of which a small window should
+    have next to nothing adds next to nothing.
+    """
+    half = len(reference) / 2
+    before = (reference + 0.5) / (reference.sum() + half)
+    after = (counts + half * before) / (counts.sum() + half)
     return float(np.sum((after - before) * np.log(after / before)))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,13 +26,13 @@ from mlops_compile.monitor.distances import (
     wasserstein,
 )
 from mlops_compile.monitor.observed import Column, Window
+from mlops_compile.monitor.words import moment, share, short
 from mlops_compile.steps.monitoring import Drift, Monitor
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _FEW_ROWS = 1000
-_LONGEST = 40
 # What decides of numbers and of levels; the second where the first cannot be computed.
 _NUMBERS = {
     "auto": ("wasserstein", "jensen_shannon"),
@@ -88,7 +87,7 @@ def drift(reference: Reference, window: Window, monitor: Monitor) -> list[Findin
             compared.append(_levels(kind, name, feature, before, after))
     drifted: list[bool] = []
     for one, p in zip(compared, holm([one.p for one in compared]), strict=True):
-        told = _told(one, p, monitor.drift)
+        told = list(_told(one, p, monitor.drift))
         found += told
         if one.kind == "drift":
             drifted.append(any(finding.alert for finding in told))
@@ -137,8 +136,9 @@ def _numbers(
     }
     if before.deviation is not None:
         found["wasserstein"] = wasserstein(values, weights, ordered, before.deviation)
-    means = (float(np.average(values, weights=weights)), float(ordered.mean()))
-    shown = [_moment(mean) if "datetime" in before.kind else f"{mean:.4g}" for mean in means]
+    with np.errstate(over="ignore", invalid="ignore"):  # of infinities there is no mean
+        means = (float(np.average(values, weights=weights)), float(ordered.mean()))
+    shown = [moment(mean) if "datetime" in before.kind else f"{mean:.4g}" for mean in means]
     return _Compared(
         kind=kind,
         name=name,
@@ -160,11 +160,10 @@ def _levels(
     counts = np.array([*(rows for _, rows in before.levels), before.other or 0], dtype="float64")
     seen = np.array([*(after.levels.get(level, 0) for level in names), new], dtype="float64")
     expected, there = merged(counts, seen)
-    _, p = chi_squared(expected, there)
-    statistic, _ = chi_squared(expected, there)
+    statistic, p = chi_squared(expected, there)
     shares = np.stack([counts / counts.sum(), seen / seen.sum()])
     place = int(np.abs(shares[1] - shares[0]).argmax())
-    level = _short(names[place]) if place < len(names) else "other levels"
+    level = short(names[place]) if place < len(names) else "other levels"
     was, now = shares[:, place]
     return _Compared(
         kind=kind,
@@ -178,7 +177,7 @@ def _levels(
             "jensen_shannon": jensen_shannon(expected, there),
             "chi2": statistic,
         },
-        change=f"{level} {100 * was:.4g} % -> {100 * now:.4g} % of the rows",
+        change=f"{level} {share(was)} -> {share(now)} of the rows",
     )
 
 
@@ -224,15 +223,15 @@ def _told(one: _Compared, p: float, asked: Drift) -> Iterator[Finding]:
 
 
 def _dataset(drifted: list[bool], threshold: float) -> Finding:
-    share = sum(drifted) / len(drifted)
+    found = sum(drifted) / len(drifted)
     return Finding(
         kind="dataset",
         test="share",
-        value=share,
+        value=found,
         threshold=threshold,
-        alert=any(drifted) and share >= threshold,
-        message=f"{sum(drifted)} of {len(drifted)} columns drifted: {100 * share:.4g} %"
-        f" ({100 * threshold:.4g} % allowed)",
+        alert=any(drifted) and found >= threshold,
+        message=f"{sum(drifted)} of {len(drifted)} columns drifted: {share(found)}"
+        f" ({share(threshold)} allowed)",
     )
 
 
@@ -256,14 +255,3 @@ def _nothing_before(kind: str, name: str, feature: str | None) -> Finding:
         alert=False,
         message=f"{name} is not compared: the data to learn from had no value of it",
     )
-
-
-def _moment(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds:.4g}"
-
-
-def _short(level: str) -> str:
-    return repr(level if len(level) <= _LONGEST else level[: _LONGEST - 3] + "...")
