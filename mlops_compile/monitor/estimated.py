@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _SEED = 0
 _LEAST_DRAWS, _MOST_DRAWS = 400, 2000
 _CELLS = 1 << 18  # of a block of draws x rows x classes
-_MOST_CELLS = 100_000  # of rows x classes
+_MOST_CELLS = 50_000  # of rows x classes
 _LEAST = 1e-9
 _BEYOND = 3
 _LEAST_DEFINED = 0.95
