@@ -21,6 +21,7 @@ defaults:
   - search: none
   - evaluate: default
   - deploy: http
+  - monitor: default
   - store: local
   - registry: local
   - execution: local

@@ -15,6 +15,7 @@ from mlops_compile.steps.derive import Derived
 from mlops_compile.steps.evaluation import Evaluate
 from mlops_compile.steps.families import FAMILIES, OTHERS
 from mlops_compile.steps.joins import Join
+from mlops_compile.steps.monitoring import Monitor
 from mlops_compile.steps.preparations.used import learns_from_target
 from mlops_compile.steps.searching import Search
 from mlops_compile.steps.thresholds import Threshold
@@ -214,6 +215,7 @@ class Spec:
     code: CodeRoots = group("where functions of yours are", CodeRoots)
     evaluate: Evaluate = group("what is measured, and what must be reached", Evaluate)
     deploy: Deploy = group("the service that is generated", Deploy)
+    monitor: Monitor = group("when a running service is to be looked at", Monitor)
     review: Waivers = group("what is accepted of a change", Waivers)
     store: Store = group("where results are kept", Store)
     registry: Registry = group("where versions of models are kept", Registry)

@@ -58,3 +58,17 @@ class Finding:
             "message",
         )
         return Map({name: getattr(self, name) for name in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """The shares of a column's bins or levels, as they were `before` and are `now`."""
+
+    name: str
+    labels: tuple[str, ...]
+    before: tuple[float, ...]
+    now: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.labels) == len(self.before) == len(self.now):
+            raise ValueError(f"{self.name}: shares of other bins")
