@@ -27,7 +27,6 @@ from mlops_compile.steps.improving import Improve
 from mlops_compile.steps.rules import broken
 from mlops_compile.steps.splits import NO_PART, PARTS
 from mlops_compile.steps.tables import read_table
-from mlops_compile.steps.train import read_target
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -229,9 +228,7 @@ def snapshot(base: Base, live: Live, reference: Reference, asked: Improve) -> Sn
     )
 
 
-def _capped(
-    sources: tuple[str, ...], digests: list[bytes], base: int, asked: Improve
-) -> list[int]:
+def _capped(sources: tuple[str, ...], digests: list[bytes], base: int, asked: Improve) -> list[int]:
     """Which rows are learned from: so many of each source, and so many in all, that none outweighs
     the rest; those whose digest is least, whoever sent them and when."""
     share = asked.most_share
