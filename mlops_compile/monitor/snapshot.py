@@ -71,6 +71,7 @@ class Live:
 
     table: pa.Table
     ids: tuple[str, ...]
+    contents: tuple[str, ...]  # digests of what they hold
     sources: tuple[str, ...]
     left_out: Map
 
@@ -96,9 +97,8 @@ def live_rows(
     """The labelled rows that fit the contract and the rules of columns, and that the base has
     not; each content once."""
     held = base.read()
-    table = lines.table
-    places = pc.index_in(table["id"], feedback.table["id"].combine_chunks())
-    labelled = table.filter(pc.is_valid(places))
+    places = pc.index_in(lines.table["id"], feedback.table["id"].combine_chunks())
+    labelled = lines.table.filter(pc.is_valid(places))
     truths = feedback.table["truth"].combine_chunks().take(pc.drop_null(places).combine_chunks())
     counts: Counter[str] = Counter()
     found, good = _typed(labelled, truths, held.schema, reference)
@@ -111,12 +111,13 @@ def live_rows(
     fresh = _fresh(found, held, good)
     counts["known already"] = int((good & ~fresh).sum())
     kept = pa.array(np.flatnonzero(good & fresh))
-    rows = labelled.take(kept)
+    rows, table = labelled.take(kept), found.take(kept)
     return Live(
-        table=found.take(kept),
+        table=table,
         ids=tuple(rows["id"].to_pylist()),
+        contents=tuple(digest.hex() for digest in _contents(table)),
         sources=tuple(_sources(rows, source)),
-        left_out=Map({**counts, "without a truth": table.num_rows - labelled.num_rows}),
+        left_out=Map({**counts, "without a truth": lines.table.num_rows - labelled.num_rows}),
     )
 
 
@@ -205,7 +206,7 @@ def snapshot(base: Base, live: Live, reference: Reference, asked: Improve) -> Sn
     count = live.table.num_rows
     recent = max(1, round(count * asked.recent))
     older = count - recent
-    digests = [*_contents(live.table)]
+    digests = [bytes.fromhex(content) for content in live.contents]
     learned = int((parts != "test").sum() - (parts == NO_PART).sum())
     capped = _capped(live.sources[:older], digests[:older], learned, asked)
     own = np.array([*_parts(base, held, parts, live.table, digests, capped)], dtype=object)
@@ -295,3 +296,12 @@ def _as_source(table: pa.Table, reference: Reference) -> pa.Table:
     else:
         return table
     return table.set_column(place, reference.target, values)
+
+
+def write_parquet(table: pa.Table, file: Path) -> None:
+    """Write a table whole or not at all; the same table is the same bytes."""
+    import pyarrow.parquet
+
+    part = file.with_suffix(".part")
+    pyarrow.parquet.write_table(table, part, compression="zstd")
+    part.replace(file)
