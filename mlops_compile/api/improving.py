@@ -38,7 +38,7 @@ from mlops_compile.ir.value import Map, Value, pick
 from mlops_compile.ir.version import CHAMPION, Version
 from mlops_compile.present.improved import improved_markdown
 from mlops_compile.steps.improving import Improve
-from mlops_compile.steps.splits import NO_PART, PARTS
+from mlops_compile.steps.splits import PARTS
 
 if TYPE_CHECKING:
     from mlops_compile.monitor.snapshot import Base, Live, Snapshot
@@ -217,7 +217,7 @@ def _round(
 ) -> Map:
     """Make the challenger, compare it, and do as the policy says; the result that closes it."""
     made = _snapshot(held, base, live, loop)
-    record = _run(loop, held, observer)
+    record = _run(loop, held, made.parts, observer)
     lock = record.lock
     result: dict[str, Value] = {
         "format": 1,
@@ -263,10 +263,12 @@ def _snapshot(held: Round, base: Base, live: Live, loop: Loop) -> Snapshot:
     return made
 
 
-def _run(loop: Loop, held: Round, observer: Callable[[Lock], Observer]) -> RunRecord:
+def _run(
+    loop: Loop, held: Round, parts: tuple[str, ...], observer: Callable[[Lock], Observer]
+) -> RunRecord:
     """Compile the config with the snapshot for its data, and run it."""
     project, state = loop.asked.project, loop.asked.place.state
-    config = compose((*loop.overrides, *_instead(loop, held)), project)
+    config = compose((*loop.overrides, *_instead(loop, held, parts)), project)
     lock = compile_config(config, project).lock
     resources = resources_of(check_places(config).execution)
     directory = held.directory / "run"
@@ -274,7 +276,7 @@ def _run(loop: Loop, held: Round, observer: Callable[[Lock], Observer]) -> RunRe
     return record
 
 
-def _instead(loop: Loop, held: Round) -> Iterator[str]:
+def _instead(loop: Loop, held: Round, parts: tuple[str, ...]) -> Iterator[str]:
     """Overrides that put the snapshot in place of the config's own data."""
     from mlops_compile.monitor.snapshot import PART
 
@@ -284,8 +286,8 @@ def _instead(loop: Loop, held: Round) -> Iterator[str]:
     yield "~data.source"
     yield f"+data.source={{kind: parquet, path: {quoted(file)}}}"
     yield "~data.split"
-    parts = ", ".join(f"{part}: {part}" for part in (*PARTS, NO_PART))
-    yield f"+data.split={{kind: column, column: {PART}, parts: {{{parts}}}}}"
+    named = ", ".join(f"{part}: {part}" for part in parts)
+    yield f"+data.split={{kind: column, column: {PART}, parts: {{{named}}}}}"
     yield ("" if "columns" in data else "+") + f"data.columns={{{PART}: {{role: id}}}}"
     yield from (f"~data.{name}" for name in ("test", "join") if data.get(name))
 

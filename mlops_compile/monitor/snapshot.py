@@ -84,6 +84,7 @@ class Snapshot:
     table: pa.Table
     recent: pa.Table
     told: Map
+    parts: tuple[str, ...]  # that have rows
 
 
 def live_rows(
@@ -226,6 +227,7 @@ def snapshot(base: Base, live: Live, reference: Reference, asked: Improve) -> Sn
         table=table,
         recent=_plain(live.table.slice(older)),
         told=Map(told),
+        parts=tuple(sorted({*parts.tolist(), *own.tolist()})),
     )
 
 

@@ -67,10 +67,12 @@ def improved_markdown(result: Map, review: Review) -> str:
     """A report: how it ended, why it began, on what rows, and what the plan changes."""
     data = result["data"]
     assert isinstance(data, Map)
-    titles = {"promoted": "is promoted", "review": "wins, and is left for review"}
-    status = str(result["status"])
-    name = result.get("challenger") or "the challenger"
-    lines = [f"## {name} {titles.get(status, 'does not take the place')} of {result['champion']}"]
+    old, new = result["champion"], result.get("challenger") or "a challenger"
+    titles = {
+        "promoted": f"{new} takes the place of {old}",
+        "review": f"{new} wins against {old}, and is left for review",
+    }
+    lines = [f"## {titles.get(str(result['status']), f'{new} does not win against {old}')}"]
     lines += ["", *(f"- {line}" for line in _lines(result)), ""]
     triggers = result["triggers"]
     assert isinstance(triggers, tuple)
