@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,12 @@ import pyarrow as pa
 from mlops_compile.emit.answering import answers_of
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.tables import write_table
+from tests.project import good, make
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+WEEK = timedelta(days=7)
+AFTER = (START + 2 * WEEK).isoformat()
+WORDS = ("model.params.num_iterations=20", "monitor.log=log", "improve.least_rows=100")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,3 +80,39 @@ class Service:
 def moment(time: datetime) -> str:
     """A time as logs have it."""
     return f"{time:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+def people(count: int, seed: int, unit: float = 1.0) -> list[dict[str, Any]]:
+    """Rows of one world, whose amounts may be in another unit."""
+    draw = random.Random(seed)
+    found = []
+    for _ in range(count):
+        age, amount = draw.uniform(18, 90), draw.gauss(100, 30)
+        city = draw.choice(["Oslo", "Rome", "Lyon"])
+        score = age / 20 + (city == "Rome") * 2 + amount / 25 + draw.gauss(0, 0.7)
+        row = {"age": round(age, 1), "city": city, "amount": round(amount * unit, 4)}
+        found.append({**row, "target": "yes" if score > 7.5 else "no"})
+    return found
+
+
+def csv_of(rows: Sequence[dict[str, Any]]) -> str:
+    lines = [",".join(map(str, row.values())) for row in rows]
+    return "\n".join([",".join(rows[0]), *lines]) + "\n"
+
+
+def lived(directory: Path) -> Path:
+    """A project with a champion whose service was asked for two weeks: as before, then with amounts
+    in cents; the truth is known of all."""
+    project = make(directory)
+    config = project / "conf" / "config.yaml"
+    text = config.read_text("utf-8").replace("register: false", "register: true")
+    config.write_text(text, "utf-8")
+    (project / "rows.csv").write_text(csv_of(people(1500, 0)), "utf-8")
+    ran = good(project, "run", "--json", *WORDS).document
+    good(project, "registry", "promote", "shop", "--json")
+    service = Service(bundle=project / ran["bundle"]["path"], log=project / "log")
+    for week, unit in enumerate((1.0, 100.0)):
+        rows, start = people(700, week + 1, unit), START + week * WEEK
+        ids = service.ask(rows, f"w{week}", start)
+        service.tell(ids, [row["target"] for row in rows], f"w{week}", start + WEEK)
+    return project

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,49 +16,13 @@ import pyarrow.parquet
 import pytest
 
 from mlops_compile.steps.tables import read_table
-from tests.living import START, Service
-from tests.project import apart, good, make, mlops, package_environment
-
-WORDS = ("model.params.num_iterations=20", "monitor.log=log", "improve.least_rows=100")
-WEEK = timedelta(days=7)
-AFTER = (START + 2 * WEEK).isoformat()
-
-
-def people(count: int, seed: int, unit: float = 1.0) -> list[dict[str, Any]]:
-    """Rows of one world, whose amounts may be in another unit."""
-    draw = random.Random(seed)
-    found = []
-    for _ in range(count):
-        age, amount = draw.uniform(18, 90), draw.gauss(100, 30)
-        city = draw.choice(["Oslo", "Rome", "Lyon"])
-        score = age / 20 + (city == "Rome") * 2 + amount / 25 + draw.gauss(0, 0.7)
-        row = {"age": round(age, 1), "city": city, "amount": round(amount * unit, 4)}
-        found.append({**row, "target": "yes" if score > 7.5 else "no"})
-    return found
-
-
-def csv_of(rows: Sequence[dict[str, Any]]) -> str:
-    lines = [",".join(map(str, row.values())) for row in rows]
-    return "\n".join([",".join(rows[0]), *lines]) + "\n"
+from tests.living import AFTER, START, WEEK, WORDS, lived, people
+from tests.project import apart, good, mlops, package_environment
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A champion whose service was asked two weeks: as before, then with amounts in cents; the
-    truth is known of all."""
-    project = make(tmp_path_factory.mktemp("improve") / "project")
-    config = project / "conf" / "config.yaml"
-    text = config.read_text("utf-8").replace("register: false", "register: true")
-    config.write_text(text, "utf-8")
-    (project / "rows.csv").write_text(csv_of(people(1500, 0)), "utf-8")
-    ran = good(project, "run", "--json", *WORDS).document
-    good(project, "registry", "promote", "shop", "--json")
-    service = Service(bundle=project / ran["bundle"]["path"], log=project / "log")
-    for week, unit in enumerate((1.0, 100.0)):
-        rows, start = people(700, week + 1, unit), START + week * WEEK
-        ids = service.ask(rows, f"w{week}", start)
-        service.tell(ids, [row["target"] for row in rows], f"w{week}", start + WEEK)
-    return project
+    return lived(tmp_path_factory.mktemp("improve") / "project")
 
 
 @pytest.fixture
