@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 from mlops_compile.ir.finding import Finding
 from mlops_compile.ir.reference import Reference
-from mlops_compile.ir.value import Map
+from mlops_compile.ir.value import Map, pick
 from mlops_compile.monitor.decline import (
     MOST_ROWS,
     Measured,
@@ -79,7 +79,7 @@ def segments(reference: Reference, window: Window, monitor: Monitor) -> Iterator
     told = [
         (f"{column}={level}", f"{column} {short(level)}", facts, rows)
         for column, level, facts, rows in _segments(reference, window)
-        if name in facts and len(rows) >= asked.segment_rows
+        if name in facts["metrics"] and len(rows) >= asked.segment_rows
     ]
     confidence = 1 - (1 - asked.confidence) / max(1, len(told))
     for feature, words, facts, rows in told:
@@ -95,7 +95,7 @@ def segments(reference: Reference, window: Window, monitor: Monitor) -> Iterator
             f"{name} of {words} is {bands[name].band}, at {share(asked.confidence)} for all"
             f" segments together, of {rows_of(len(rows))} whose truth is known"
         )
-        yield finding("segment", bands[name], facts[name], message, asked.worse, feature)
+        yield finding("segment", bands[name], facts["metrics"][name], message, asked.worse, feature)
 
 
 def _segments(
@@ -103,13 +103,13 @@ def _segments(
 ) -> Iterator[tuple[str, str, dict[str, Any], Array]]:
     """Column, level, what the test rows had there, and the places of its labelled rows."""
     labelled = window.labelled
-    for column, levels in reference.segments.items():
-        if column not in window.segments or not isinstance(levels, Map):
-            continue
-        held = window.segments[column][labelled]
+    for column, held in window.segments.items():
+        levels = pick(reference.segments, (column, "levels"))
+        assert isinstance(levels, Map)
+        of_each = held[labelled]
         for level, facts in levels.items():
             assert isinstance(facts, Map)
-            yield column, level, dict(facts), labelled[held == level]
+            yield column, level, dict(facts), labelled[of_each == level]
 
 
 def _answers(reference: Reference, window: Window, rows: Array) -> Answers:
