@@ -31,8 +31,8 @@ def _answers(rows: int, seed: int, noise: float = 0.0) -> tuple[Array, Array]:
 
 
 def _band(found: Finding) -> tuple[float, float]:
-    low, high = found.message.split("(")[1].split(")")[0].split(" to ")
-    return float(low), float(high)
+    assert found.low is not None and found.high is not None
+    return found.low, found.high
 
 
 def test_the_metrics_are_those_of_the_labelled_rows() -> None:
@@ -63,6 +63,7 @@ def test_only_a_primary_metric_that_is_surely_and_much_worse_is_an_alert() -> No
     assert _band(found[0])[1] > found[0].reference and not found[0].alert  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_windows_like_the_test_rows_are_no_alert_even_of_a_small_test_part() -> None:
     """The test rows' own uncertainty is in the band: of 100 pairs of 400 test rows and 4,000
     others, hardly one is judged worse, though nothing needs to be worse by a share."""
@@ -160,6 +161,7 @@ def test_segments_with_few_labelled_rows_are_not_told() -> None:
     assert [f.feature for f in segments(reference, window, MONITOR)] == ["city=north", "city=south"]
 
 
+@pytest.mark.slow
 def test_many_segments_together_seldom_alarm() -> None:
     """Of 20 windows with 30 segments each, that are like the test rows, hardly one has an alert."""
     names = np.array([f"place {place}" for place in range(30)], dtype=object)
