@@ -159,6 +159,12 @@ def feed_back(
     return count if Log(asked.log).add(name, lines) else None
 
 
+def quoted(text: str) -> str:
+    """A text as the value of an override, whatever it holds."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def looked(found: Monitored) -> Looked:
     """What was found, as it is shown."""
     return Looked(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlops_compile.api.monitoring import asked_with, feed_back
-from mlops_compile.cli.monitor import quoted
+from mlops_compile.api.monitoring import asked_with, feed_back, quoted
 from mlops_compile.cli.verb import Call
 from mlops_compile.present.words import counted
 

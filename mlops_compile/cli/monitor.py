@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlops_compile.api.monitoring import Monitored, asked_with, looked, monitor, page_of
+from mlops_compile.api.monitoring import (
+    Monitored,
+    asked_with,
+    looked,
+    monitor,
+    page_of,
+    quoted,
+)
 from mlops_compile.api.writing import write_asked
 from mlops_compile.cli.show import styled
 from mlops_compile.cli.verb import Call
@@ -36,9 +43,3 @@ def _say(found: Monitored, call: Call) -> None:
     else:
         lines = [(text, _STYLES[how]) for how, text in monitor_text(looked(found))]
         styled(lines, call.out)
-
-
-def quoted(text: str) -> str:
-    """A text as the value of an override, whatever it holds."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

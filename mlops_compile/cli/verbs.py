@@ -189,6 +189,17 @@ def _feedback(parser: ArgumentParser) -> None:
     parser.add_argument("overrides", nargs="*", default=[], help="for example monitor.log=DIR")
 
 
+def _improve(parser: ArgumentParser) -> None:
+    parser.add_argument("name", help="the name of a model that has a champion")
+    parser.add_argument("--log", metavar="DIR", help="the service's log (monitor.log)")
+    parser.add_argument(
+        "--until", type=_moment, metavar="TIME", help="as if it were then; UTC unless it has a zone"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("overrides", nargs="*", default=[], help="for example improve=promote")
+
+
 def _report(parser: ArgumentParser) -> None:
     parser.add_argument(
         "run", type=Path, metavar="RUN", help="a directory of outputs/ or of multirun/"
@@ -408,6 +419,11 @@ VERBS: Mapping[str, Verb] = {
             name="feedback",
             summary="Put what turned out to be true, from a file, into a service's log.",
             arguments=_feedback,
+        ),
+        Verb(
+            name="improve",
+            summary="Make the next version from a service's log and feedback, if it is better.",
+            arguments=_improve,
         ),
         Verb(name="diff", summary="Say what changes between two plans, and why.", arguments=_diff),
         Verb(name="store", summary="Look after the store of results.", arguments=_store),

@@ -42,6 +42,7 @@ from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.deploy import ENDS, FORMS, Deploy
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family
+from mlops_compile.steps.improving import Improve
 from mlops_compile.steps.joins import settings_problems
 from mlops_compile.steps.monitoring import WINDOW, Monitor
 from mlops_compile.steps.preparations.kind import Sort
@@ -120,6 +121,15 @@ def check_monitor(config: Config) -> Monitor:
     if reader.problems:
         raise CompileError(reader.problems)
     return monitor
+
+
+def check_improve(config: Config) -> Improve:
+    """Only what says how a model is made better; the rest may be anything."""
+    reader = Reader()
+    improve = reader.group(Improve, config.values.get("improve", Map()), ("improve",))
+    if reader.problems:
+        raise CompileError(reader.problems)
+    return improve
 
 
 def _settle(reader: Reader, spec: Spec, values: Map) -> Spec:

@@ -22,6 +22,7 @@ defaults:
   - evaluate: default
   - deploy: http
   - monitor: default
+  - improve: review
   - store: local
   - registry: local
   - execution: local

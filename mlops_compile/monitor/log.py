@@ -75,7 +75,8 @@ class Log:
             found = self._files.modified(path)
         except (OSError, NotImplementedError):
             return None
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+        moment: datetime = found
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def tables(self, file: File, schema: pa.Schema, counts: Counts) -> Iterator[pa.Table]:
         """A file's lines, some at a time, with the columns of a schema; null where a line has them

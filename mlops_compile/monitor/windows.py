@@ -46,8 +46,10 @@ class Lines:
         )
 
 
-def read_lines(log: Log, reference: Reference, model: str, start: datetime, end: datetime) -> Lines:
-    """The lines of a model (its digest) from `start` to before `end`."""
+def read_lines(
+    log: Log, reference: Reference, models: frozenset[str], start: datetime, end: datetime
+) -> Lines:
+    """The lines of models (their digests) from `start` to before `end`."""
     schema, counts = predictions_schema(reference), Counts()
     read = [
         file
@@ -57,13 +59,14 @@ def read_lines(log: Log, reference: Reference, model: str, start: datetime, end:
     found: list[pa.Table] = []
     ids: list[pa.Array] = []
     others = 0
+    wanted = pa.array(sorted(models), pa.string())
     low, high = pa.scalar(start, TIME), pa.scalar(end, TIME)
     for file in read:
         for table in log.tables(file, schema, counts):
             ids += table["id"].chunks
             times = table["time"]
             inside = table.filter(pc.and_(pc.greater_equal(times, low), pc.less(times, high)))
-            own = inside.filter(pc.equal(inside["model"], model))
+            own = inside.filter(pc.is_in(inside["model"], wanted))
             others += inside.num_rows - own.num_rows
             found.append(_packed(own.drop_columns(["model"])))
     table = pa.concat_tables(found) if found else _packed(schema_of_none(schema))
@@ -122,7 +125,7 @@ class Seen:
 
 def look(log: Log, reference: Reference, model: str, start: datetime, end: datetime) -> Seen:
     """What a model was asked and answered in a window, with what turned out to be true since."""
-    lines = read_lines(log, reference, model, start, end)
+    lines = read_lines(log, reference, frozenset([model]), start, end)
     feedback = read_feedback(log, reference)
     return Seen(
         window=window_of(lines, feedback, reference, start, end),
