@@ -74,7 +74,8 @@ class Reference:
     the test rows: the probability of the positive class, the class that was answered (of several),
     or the number; `truth` is their target (a class's name, or the number). `calibration` has, for
     each class (of a binary task the positive one alone), its bins in order of the score. `metrics`
-    are those of the test rows; `segments` their metrics by column and level, with `rows`.
+    are those of the test rows; `segments` has, by column, `levels`: each with its `rows` and
+    `metrics`.
     `threshold` is that from which on the answer is the positive class. `options` are the numbers
     that some of the metrics take, as the keys of `evaluate.options`.
     """

@@ -65,6 +65,8 @@ def finding(
         feature=feature,
         test=measured.metric,
         value=measured.value,
+        low=measured.low,
+        high=measured.high,
         threshold=None if worse is None else allowed(measured.metric, reference, worse),
         reference=reference,
         alert=alert,

@@ -26,7 +26,7 @@ from mlops_compile.monitor.distances import (
     wasserstein,
 )
 from mlops_compile.monitor.observed import Column, Window
-from mlops_compile.monitor.words import moment, share, short
+from mlops_compile.monitor.words import moment, rows_of, share, short
 from mlops_compile.steps.monitoring import Drift, Monitor
 
 if TYPE_CHECKING:
@@ -78,9 +78,11 @@ def drift(reference: Reference, window: Window, monitor: Monitor) -> list[Findin
         if before.sensitive:
             continue
         if rows < monitor.least_rows:
-            found.append(_too_few(kind, name, feature, rows, monitor.least_rows))
+            why = f"it has {rows_of(rows)} with a value, and takes {monitor.least_rows}"
+            found.append(_not_compared(kind, name, feature, why))
         elif before.rows == before.missing:
-            found.append(_nothing_before(kind, name, feature))
+            why = "the data to learn from had no value of it"
+            found.append(_not_compared(kind, name, feature, why))
         elif before.is_number:
             compared.append(_numbers(kind, name, feature, before, after))
         else:
@@ -235,23 +237,12 @@ def _dataset(drifted: list[bool], threshold: float) -> Finding:
     )
 
 
-def _too_few(kind: str, name: str, feature: str | None, rows: int, least: int) -> Finding:
+def _not_compared(kind: str, name: str, feature: str | None, why: str) -> Finding:
     return Finding(
         kind=kind,
         feature=feature,
         test="rows",
-        value=float(rows),
+        value=None,
         alert=False,
-        message=f"{name} is not compared: {rows} of the {least} rows with a value that it takes",
-    )
-
-
-def _nothing_before(kind: str, name: str, feature: str | None) -> Finding:
-    return Finding(
-        kind=kind,
-        feature=feature,
-        test="rows",
-        value=0.0,
-        alert=False,
-        message=f"{name} is not compared: the data to learn from had no value of it",
+        message=f"{name} is not compared: {why}",
     )

@@ -16,7 +16,7 @@ from scipy.stats import norm
 
 from mlops_compile.ir.finding import Finding
 from mlops_compile.ir.reference import Reference
-from mlops_compile.ir.value import Map
+from mlops_compile.ir.value import Map, pick
 from mlops_compile.monitor.decline import (
     MOST_ROWS,
     Measured,
@@ -29,9 +29,10 @@ from mlops_compile.monitor.observed import Window
 from mlops_compile.monitor.words import rows_of, share, short
 from mlops_compile.steps.evaluation import MetricOptions
 from mlops_compile.steps.intervals import scores_of
-from mlops_compile.steps.measure import Answers, measure
+from mlops_compile.steps.measure import Answers, why_not
 from mlops_compile.steps.metrics import METRICS
 from mlops_compile.steps.monitoring import Monitor
+from mlops_compile.steps.resampled import Block, resampled
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -54,7 +55,7 @@ def performance(reference: Reference, window: Window, monitor: Monitor) -> Itera
     answers = _answers(reference, window, labelled)
     asked = monitor.performance
     metrics, options = metrics_of(reference), options_of(reference)
-    values, missing = measure(metrics, answers, options)
+    values, missing = _measured(tuple(metrics), answers, options)
     bands = _bands(values, answers, reference.truth.rows, asked.confidence, options)
     for name, before in metrics.items():
         if name in missing:
@@ -79,12 +80,12 @@ def segments(reference: Reference, window: Window, monitor: Monitor) -> Iterator
     told = [
         (f"{column}={level}", f"{column} {short(level)}", facts, rows)
         for column, level, facts, rows in _segments(reference, window)
-        if name in facts and len(rows) >= asked.segment_rows
+        if name in facts["metrics"] and len(rows) >= asked.segment_rows
     ]
     confidence = 1 - (1 - asked.confidence) / max(1, len(told))
     for feature, words, facts, rows in told:
         answers = _answers(reference, window, rows)
-        values, missing = measure((name,), answers, options)
+        values, missing = _measured((name,), answers, options)
         bands = _bands(values, answers, facts["rows"], confidence, options, _SEGMENT_ROWS)
         if name not in bands:
             why = missing.get(name, "it is not defined in enough resamples of these rows")
@@ -95,7 +96,7 @@ def segments(reference: Reference, window: Window, monitor: Monitor) -> Iterator
             f"{name} of {words} is {bands[name].band}, at {share(asked.confidence)} for all"
             f" segments together, of {rows_of(len(rows))} whose truth is known"
         )
-        yield finding("segment", bands[name], facts[name], message, asked.worse, feature)
+        yield finding("segment", bands[name], facts["metrics"][name], message, asked.worse, feature)
 
 
 def _segments(
@@ -103,13 +104,13 @@ def _segments(
 ) -> Iterator[tuple[str, str, dict[str, Any], Array]]:
     """Column, level, what the test rows had there, and the places of its labelled rows."""
     labelled = window.labelled
-    for column, levels in reference.segments.items():
-        if column not in window.segments or not isinstance(levels, Map):
-            continue
-        held = window.segments[column][labelled]
+    for column, held in window.segments.items():
+        levels = pick(reference.segments, (column, "levels"))
+        assert isinstance(levels, Map)
+        of_each = held[labelled]
         for level, facts in levels.items():
             assert isinstance(facts, Map)
-            yield column, level, dict(facts), labelled[held == level]
+            yield column, level, dict(facts), labelled[of_each == level]
 
 
 def _answers(reference: Reference, window: Window, rows: Array) -> Answers:
@@ -121,8 +122,26 @@ def _answers(reference: Reference, window: Window, rows: Array) -> Answers:
     )
 
 
+def _measured(
+    names: tuple[str, ...], answers: Answers, options: MetricOptions
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Metric -> number, and metric -> why there is none: as one resample that has each row once,
+    which of a million rows takes a fraction of the time of scikit-learn's functions."""
+    values: dict[str, float] = {}
+    missing: dict[str, str] = {}
+    block = Block(np.ones((1, len(answers.truth))))
+    for name in names:
+        why = why_not(METRICS[name], answers)
+        value = float("nan") if why else float(resampled(name, answers, options)(block)[0])
+        if np.isfinite(value):
+            values[name] = value
+        else:
+            missing[name] = why or "it is not defined for these rows"
+    return values, missing
+
+
 def _bands(
-    values: dict[str, Any],
+    values: dict[str, float],
     answers: Answers,
     before: int,
     confidence: float,
