@@ -121,15 +121,13 @@ def numbers_reference(name: str, kind: str, values: Array, kept: Kept) -> Column
 
 def _edges(known: Array, bins: int) -> Array:
     """Inner edges of bins of about as many values each. Where the least value is so frequent that
-    it takes bins of its own (a mass of zeros), the values above it are cut instead of these, so
-    that they are not in one bin with it."""
+    it takes more than a bin (a mass of zeros), it has one of its own, and the values above it the
+    others."""
     edges = np.unique(_at(known, np.arange(1, bins) / bins))
-    more, rest = int((edges == known[0]).sum()), known[known > known[0]]
-    edges = edges[edges > known[0]]
-    if more and len(rest):
-        more = bins - 1 - len(edges)
-        edges = np.unique([*edges, *_at(rest, np.arange(more) / more)])
-    return edges
+    rest = known[known > known[0]]
+    if len(edges) and edges[0] == known[0] and len(rest):
+        edges = np.unique(_at(rest, np.arange(bins - 1) / (bins - 1)))
+    return edges[edges > known[0]]
 
 
 def _at(known: Array, shares: Array) -> Array:
