@@ -127,7 +127,8 @@ def _edges(known: Array, bins: int) -> Array:
     rest = known[known > known[0]]
     if len(edges) and edges[0] == known[0] and len(rest):
         edges = np.unique(_at(rest, np.arange(bins - 1) / (bins - 1)))
-    return edges[edges > known[0]]
+    found: Array = edges[edges > known[0]]
+    return found
 
 
 def _at(known: Array, shares: Array) -> Array:
