@@ -68,6 +68,9 @@ REFERENCE = (
         name=SCORE, kind="numeric", rows=100, missing=0, edges=(0.25, 0.5), counts=(50, 25, 25)
     ),
 )
+BINS = tuple(
+    bins(column, f"c{n}" if column.name != SCORE else "") for n, column in enumerate(REFERENCE)
+)
 
 
 def people(model: str = "ab" * 32, **deploy: Any) -> ServingSpec:
@@ -122,10 +125,7 @@ def people(model: str = "ab" * 32, **deploy: Any) -> ServingSpec:
             ranges=ranges,
             levels=freeze({"job": ["cook", "smith"]}),
             edges=tuple(n / 10 for n in range(1, 11)),
-            bins=tuple(
-                bins(column, f"c{n}" if column.name != SCORE else "")
-                for n, column in enumerate(REFERENCE)
-            ),
+            bins=BINS,
             monitor=to_value(Monitor()),
         ),
     )
@@ -191,7 +191,7 @@ class Running:
 
     def metrics(self) -> dict[str, float]:
         """The samples that there are, by name and labels as they are written."""
-        lines = self.client.get("/metrics").text.splitlines()
+        lines = self.client.get("/metrics").text.rstrip("\n").split("\n")
         pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
         return {sample: float(value) for sample, _, value in pairs}
 

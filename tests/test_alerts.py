@@ -1,5 +1,5 @@
-"""Rules and dashboard of a service: promtool finds them valid, they say what has drifted and nothing
-of what has not, and all that they ask for is what a running service tells."""
+"""Rules and dashboard of a service: promtool finds them valid, they tell what has drifted and
+nothing else, and all that they ask for is what a running service tells."""
 
 from __future__ import annotations
 
@@ -171,8 +171,9 @@ def test_drift_is_told_of_the_column_that_drifted(tmp_path: Path, before: Any) -
     now[0] = 168_000 * (1 - before.missing / before.rows)
     index, of = psi(np.array(counts), now), {"column": before.name}
     name = "MlopsScoreDrift" if before.name == SCORE else "MlopsDrift"
+    told = sample("job_column:mlops_drift_psi:window", of)
     same = {
-        "expr": f"abs({sample('job_column:mlops_drift_psi:window', of)} / {index!r} - 1) < bool 1e-6",
+        "expr": f"abs({told} / {index!r} - 1) < bool 1e-6",
         "exp_samples": [{"labels": sample("", {"job": "people", **of}), "value": 1}],
     }
     judge(tmp_path, given, same, firing(spec, name, job="people", **of))

@@ -16,7 +16,6 @@ import yaml
 
 from mlops_compile.emit.dns import dns_name
 from mlops_compile.emit.render import render, yaml_text
-
 from mlops_compile.emit.targets.kubernetes import RESOURCES
 from tests.bundles import CLASSES, LEVELS, NAME, Made, make
 from tests.dockerfiles import Image, build

@@ -1,4 +1,4 @@
-"""Prometheus rules of a service: what of its metrics is an alert, as the config's `monitor` says."""
+"""Prometheus rules of a service: what of its metrics is an alert, as `monitor` in the config says."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def job_of(spec: ServingSpec) -> str:
 
 def records(spec: ServingSpec) -> tuple[Rule, ...]:
     """Rules that keep what alerts compare: over the window, of all processes together."""
-    job, window = f'job="{job_of(spec)}"', _monitor(spec).window
+    job, window = f'job="{job_of(spec)}"', monitor_of(spec).window
     return tuple(
         Rule(name=name, query=query)
         for name, query in (*_distances(job, window), *_gaps(job, window))
@@ -95,12 +95,12 @@ def _gaps(job: str, window: str) -> Iterator[tuple[str, str]]:
 
 def service_alerts(spec: ServingSpec) -> tuple[Rule, ...]:
     """What is an alert of how a service does, the most urgent first."""
-    return tuple(_service(_monitor(spec), f'job="{job_of(spec)}"', _plain(spec.name)))
+    return tuple(_service(monitor_of(spec), f'job="{job_of(spec)}"', _plain(spec.name)))
 
 
 def data_alerts(spec: ServingSpec) -> tuple[Rule, ...]:
     """What is an alert of what it is asked and answers."""
-    told = _monitor(spec), f'job="{job_of(spec)}"', _plain(spec.name)
+    told = monitor_of(spec), f'job="{job_of(spec)}"', _plain(spec.name)
     return (*_volume(*told), *_breaks(*told), *_drift(*told))
 
 
@@ -237,7 +237,8 @@ def _breaks(monitor: Monitor, job: str, name: str) -> Iterator[Rule]:
         )
 
 
-def _monitor(spec: ServingSpec) -> Monitor:
+def monitor_of(spec: ServingSpec) -> Monitor:
+    """When a service is to be looked at."""
     return from_value(Monitor, spec.served.monitor)
 
 

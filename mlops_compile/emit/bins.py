@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -64,7 +65,7 @@ def _intervals(column: ColumnReference) -> list[str]:
     is_time = "datetime" in column.kind
     edges = [moment(edge) if is_time else repr(edge).removesuffix(".0") for edge in column.edges]
     ends = ["-inf", *edges, "inf"]
-    first, *rest = [f"{low}, {high})" for low, high in zip(ends, ends[1:], strict=False)]
+    first, *rest = [f"{low}, {high})" for low, high in itertools.pairwise(ends)]
     return [f"({first}", *(f"[{interval}" for interval in rest)]
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mlops_compile.emit.alerts import job_of
+from mlops_compile.emit.alerts import job_of, monitor_of
 from mlops_compile.emit.bins import MISSING
 from mlops_compile.ir.reference import SCORE
-from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.ir.value import Map, freeze
 from mlops_compile.steps.monitoring import Monitor
@@ -38,7 +37,7 @@ def dashboard(spec: ServingSpec) -> Map:
             "templating": {"list": _variables(job_of(spec))},
             "annotations": {"list": []},
             "links": [],
-            "panels": _placed([*_panels(from_value(Monitor, spec.served.monitor))]),
+            "panels": _placed([*_panels(monitor_of(spec))]),
         }
     )
     return Map(found)
@@ -126,7 +125,7 @@ def _panels(monitor: Monitor) -> Iterator[Panel]:
     window = f"[{monitor.window}]"
     yield _bars(
         f"Drift over {monitor.window}",
-        [("sort_desc(job_column:mlops_drift_psi:window{%s})" % _JOB, "{{column}}", "time_series")],
+        [(f"sort_desc(job_column:mlops_drift_psi:window{{{_JOB}}})", "{{column}}", "time_series")],
         about="Population stability index, as the rules of alerts.yaml have it.",
         threshold=monitor.drift.psi,
     )

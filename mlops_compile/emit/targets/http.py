@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from mlops_compile.emit.alerts import data_alerts, job_of, records, service_alerts
+from mlops_compile.emit.alerts import data_alerts, job_of, monitor_of, records, service_alerts
 from mlops_compile.emit.dashboard import dashboard
 from mlops_compile.emit.openapi import openapi
 from mlops_compile.ir.resources import resource
@@ -48,7 +48,7 @@ def rules_of(spec: ServingSpec) -> dict[str, object]:
         "records": records(spec),
         "service": service_alerts(spec),
         "data": data_alerts(spec),
-        "window": spec.served.monitor["window"],
+        "window": monitor_of(spec).window,
     }
 
 
