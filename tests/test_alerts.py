@@ -281,6 +281,21 @@ def test_what_is_told_only_is_no_alert() -> None:
     assert more == {"MlopsLatency", "MlopsVolumeLow", "MlopsVolumeHigh"}
 
 
+@promtool
+@pytest.mark.parametrize("name", EACH)
+def test_what_a_dashboard_asks_is_valid(tmp_path: Path, name: str) -> None:
+    panels = json.loads(render(EACH[name])[DASHBOARD])["panels"]
+    queries = [target["expr"] for panel in panels for target in panel["targets"]]
+    given = (("$__rate_interval", "5m"), ("$__range", "1d"), ("$job", "people"))
+    for variable, value in given:
+        queries = [query.replace(variable, value) for query in queries]
+    assert "$" not in "".join(queries)
+    rules = [{"record": f"query_{number}", "expr": query} for number, query in enumerate(queries)]
+    text = yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]})
+    (tmp_path / "rules.yaml").write_text(text, "utf-8")
+    run(tmp_path, "check", "rules", "rules.yaml")
+
+
 def test_a_dashboard_has_its_panels_side_by_side() -> None:
     found = json.loads(render(spec_of("http"))[DASHBOARD])
     assert len({panel["id"] for panel in found["panels"]}) == len(found["panels"])

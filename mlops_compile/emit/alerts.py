@@ -1,4 +1,4 @@
-"""Prometheus rules of a service: what of its metrics is an alert, as `monitor` in the config says."""
+"""Prometheus rules of a service: what of its metrics is an alert, as the config has it."""
 
 from __future__ import annotations
 
