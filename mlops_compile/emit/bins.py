@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from mlops_compile.ir.reference import ColumnReference, Reference
 from mlops_compile.ir.schema import from_value, to_value
@@ -32,7 +33,7 @@ def watched(spec: ServingSpec, reference: Reference, stated: Value) -> ServingSp
 def bins(column: ColumnReference, attribute: str) -> Bins:
     """The bins of a column, or of the score."""
     missing = column.missing / column.rows if column.rows else 0.0
-    about = {"name": column.name, "attribute": attribute, "kind": column.kind}
+    about: dict[str, Any] = {"name": column.name, "attribute": attribute, "kind": column.kind}
     if column.sensitive:
         return Bins(**about, names=(MISSING,), shares=(missing,))
     if column.is_number:

@@ -273,7 +273,7 @@ def _bars(
 def _placed(panels: list[Panel]) -> list[Panel]:
     """With ids and places, row by row."""
     x = y = 0
-    found = []
+    found: list[Panel] = []
     for number, panel in enumerate(panels, 1):
         width = panel["gridPos"]["w"]
         height = 4 if panel["type"] == "stat" else _HEIGHT
