@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlops_compile.emit.gates import at
-from mlops_compile.ir.reference import Calibration, ColumnReference, Reference
+from mlops_compile.ir.reference import SCORE, Calibration, ColumnReference, Reference
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.serving import ServedColumn, ServingSpec
 from mlops_compile.ir.value import Map, Value
@@ -97,8 +97,7 @@ def numbers_reference(name: str, kind: str, values: Array, kept: Kept) -> Column
     rows, missing = len(values), len(values) - len(known)
     if not len(known):
         return ColumnReference(name=name, kind=kind, rows=rows, missing=missing)
-    edges = np.unique(_at(known, np.arange(1, kept.bins) / kept.bins))
-    edges = edges[edges > known[0]]
+    edges = _edges(known, kept.bins)
     counts = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1)
     taken = known
     if len(known) > kept.values:
@@ -118,6 +117,19 @@ def numbers_reference(name: str, kind: str, values: Array, kept: Kept) -> Column
         counts=tuple(counts.tolist()),
         sample=tuple(zip(distinct.tolist(), often.tolist(), strict=True)),
     )
+
+
+def _edges(known: Array, bins: int) -> Array:
+    """Inner edges of bins of about as many values each. Where the least value is so frequent that
+    it takes bins of its own (a mass of zeros), the values above it are cut instead of these, so
+    that they are not in one bin with it."""
+    edges = np.unique(_at(known, np.arange(1, bins) / bins))
+    more, rest = int((edges == known[0]).sum()), known[known > known[0]]
+    edges = edges[edges > known[0]]
+    if more and len(rest):
+        more = bins - 1 - len(edges)
+        edges = np.unique([*edges, *_at(rest, np.arange(more) / more)])
+    return edges
 
 
 def _at(known: Array, shares: Array) -> Array:
@@ -160,8 +172,8 @@ def _score(
     """What is answered: the positive class's probability, the class, or the number."""
     if len(classes) > 2:
         answered = pa.array([classes[code] for code in labels_of(scores, threshold).tolist()])
-        return levels_reference("prediction", "categorical", answered, kept)
-    return numbers_reference("prediction", "numeric", scores[:, 1] if classes else scores, kept)
+        return levels_reference(SCORE, "categorical", answered, kept)
+    return numbers_reference(SCORE, "numeric", scores[:, 1] if classes else scores, kept)
 
 
 def _truth(
