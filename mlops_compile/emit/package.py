@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_compile.emit.card import card
+from mlops_compile.emit.fitted import Fitted
 from mlops_compile.emit.gates import refusals
 from mlops_compile.emit.prove import Proof, prove
 from mlops_compile.emit.render import MANIFEST, render, sealed
@@ -16,7 +17,9 @@ from mlops_compile.ir.problem import GateError, StepError, problem
 from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.ir.value import Map, parse
 from mlops_compile.steps.calibrations import FILE as CALIBRATION
+from mlops_compile.steps.calibrations import read_calibration
 from mlops_compile.steps.needs import family_of
+from mlops_compile.steps.prepare import read_preparation
 from mlops_compile.steps.train import META, PREPARATION, read_meta
 
 if TYPE_CHECKING:
@@ -57,10 +60,21 @@ def run(work: Work) -> None:
         bundle=bundle,
         table=work.inputs["table"],
         predictions=work.inputs["predictions"],
-        model=work.inputs["model"],
-        predict=family_of(work.params).predict,
+        fitted=_fitted(work, spec),
     )
     work.told["answer"] = prove(spec, proof)
+
+
+def _fitted(work: Work, spec: ServingSpec) -> Fitted:
+    """The pipeline that the bundle is to answer as."""
+    calibration = work.inputs.get("calibration")
+    return Fitted(
+        spec=spec,
+        preparation=read_preparation(work.inputs["model"] / PREPARATION),
+        model=work.inputs["model"],
+        predict=family_of(work.params).predict,
+        calibration=None if calibration is None else read_calibration(calibration),
+    )
 
 
 def _check_modules(spec: ServingSpec, files: Mapping[str, str]) -> None:
