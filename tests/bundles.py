@@ -14,6 +14,8 @@ from mlops_compile.api.models import checkout_bundle
 from mlops_compile.api.registering import place_with
 from mlops_compile.api.state import State
 from mlops_compile.ir.value import freeze, pretty
+from mlops_compile.steps.kind import Work
+from mlops_compile.steps.kinds import kind_of
 from mlops_compile.steps.tables import read_table
 
 NUMBER, LEVEL, FLAG, TIME = (
@@ -85,16 +87,19 @@ class Made:
         return plain, predictions.to_pydict()
 
 
-def project(place: Path, *, family: str, task: str, target: str) -> None:
-    """A project of that table."""
+def project(
+    place: Path, *, family: str, task: str, target: str, config: dict[str, Any] | None = None
+) -> None:
+    """A project of that table; `config` is added to its own."""
     (place / "conf" / "data").mkdir(parents=True)
     names = [NUMBER, LEVEL, FLAG, TIME, "y"]
     (place / "rows.csv").write_text(csv_text(table(task), names), "utf-8")
     groups = {"data": "rows", "prepare": "auto", "model": family, "evaluate": "default"}
     groups |= {"deploy": target, "store": "local", "execution": "local"}
-    config = {
+    stated = {
         "defaults": [*({group: name} for group, name in groups.items()), "_self_"],
         "deploy": {"name": NAME.replace("{", "(").replace("$", "S")},
+        **(config or {}),
     }
     data = {
         "name": "rows",
@@ -105,16 +110,47 @@ def project(place: Path, *, family: str, task: str, target: str) -> None:
     }
     if task == "binary":
         data["positive"] = CLASSES[1]
-    for file, value in (("config.yaml", config), ("data/rows.yaml", data)):
+    for file, value in (("config.yaml", stated), ("data/rows.yaml", data)):
         (place / "conf" / file).write_text(pretty(freeze(value)), "utf-8")
 
 
 def make(
-    place: Path, *words: str, family: str = "lightgbm", task: str = "binary", target: str = "http"
+    place: Path,
+    *words: str,
+    family: str = "lightgbm",
+    task: str = "binary",
+    target: str = "http",
+    config: dict[str, Any] | None = None,
 ) -> Made:
     """Run a project of that table, and write its bundle to `bundle/` in its directory."""
-    project(place, family=family, task=task, target=target)
+    project(place, family=family, task=task, target=target, config=config)
     record = mc.run(("evaluate.allow_worse_than_baseline=true", *words), project=place)
     state = State(root=place / ".mlops")
     checkout_bundle(record.bundle, place_with((), place), place / "bundle")
     return Made(bundle=place / "bundle", project=place, record=record, state=state)
+
+
+def package_work(made: Made, directory: Path) -> Work:
+    """The work of the run's package step once more, as an executor would give it, which writes
+    `bundle` in a directory."""
+    kind, plan, places, digests = kind_of("package"), made.record.lock.plan, {}, {}
+    step = plan["package"]
+    for port, ref in step.inputs:
+        digest = digests[port] = made.record[ref.step].output(ref.output)
+        if ref.output in kind_of(plan[ref.step].kind).trees:
+            places[port] = directory / port
+            made.state.store.blobs.checkout(digest, places[port])
+        else:
+            places[port] = made.state.store.blobs.read(digest)
+    assert kind.trees == ("bundle",)
+    (directory / "bundle").mkdir()
+    return Work(
+        step="package",
+        params=step.params,
+        inputs=places,
+        digests=digests,
+        outputs={"bundle": directory / "bundle"},
+        threads=1,
+        key=made.record["package"].action,
+        contract=made.record.lock.contract,
+    )

@@ -76,6 +76,10 @@ class Origin:
                 step = "the calibration" if all(map(_same, own, raw)) else step
         return f": its features are the same, so that the difference begins in {step}"
 
+    def of_features(self, request: Request, record: object) -> str:
+        """Of different features of a request: the column and its step."""
+        return self._of_features(self.fitted.prepared([request]), record)
+
     def of_label(self) -> str:
         """Of a class that differs where scores do not."""
         step = "the choice of the class" if self.spec.threshold is None else "the threshold"

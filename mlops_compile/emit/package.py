@@ -60,12 +60,12 @@ def run(work: Work) -> None:
         bundle=bundle,
         table=work.inputs["table"],
         predictions=work.inputs["predictions"],
-        fitted=_fitted(work, spec),
+        fitted=fitted_pipeline(work, spec),
     )
     work.told["answer"] = prove(spec, proof)
 
 
-def _fitted(work: Work, spec: ServingSpec) -> Fitted:
+def fitted_pipeline(work: Work, spec: ServingSpec) -> Fitted:
     """The pipeline that the bundle is to answer as."""
     calibration = work.inputs.get("calibration")
     return Fitted(

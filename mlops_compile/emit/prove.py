@@ -70,19 +70,21 @@ def _replay(spec: ServingSpec, proof: Proof, loaded: Loaded, scratch: Path) -> f
     records: list[Any] = []
     seconds = []
     for number, row, truth, label in zip(numbers, held.requests, wanted, labels, strict=True):
+        record = None
         try:
             sent = msgspec.json.encode(row)
             start = time.perf_counter()
-            records.append(loaded.decoder.decode(sent))
-            answer = scorer.scores(records[-1:])[0]
+            record = loaded.decoder.decode(sent)
+            answer = scorer.scores([record])[0]
             said = loaded.answer(answer)["prediction"]
             seconds.append(time.perf_counter() - start)
         except Exception as error:
-            message = f"the generated service fails at {_row(number)}"
-            if held.hidden:  # the error may quote the row
-                raise refusal(f"{message}: {type(error).__name__}") from None
-            raise refusal(message, error) from error
-        _compare(answer, truth, number, origin, scorer, row, records[-1])
+            what = f": {error}" if not held.hidden else ""  # it may quote the row
+            begins = origin.of_scores(scorer, row, record) if record is not None else ""
+            told = f"the generated service fails at {_row(number)}: {type(error).__name__}{what}"
+            raise refusal(told + begins) from None
+        records.append(record)
+        _compare(answer, truth, number, origin, scorer, row, record)
         if label is not None and said != label:
             told = f"the generated service answers {said!r} for {_row(number)}, and {label!r} is"
             raise refusal(f"{told} right{origin.of_label()}")

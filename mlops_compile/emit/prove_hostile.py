@@ -15,6 +15,7 @@ from mlops_compile.emit.hostile import hostile_rows
 from mlops_compile.emit.hostile_records import hostile_records
 from mlops_compile.emit.loaded import Loaded
 from mlops_compile.ir.serving import ServingSpec
+from mlops_compile.steps.applied import matrix
 from mlops_compile.steps.targets import TARGETS
 
 _ROWS, _RECORDS = 2_000, 500
@@ -59,15 +60,16 @@ def prove_records(
     wanted = fitted.answers(requests)
     records = [*_records(loaded, requests)]
     origin = Origin(spec=spec, fitted=fitted, module=loaded.module)
+    taken = [number for number, truth in enumerate(wanted) if truth is not None]
     for scorer in loaded.scorers:
         for number, request in enumerate(requests):
             _alone(loaded, origin, scorer, number, request, records[number], wanted[number])
-        taken = [number for number, truth in enumerate(wanted) if truth is not None]
         answers = scorer.scores([records[number] for number in taken])
         for number, answer in zip(taken, answers, strict=True):
             truth, row = wanted[number], f"{_name(number)} among others"
             assert truth is not None
             compare(answer, truth.scores, row, name_of(scorer), "fitted")
+    _features(origin, [(number, requests[number], records[number]) for number in taken])
     if differences := TARGETS[spec.target].differences:
         kept = [(r, t) for r, t in zip(requests, wanted, strict=True) if _is_answered(t)]
         rows = ([r for r, _ in kept], [t.scores for _, t in kept], [t.label for _, t in kept])  # type: ignore[union-attr]
@@ -121,6 +123,16 @@ def _alone(
         said = loaded.answer(scores)["prediction"]
         told = f"the generated service answers {said!r} for {row}, and {wanted.label!r} is right"
         raise refusal(told + origin.of_label())
+
+
+def _features(origin: Origin, taken: list[tuple[int, Request, Any]]) -> None:
+    """Compare the features of records, of which some may change no answer."""
+    rows = matrix(origin.fitted.prepared([request for _, request, _ in taken])).tolist()
+    for (number, request, record), row in zip(taken, rows, strict=True):
+        for found, right in zip(origin.module.features(record), row, strict=True):
+            if found != right and (found == found or right == right):
+                told = f"the generated service prepares {_name(number)} otherwise"
+                raise refusal(told + origin.of_features(request, record))
 
 
 def _name(number: int) -> str:
