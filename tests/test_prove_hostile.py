@@ -124,7 +124,7 @@ def test_a_difference_is_told_with_the_column_and_the_step(
 @pytest.mark.parametrize(
     ("old", "new", "where"),
     [
-        (f"c3 == {LEVELS[1]!r}", f"c3 in ({LEVELS[1]!r}, '')", f"{LEVEL!r}, in the preparation 'on"),
+        (f"c3 == {LEVELS[1]!r}", f"c3 in ({LEVELS[1]!r}, '')", f"{LEVEL!r}, in the preparation 'o"),
         ("c0_1 = (c0_0 ", "c0_1 = (c0_0 > 1e300 or c0_0 ", f"{NUMBER!r}, in the preparation 'sc"),
         ("float(c1.year)", "max(1600.0, float(c1.year))", f"{TIME!r}, in the preparation 'date_p"),
     ],

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_compile.emit.card import card
+from mlops_compile.emit.carried_proof import FILE as PROOF
+from mlops_compile.emit.carried_proof import carried_proof
 from mlops_compile.emit.fitted import Fitted
 from mlops_compile.emit.gates import refusals
 from mlops_compile.emit.prove import Proof, prove
@@ -55,12 +57,14 @@ def run(work: Work) -> None:
             shutil.copyfile(file, bundle / file.name)
     if spec.calibration:
         shutil.copyfile(work.inputs["calibration"], bundle / CALIBRATION)
+    fitted = fitted_pipeline(work, spec)
+    (bundle / PROOF).write_text(carried_proof(fitted), "ascii")
     _seal(bundle)
     proof = Proof(
         bundle=bundle,
         table=work.inputs["table"],
         predictions=work.inputs["predictions"],
-        fitted=fitted_pipeline(work, spec),
+        fitted=fitted,
     )
     work.told["answer"] = prove(spec, proof)
 

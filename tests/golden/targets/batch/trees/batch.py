@@ -19,17 +19,19 @@ from from_csv import delimited  # noqa: E402
 from from_jsonl import json_lines  # noqa: E402
 from from_parquet import parquet  # noqa: E402
 from reading import Odd, Piece, Row, Source, Unfit  # noqa: E402
+from proof import Unproved, proved  # noqa: E402
 from scorer import Scorer  # noqa: E402
 from scorer import features as features_of  # noqa: E402
 from writing import WRITERS, Unwritten, Whole  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 SORTS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
-DONE, USAGE, UNFIT, ASIDE, UNWRITTEN = 0, 2, 3, 4, 5
+DONE, UNPROVED, USAGE, UNFIT, ASIDE, UNWRITTEN = 0, 1, 2, 3, 4, 5
 # So many rows that do not fit are told before nothing is written.
 MOST_TOLD = 10
 NO_NUMBER = "the values are too large for this model: its answer is no number"
-EXITS = """exit codes: 0 all rows are scored; 2 usage; 3 IN cannot be read, or a row does not fit, and nothing
+EXITS = """exit codes: 0 all rows are scored; 1 this host computes other answers than the one that packaged (proof.json);
+2 usage; 3 IN cannot be read, or a row does not fit, and nothing
 is written; 4 written, and rows that do not fit are set aside; 5 OUT cannot be written; 130, 143
 interrupted, and nothing is written."""
 
@@ -144,7 +146,7 @@ def run(options: argparse.Namespace) -> int:
         told = Progress(source.size, options.quiet)
         try:
             aside = files[1] if options.aside else None
-            rows, odd = score_all(source, Scorer(HERE), out, aside, told)
+            rows, odd = score_all(source, proved(HERE), out, aside, told)
         finally:
             told.end()
         out.end()
@@ -229,6 +231,9 @@ def main(words: list[str] | None = None) -> int:
     except Unfit as unfit:
         print(f"{options.file}: {unfit}; nothing is written", file=sys.stderr)
         return UNFIT
+    except Unproved as error:
+        print(f"error: {error}; nothing is written", file=sys.stderr)
+        return UNPROVED
     except (Unwritten, OSError) as error:
         print(f"{error}; nothing is written", file=sys.stderr)
         return UNWRITTEN
