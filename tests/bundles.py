@@ -14,8 +14,6 @@ from mlops_compile.api.models import checkout_bundle
 from mlops_compile.api.registering import place_with
 from mlops_compile.api.state import State
 from mlops_compile.ir.value import freeze, pretty
-from mlops_compile.steps.kind import Work
-from mlops_compile.steps.kinds import kind_of
 from mlops_compile.steps.tables import read_table
 
 NUMBER, LEVEL, FLAG, TIME = (
@@ -128,29 +126,3 @@ def make(
     state = State(root=place / ".mlops")
     checkout_bundle(record.bundle, place_with((), place), place / "bundle")
     return Made(bundle=place / "bundle", project=place, record=record, state=state)
-
-
-def package_work(made: Made, directory: Path) -> Work:
-    """The work of the run's package step once more, as an executor would give it, which writes
-    `bundle` in a directory."""
-    kind, plan, places, digests = kind_of("package"), made.record.lock.plan, {}, {}
-    step = plan["package"]
-    for port, ref in step.inputs:
-        digest = digests[port] = made.record[ref.step].output(ref.output)
-        if ref.output in kind_of(plan[ref.step].kind).trees:
-            places[port] = directory / port
-            made.state.store.blobs.checkout(digest, places[port])
-        else:
-            places[port] = made.state.store.blobs.read(digest)
-    assert kind.trees == ("bundle",)
-    (directory / "bundle").mkdir()
-    return Work(
-        step="package",
-        params=step.params,
-        inputs=places,
-        digests=digests,
-        outputs={"bundle": directory / "bundle"},
-        threads=1,
-        key=made.record["package"].action,
-        contract=made.record.lock.contract,
-    )

@@ -22,8 +22,9 @@ from mlops_compile.emit.spec import serving_spec
 from mlops_compile.ir.problem import StepError
 from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.steps.functions import imported
-from tests.bundles import FLAG, LEVEL, LEVELS, NUMBER, TIME, Made, make, package_work
+from tests.bundles import FLAG, LEVEL, LEVELS, NUMBER, TIME, Made, make
 from tests.serving import hiding
+from tests.works import work_of
 
 ROWS = int(os.environ.get("EXACT_ROWS", "300"))
 OWN = """
@@ -84,7 +85,7 @@ def _breaks(
 
     monkeypatch.setattr(package, "render", broken)
     with pytest.raises(StepError) as caught:
-        package.run(package_work(made, place))
+        package.run(work_of(made, place))
     (problem,) = caught.value.problems
     assert problem.message.endswith("; the bundle is refused")
     return problem.message
@@ -140,7 +141,7 @@ def test_what_no_row_of_the_data_shows_hostile_records_do(
 def test_of_sensitive_columns_no_value_is_told(
     linear: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hidden = hiding(serving_spec(package_work(linear, tmp_path)), NUMBER)
+    hidden = hiding(serving_spec(work_of(linear, tmp_path)), NUMBER)
     shutil.rmtree(tmp_path / "bundle")
     shutil.rmtree(tmp_path / "model")
     monkeypatch.setattr(package, "serving_spec", lambda work: hidden)
@@ -191,7 +192,7 @@ def test_features_are_proved_that_change_no_answer(
 
 
 def _pipeline(made: Made, place: Path) -> Fitted:
-    work = package_work(made, place)
+    work = work_of(made, place)
     return fitted_pipeline(work, serving_spec(work))
 
 
