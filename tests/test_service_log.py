@@ -28,7 +28,7 @@ def test_a_line_for_each_record(tmp_path: Path) -> None:
         running.predict({})
         running.predict([])
     first, second, third = lines_of(log, "predictions")
-    assert [*first] == ["v", "id", "time", "model", "plan", "record", "answer"]
+    assert [*first] == ["v", "id", "time", "model", "plan", "record", "answer", "seconds"]
     assert (first["v"], first["id"], first["model"]) == (1, "one", "ab" * 32)
     assert first["plan"] == "cd" * 32 and first["time"].endswith("Z")
     assert first["record"] == {**EXAMPLE, "from": "2024-01-31T12:00:00Z"}

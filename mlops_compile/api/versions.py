@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mlops_compile.registry.registry import Registry
     from mlops_compile.steps.versus import Verdict
 
-_LEAST_ROWS = 50  # that a comparison is worth something on
+LEAST_ROWS = 50  # that a comparison is worth something on
 _WORDS = re.compile(r"(?P<name>[^:@]+)(?::(?P<number>[1-9]\d{0,8})|@(?P<alias>.+))?\Z")
 
 
@@ -218,27 +218,27 @@ def _verdict(place: Place, old: Measured, new: Measured) -> Verdict:
     store, contract = place.state.store, new.lock.contract
     if (old.lock.contract.task, old.lock.contract.classes) != (contract.task, contract.classes):
         raise ValueError("they answer with other classes")
-    judged = _judged(new.lock)
-    before, after = (_output(one, store, "evaluate", "predictions") for one in (old, new))
-    tables = [_output(one, store, "validate", "table") for one in (old, new)]
-    mine = answers_in(after, contract.classes, _threshold(_facts(new, store)))
+    judged = judged_by(new.lock)
+    before, after = (output_of(one, store, "evaluate", "predictions") for one in (old, new))
+    tables = [output_of(one, store, "validate", "table") for one in (old, new)]
+    mine = answers_in(after, contract.classes, threshold_of(facts_of(new, store)))
     if tables[0] == tables[1] and same_rows(before, after):
         theirs = replace(mine, predicted=scores_in(before))
     else:
         rows, asked = rows_in(after), old.lock.contract.to_dict()
-        learned = [_output(old, store, "split", part) for part in ("train", "validation")]
+        learned = [output_of(old, store, "split", part) for part in ("train", "validation")]
         columns = [field.name for field in contract.request]
         places = unseen(tables[1], rows, tables[0], learned, columns)
-        if len(places) < _LEAST_ROWS:
+        if len(places) < LEAST_ROWS:
             few = f"{len(places):,} of the {len(rows):,} test rows are new to the one that is there"
             raise ValueError(f"only {few}")
         with tempfile.TemporaryDirectory() as room:
             bundle = Path(room) / "bundle"
-            store.blobs.checkout(_bundle(old), bundle)
+            store.blobs.checkout(bundle_of(old), bundle)
             mine = mine.take(places)
             predicted = answers_of(bundle, asked, tables[1], rows[places])
             theirs = replace(mine, predicted=predicted)
-    theirs = replace(theirs, decision=_threshold(_facts(old, store)))
+    theirs = replace(theirs, decision=threshold_of(facts_of(old, store)))
     return versus(
         str(judged["primary"]),
         theirs,
@@ -248,7 +248,7 @@ def _verdict(place: Place, old: Measured, new: Measured) -> Verdict:
     )
 
 
-def _judged(lock: Lock) -> Map:
+def judged_by(lock: Lock) -> Map:
     """What a plan is judged by: the `evaluate` of its package step."""
     for step in lock.plan.steps:
         if step.kind == "package" and isinstance(judged := step.params.get("evaluate"), Map):
@@ -256,7 +256,7 @@ def _judged(lock: Lock) -> Map:
     raise ValueError("its plan makes no bundle")
 
 
-def _output(one: Measured, store: Store, kind: str, port: str) -> Path:
+def output_of(one: Measured, store: Store, kind: str, port: str) -> Path:
     """The verified file of an output. ValueError where it was not made here."""
     action = one.own(kind)
     digest = dict(action.outputs).get(port) if action else None
@@ -265,7 +265,7 @@ def _output(one: Measured, store: Store, kind: str, port: str) -> Path:
     return store.blobs.read(digest)
 
 
-def _bundle(one: Measured) -> Digest:
+def bundle_of(one: Measured) -> Digest:
     action = one.own("package")
     digest = dict(action.outputs).get("bundle") if action else None
     if digest is None:
@@ -273,15 +273,15 @@ def _bundle(one: Measured) -> Digest:
     return digest
 
 
-def _facts(one: Measured, store: Store) -> Map:
+def facts_of(one: Measured, store: Store) -> Map:
     """What the bundle says of itself."""
-    files = dict(store.blobs.tree(_bundle(one)))
+    files = dict(store.blobs.tree(bundle_of(one)))
     found = parse(store.blobs.read(files["bundle.json"]).read_bytes())
     assert isinstance(found, Map)
     return found
 
 
-def _threshold(facts: Map) -> float | None:
+def threshold_of(facts: Map) -> float | None:
     found = facts.get("threshold")
     return float(found) if isinstance(found, int | float) else None
 

@@ -8,7 +8,7 @@ from shutil import get_terminal_size
 from textwrap import wrap
 from typing import TextIO
 
-from mlops_compile.cli.show import visible
+from mlops_compile.cli.show import styled, visible
 from mlops_compile.ir.review import Review
 from mlops_compile.present.review_rows import Part
 from mlops_compile.present.reviewing import parts, sides, verdict, warnings
@@ -30,15 +30,7 @@ _HEADED = ("model", "answers")  # parts whose columns do not speak for themselve
 
 def say_review(review: Review, out: TextIO) -> None:
     """Print a review."""
-    lines = [*_lines(review)]
-    if not out.isatty():
-        print("\n".join(text for text, _ in lines), file=out)
-        return
-    from rich.console import Console  # plain lines need nothing of it
-
-    console = Console(file=out, highlight=False, soft_wrap=True)
-    for text, style in lines:
-        console.print(text, style=style or None, markup=False)
+    styled([*_lines(review)], out)
 
 
 def _lines(review: Review) -> list[tuple[str, str]]:

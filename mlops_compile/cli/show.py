@@ -32,6 +32,18 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else " " if c == "\t" else "?" for c in text)
 
 
+def styled(lines: Sequence[tuple[str, str]], out: TextIO) -> None:
+    """Print lines, each in its style where a terminal shows it."""
+    if not out.isatty():
+        print("\n".join(text for text, _ in lines), file=out)
+        return
+    from rich.console import Console
+
+    console = Console(file=out, highlight=False, soft_wrap=True)
+    for text, style in lines:
+        console.print(text, style=style or None, markup=False)
+
+
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
     """Rows in columns, padded with spaces."""
     if not rows:

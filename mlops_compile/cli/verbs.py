@@ -9,6 +9,7 @@ import math
 import re
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mlops_compile.cli import registry_verbs
@@ -140,6 +141,63 @@ def _serve(parser: ArgumentParser) -> None:
         "--bundles", type=Path, metavar="DIR", help="bundles that /admin/swap may serve"
     )
     parser.add_argument("overrides", nargs="*", default=[], help="for example store.uri=DIR")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no time, as 2026-11-26T12:00:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _monitor(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "model", help="a version (NAME, NAME:NUMBER, NAME@ALIAS), a run directory or a digest"
+    )
+    parser.add_argument(
+        "--since", type=_moment, metavar="TIME", help="look from then on (else one monitor.window)"
+    )
+    parser.add_argument(
+        "--until",
+        type=_moment,
+        metavar="TIME",
+        help="look up to then (else now); UTC unless it has a zone",
+    )
+    parser.add_argument("--log", metavar="DIR", help="the service's log (monitor.log)")
+    parser.add_argument(
+        "--format", choices=("text", "markdown", "json"), default="text", help="what to print"
+    )
+    parser.add_argument(
+        "--json", dest="format", action="store_const", const="json", help="as --format json"
+    )
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page for a browser besides"
+    )
+    parser.add_argument("overrides", nargs="*", default=[], help="for example monitor.window=1d")
+
+
+def _feedback(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "model", help="a version (NAME, NAME:NUMBER, NAME@ALIAS), a run directory or a digest"
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="a csv, parquet or jsonl file")
+    parser.add_argument("--id", default="id", metavar="COLUMN", help="ids of predictions (id)")
+    parser.add_argument("--truth", default="truth", metavar="COLUMN", help="what is true (truth)")
+    parser.add_argument("--time", metavar="COLUMN", help="when that was known (else now)")
+    parser.add_argument("--log", metavar="DIR", help="the service's log (monitor.log)")
+    parser.add_argument("overrides", nargs="*", default=[], help="for example monitor.log=DIR")
+
+
+def _improve(parser: ArgumentParser) -> None:
+    parser.add_argument("name", help="the name of a model that has a champion")
+    parser.add_argument("--log", metavar="DIR", help="the service's log (monitor.log)")
+    parser.add_argument(
+        "--until", type=_moment, metavar="TIME", help="as if it were then; UTC unless it has a zone"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser.add_argument("overrides", nargs="*", default=[], help="for example improve=promote")
 
 
 def _report(parser: ArgumentParser) -> None:
@@ -351,6 +409,21 @@ VERBS: Mapping[str, Verb] = {
             name="report",
             summary="Write one page of a run or sweep, to be read in a browser.",
             arguments=_report,
+        ),
+        Verb(
+            name="monitor",
+            summary="Compare a service's log and feedback with its model's reference.",
+            arguments=_monitor,
+        ),
+        Verb(
+            name="feedback",
+            summary="Put what turned out to be true, from a file, into a service's log.",
+            arguments=_feedback,
+        ),
+        Verb(
+            name="improve",
+            summary="Make the next version from a service's log and feedback, if it is better.",
+            arguments=_improve,
         ),
         Verb(name="diff", summary="Say what changes between two plans, and why.", arguments=_diff),
         Verb(name="store", summary="Look after the store of results.", arguments=_store),

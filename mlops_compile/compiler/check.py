@@ -42,7 +42,9 @@ from mlops_compile.ir.value import Map, Value
 from mlops_compile.steps.deploy import ENDS, FORMS, Deploy
 from mlops_compile.steps.families import FAMILIES
 from mlops_compile.steps.families.kind import Family
+from mlops_compile.steps.improving import Improve
 from mlops_compile.steps.joins import settings_problems
+from mlops_compile.steps.monitoring import WINDOW, Monitor
 from mlops_compile.steps.preparations.kind import Sort
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.kind import SOURCE_KEYS, moved
@@ -111,6 +113,25 @@ def check_places(config: Config) -> Places:
     return places
 
 
+def check_monitor(config: Config) -> Monitor:
+    """Only what says how a service is looked at; the rest may be anything."""
+    reader = Reader()
+    monitor = reader.group(Monitor, config.values.get("monitor", Map()), ("monitor",))
+    monitor = _settle_monitor(reader, monitor)
+    if reader.problems:
+        raise CompileError(reader.problems)
+    return monitor
+
+
+def check_improve(config: Config) -> Improve:
+    """Only what says how a model is made better; the rest may be anything."""
+    reader = Reader()
+    improve = reader.group(Improve, config.values.get("improve", Map()), ("improve",))
+    if reader.problems:
+        raise CompileError(reader.problems)
+    return improve
+
+
 def _settle(reader: Reader, spec: Spec, values: Map) -> Spec:
     data, task = spec.data, spec.data.task
     family: Family = FAMILIES[spec.model.family] if known(spec.model.family) else UNKNOWN
@@ -137,6 +158,7 @@ def _settle(reader: Reader, spec: Spec, values: Map) -> Spec:
             (evaluate, task, data),
             lambda own: settle_evaluation(own, evaluate, task, data),
         ),
+        monitor=once("monitor", (spec.monitor,), lambda own: _settle_monitor(own, spec.monitor)),
         deploy=once(
             "deploy", (spec.deploy, data), lambda own: _settle_deploy(own, spec.deploy, data)
         ),
@@ -164,6 +186,20 @@ def _settle_deploy(reader: Reader, deploy: Deploy, data: Data) -> Deploy:
             message = f"is {text!r}, and must be {words}"
             reader.complain("wrong-type", message, ("deploy", "container", name))
     return replace(deploy, name=deploy.name or data.name) if known(deploy) else UNKNOWN
+
+
+def _settle_monitor(reader: Reader, monitor: Monitor) -> Monitor:
+    if not known(monitor):
+        return monitor
+    window, least, most = monitor.window, monitor.least_volume, monitor.most_volume
+    if known(window) and WINDOW.fullmatch(window) is None:
+        message = f"is {window!r}, and must be a time"
+        hint = "a number with m, h, d or w: 6h, 7d, 4w"
+        reader.complain("wrong-type", message, ("monitor", "window"), hint)
+    if known(least, most) and least is not None and most is not None and least > most:
+        message = f"is {least}, which is more than monitor.most_volume ({most})"
+        reader.complain("impossible", message, ("monitor", "least_volume"), "lower it")
+    return monitor
 
 
 def _check_columns(reader: Reader, data: Data) -> None:

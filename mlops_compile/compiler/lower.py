@@ -77,6 +77,7 @@ def pieces(spec: Spec, stated: Map) -> tuple[Piece, ...]:
                             validate="table profile report",
                             split="facts",
                         ),
+                        "train": prepared(spec, parts, "")[1]["train"],
                         **_applied(model),
                         **_folded(spec),
                     },

@@ -21,6 +21,8 @@ defaults:
   - search: none
   - evaluate: default
   - deploy: http
+  - monitor: default
+  - improve: review
   - store: local
   - registry: local
   - execution: local

@@ -14,7 +14,9 @@ from mlops_compile.steps.deploy import Deploy
 from mlops_compile.steps.derive import Derived
 from mlops_compile.steps.evaluation import Evaluate
 from mlops_compile.steps.families import FAMILIES, OTHERS
+from mlops_compile.steps.improving import Improve
 from mlops_compile.steps.joins import Join
+from mlops_compile.steps.monitoring import Monitor
 from mlops_compile.steps.preparations.used import learns_from_target
 from mlops_compile.steps.searching import Search
 from mlops_compile.steps.thresholds import Threshold
@@ -214,6 +216,8 @@ class Spec:
     code: CodeRoots = group("where functions of yours are", CodeRoots)
     evaluate: Evaluate = group("what is measured, and what must be reached", Evaluate)
     deploy: Deploy = group("the service that is generated", Deploy)
+    monitor: Monitor = group("when a running service is to be looked at", Monitor)
+    improve: Improve = group("when a model is made anew, and what follows", Improve)
     review: Waivers = group("what is accepted of a change", Waivers)
     store: Store = group("where results are kept", Store)
     registry: Registry = group("where versions of models are kept", Registry)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,12 @@ import numpy as np
 
 from mlops_compile.emit.held_out import request_of
 from mlops_compile.emit.modules import module_of
+from mlops_compile.ir.contract import Contract
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.functions import imported
+from mlops_compile.steps.measure import Answers
 from mlops_compile.steps.tables import read_table
+from mlops_compile.steps.versus import answers_in, rows_in
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -56,6 +60,28 @@ def answers_of(bundle: Path, contract: Map, table: Path, rows: Array) -> Array:
         sys.path[:] = path
     scores = np.array(found)
     return scores if scores.shape[1] > 1 else scores[:, 0]
+
+
+def answered_tests(
+    bundle: Path, contract: Contract, table: Path, predictions: Path, decision: float | None
+) -> Answers:
+    """What a bundle answers for the test rows of another model: rows and truths of its evaluated
+    predictions, in its validated table."""
+    tested = answers_in(predictions, contract.classes, decision)
+    predicted = answers_of(bundle, contract.to_dict(), table, rows_in(predictions))
+    return replace(tested, predicted=predicted)
+
+
+def answered_rows(bundle: Path, contract: Contract, table: Path, decision: float | None) -> Answers:
+    """What a bundle answers for all rows of a table that has the target, as text for classes."""
+    held = read_table(table).column(contract.target).to_pylist()
+    places = {name: place for place, name in enumerate(contract.classes)}
+    return Answers(
+        truth=np.array([places[one] for one in held] if places else held),
+        predicted=answers_of(bundle, contract.to_dict(), table, np.arange(len(held))),
+        classes=contract.classes,
+        decision=decision,
+    )
 
 
 def _scorer(module: ModuleType, bundle: Path, scratch: Path) -> Any:

@@ -13,11 +13,13 @@ from mlops_compile.emit.carried_proof import carried_proof
 from mlops_compile.emit.fitted import Fitted
 from mlops_compile.emit.gates import refusals
 from mlops_compile.emit.prove import Proof, prove
+from mlops_compile.emit.reference import reference
 from mlops_compile.emit.render import MANIFEST, render, sealed
 from mlops_compile.emit.spec import serving_spec
 from mlops_compile.ir.problem import GateError, StepError, problem
+from mlops_compile.ir.reference import FILE as REFERENCE
 from mlops_compile.ir.serving import ServingSpec
-from mlops_compile.ir.value import Map, parse
+from mlops_compile.ir.value import Map, canonical, parse
 from mlops_compile.steps.calibrations import FILE as CALIBRATION
 from mlops_compile.steps.calibrations import read_calibration
 from mlops_compile.steps.needs import family_of
@@ -52,6 +54,7 @@ def run(work: Work) -> None:
         (bundle / name).parent.mkdir(parents=True, exist_ok=True)
         (bundle / name).write_text(text, "utf-8")
     (bundle / "CARD.md").write_text(card(work, spec, evaluation), "utf-8")
+    (bundle / REFERENCE).write_bytes(canonical(reference(work, spec, evaluation).to_dict()))
     for file in sorted(work.inputs["model"].iterdir()):
         if spec.trees is None and file.name not in (META, PREPARATION):
             shutil.copyfile(file, bundle / file.name)

@@ -27,9 +27,10 @@ KINDS = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """A measured `value` of a `test` beside the `threshold` from which on it is an alert (None: it
-    is told only), and what it was in the `reference`. `p` is a test's p-value, corrected for many
-    columns. `feature` is a column, a level of one as `column=level`, or None; `message` says it all
-    as a sentence for a person."""
+    is told only, or its `p` decides), and what it was in the `reference`. `p` is a test's p-value,
+    corrected for many columns; `low` to `high` is the band in which a metric lies. `feature` is a
+    column, a level of one as `column=level`, or None; `message` says it all as a sentence for a
+    person."""
 
     kind: str
     test: str
@@ -40,6 +41,8 @@ class Finding:
     threshold: float | None = None
     reference: float | None = None
     p: float | None = None
+    low: float | None = None
+    high: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -54,7 +57,23 @@ class Finding:
             "threshold",
             "reference",
             "p",
+            "low",
+            "high",
             "alert",
             "message",
         )
         return Map({name: getattr(self, name) for name in names})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """The shares of a column's bins or levels, as they were `before` and are `now`."""
+
+    name: str
+    labels: tuple[str, ...]
+    before: tuple[float, ...]
+    now: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.labels) == len(self.before) == len(self.now):
+            raise ValueError(f"{self.name}: shares of other bins")

@@ -74,8 +74,10 @@ class Reference:
     the test rows: the probability of the positive class, the class that was answered (of several),
     or the number; `truth` is their target (a class's name, or the number). `calibration` has, for
     each class (of a binary task the positive one alone), its bins in order of the score. `metrics`
-    are those of the test rows; `segments` their metrics by column and level, with `rows`.
-    `threshold` is that from which on the answer is the positive class.
+    are those of the test rows; `segments` has, by column, `levels`: each with its `rows` and
+    `metrics`.
+    `threshold` is that from which on the answer is the positive class. `options` are the numbers
+    that some of the metrics take, as the keys of `evaluate.options`.
     """
 
     task: str
@@ -89,6 +91,7 @@ class Reference:
     calibration: tuple[tuple[Calibration, ...], ...] = ()
     segments: Map = field(default_factory=Map)
     threshold: float | None = None
+    options: Map = field(default_factory=Map)
 
     def to_dict(self) -> Map:
         """As a document of format 1."""
@@ -109,6 +112,7 @@ class Reference:
                 ),
                 "metrics": self.metrics,
                 "segments": self.segments,
+                "options": self.options,
             }
         )
 
@@ -133,6 +137,7 @@ def reference_of(document: Value) -> Reference:
             ),
             metrics=held["metrics"],
             segments=held["segments"],
+            options=held.get("options", Map()),
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not a whole reference: {error}") from None

@@ -59,3 +59,23 @@ def _names(axes: Axes, values: Sequence[tuple[str, float]]) -> None:
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.locator_params(axis="x", nbins=5)
+
+
+def pairs(names: Sequence[str], before: Sequence[float], now: Sequence[float], unit: str) -> str:
+    """Two bars a name: what was, and what is."""
+
+    def draw(axes: Axes) -> None:
+        places = range(len(names))
+        for own, shift, colour, label in (
+            (before, -0.2, LINES[0], "reference"),
+            (now, 0.2, LINES[1], "this window"),
+        ):
+            axes.barh([p + shift for p in places], own, height=0.38, color=colour, label=label)
+        _names(axes, [(name, 0.0) for name in names])
+        axes.set_xlim(left=0)
+        axes.margins(x=0.05)
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel(unit)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+
+    return drawn(draw, _AROUND + 26 + _EACH * len(names))

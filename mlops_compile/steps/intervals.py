@@ -74,6 +74,18 @@ def intervals(
     return found, differences, missing
 
 
+def scores_of(
+    names: tuple[str, ...], answers: Answers, resamples: int, options: MetricOptions, seed: int
+) -> dict[str, Array]:
+    """Metric -> what it is on each resample, NaN where it has no meaning."""
+    if len(answers.classes) == 2:
+        answers = answers.take(np.argsort(-answers.predicted[:, 1], kind="stable"))
+    functions = {name: resampled(name, answers, options) for name in names}
+    blocks = map(Block, _blocks(answers, resamples, seed))
+    values = [{name: function(block) for name, function in functions.items()} for block in blocks]
+    return {name: np.concatenate([value[name] for value in values]) for name in names}
+
+
 def _blocks(answers: Answers, resamples: int, seed: int) -> Iterator[Array]:
     """Weights of rows, some resamples at a time; RandomState's stream is frozen."""
     rows, weights = len(answers.truth), answers.weights

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from mlops_compile.ir.finding import KINDS
 from mlops_compile.ir.schema import group, key
 
+WINDOW = re.compile(r"([1-9]\d{0,6})([mhdw])")
+_SECONDS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 TESTS = ("auto", "psi", "jensen_shannon", "wasserstein", "ks", "chi2")
 
 
@@ -118,3 +121,11 @@ class Monitor:
         default=KINDS,
         choices=KINDS,
     )
+
+
+def seconds_of(window: str) -> int:
+    """The length of a window. ValueError where the text is none."""
+    match = WINDOW.fullmatch(window)
+    if match is None:
+        raise ValueError(f"{window!r} is no time, as 6h, 7d or 4w")
+    return int(match[1]) * _SECONDS[match[2]]

@@ -103,7 +103,8 @@ def segments_of(
         codes = pc.fill_null(pc.cast(values, pa.int8()), -1).to_numpy(zero_copy_only=False)
         names = ["false", "true"]
     else:
-        codes, names = _binned(values, train, sensitive)
+        numbers, edges, names = cuts(values, train)
+        codes = np.where(np.isnan(numbers), -1, np.searchsorted(edges, numbers, side="right"))
     if sensitive:
         codes, names = _numbered(codes, train, len(names))
     own = codes[part]
@@ -121,7 +122,9 @@ def _numbered(codes: Array, train: Array, count: int) -> tuple[Array, list[str]]
     return places[codes], [f"level {number + 1} of {count}" for number in range(count)]
 
 
-def _binned(values: pa.Array, train: Array, sensitive: bool) -> tuple[Array, list[str]]:
+def cuts(values: pa.Array, train: Array) -> tuple[Array, Array, list[str]]:
+    """A column's numbers (times are microseconds since 1970; NaN where missing), the edges at which
+    they are cut, and the names of the levels below, between and from them on."""
     times = pa.types.is_timestamp(values.type)
     if times:
         zone = values.type.tz is not None
@@ -130,14 +133,13 @@ def _binned(values: pa.Array, train: Array, sensitive: bool) -> tuple[Array, lis
     known = numbers[train][~np.isnan(numbers[train])]
     edges = np.unique(np.quantile(known, _QUARTILES)) if len(known) else np.empty(0)
     shown = [_time(edge, zone) if times else f"{edge:.6g}" for edge in edges.tolist()]
-    codes = np.searchsorted(edges, numbers, side="right")
     names = ["all"]
     if shown:
         between = [f"{low} to below {high}" for low, high in pairwise(shown)]
         names = [f"below {shown[0]}", *between, f"{shown[-1]} and above"]
     if len(set(names)) < len(names):  # two edges look the same in six digits
         names = [f"{name} (bin {place + 1})" for place, name in enumerate(names)]
-    return np.where(np.isnan(numbers), -1, codes), names
+    return numbers, edges, names
 
 
 def _time(edge: float, zone: bool) -> str:

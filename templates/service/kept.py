@@ -65,11 +65,13 @@ class Kept:
             return {}
         return {"prediction": predictions.hashed(key, self._target, answer["prediction"])}
 
-    def log(self, ids: list[str], records: list[object], answers: list[dict]) -> int:
-        """Take answers that were found now; how many wait to be written."""
+    def log(
+        self, ids: list[str], records: list[object], answers: list[dict], seconds: float
+    ) -> int:
+        """Take answers that were found now, in so many seconds; how many wait to be written."""
         if self._log is None:
             return 0
-        self._log.put((time(), ids, records, answers))
+        self._log.put((time(), seconds, ids, records, answers))
         return self._log.queued
 
     async def feed_back(self, data: bytes) -> int:

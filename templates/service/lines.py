@@ -52,11 +52,13 @@ class Lines:
 
     def _next(self, durable: bool) -> None:
         self.close()
-        self._number += 1
-        now = datetime.now(timezone.utc)
-        name = f"{self._name}-{now:%Y%m%dT%H%M%S}-{os.getpid()}-{self._number:04d}.jsonl"
         how = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        self._file = os.open(self._directory / name, how, 0o640)
+        while self._file < 0:
+            self._number += 1
+            now = datetime.now(timezone.utc)
+            name = f"{self._name}-{now:%Y%m%dT%H%M%S}-{os.getpid()}-{self._number:04d}.jsonl"
+            with contextlib.suppress(FileExistsError):  # of another container, by the same number
+                self._file = os.open(self._directory / name, how, 0o640)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self._size = 0
         if durable:

@@ -1,6 +1,7 @@
 """The log of predictions: a line of JSON for each record, written aside of the answers.
 
-    {"v": 1, "id": ..., "time": ..., "model": ..., "plan": ..., "record": {...}, "answer": {...}}
+    {"v": 1, "id": ..., "time": ..., "model": ..., "plan": ..., "record": {...}, "answer": {...},
+     "seconds": ...}
 
 Answers never wait for it: a bounded queue feeds one thread, and what finds the queue full, or the
 disk, is counted and gone.
@@ -23,8 +24,8 @@ VERSION = 1
 _BATCH = 256  # requests whose lines are written at once
 GATHER_SECONDS = 0.02
 _encode = msgspec.json.Encoder().encode
-# Of a request: when it was answered, and its records with their ids and answers.
-Entry = tuple[float, list[str], list[object], list[dict[str, object]]]
+# Of a request: when it was answered and in what time, and its records with their ids and answers.
+Entry = tuple[float, float, list[str], list[object], list[dict[str, object]]]
 
 
 class Log:
@@ -57,7 +58,7 @@ class Log:
 
     def put(self, entry: Entry) -> None:
         """Take what was answered; never waits. Called by one thread alone."""
-        records = len(entry[1])
+        records = len(entry[2])
         if self.queued + records > self._most:
             self._count("full", records)
             return
@@ -86,7 +87,7 @@ class Log:
         self._lines.close()
 
     def _append(self, entries: list[Entry]) -> None:
-        records = sum(len(entry[1]) for entry in entries)
+        records = sum(len(entry[2]) for entry in entries)
         try:
             self._lines.append(b"".join(map(self._text, entries)))
         except OSError as error:
@@ -105,15 +106,15 @@ class Log:
         self._count("queued", self.queued)
 
     def _text(self, entry: Entry) -> bytes:
-        seconds, ids, records, answers = entry
-        moment = datetime.fromtimestamp(seconds, timezone.utc)
+        now, seconds, ids, records, answers = entry
+        moment, took = datetime.fromtimestamp(now, timezone.utc), round(seconds, 6)
         time = f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
         lines = []
         for name, record, answer in zip(ids, records, answers):
             shown = record if self._shown is None else self._shown(msgspec.to_builtins(record))
             head = {"v": VERSION, "id": name, "time": time, **self._common}
             kept = answer if self._said_of is None else self._said_of(answer)
-            lines.append(_encode({**head, "record": shown, "answer": kept}))
+            lines.append(_encode({**head, "record": shown, "answer": kept, "seconds": took}))
         return b"\n".join(lines) + b"\n" if lines else b""
 
 

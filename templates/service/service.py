@@ -252,7 +252,7 @@ class Service:
         self, name: str, records: list, is_list: bool, explain: bool = False
     ) -> list[dict[str, object]]:
         """The answers for records, each with its id; they are counted, and put into the log."""
-        model, contributions = self.model, None
+        model, contributions, start = self.model, None, perf_counter()
         aside = partial(self._predictions.aside, busy=self._count_busy)
         if explain and len(records) > (most := self._predictions.MOST_EXPLAINED):
             raise Refused(413, "too-many-records", f"contributions are told of {most} records at most")
@@ -267,7 +267,7 @@ class Service:
         ids = [f"{name}:{number}" for number in range(len(records))] if is_list else [name]
         self._predictions.observe(records, self.counts.columns)
         self.counts.predicted(answers)
-        self.counts.queued(self._kept.log(ids, records, answers))
+        self.counts.queued(self._kept.log(ids, records, answers, perf_counter() - start))
         if contributions is not None:
             answers = model.answers(scores, contributions)
         return [{**answer, "id": own} for answer, own in zip(answers, ids)]

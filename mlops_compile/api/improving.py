@@ -1,0 +1,306 @@
+"""The loop: triggers, a new snapshot, a new plan, challenger against champion, and what follows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops_compile.api.compiling import compile_config
+from mlops_compile.api.contest import Contest, contest
+from mlops_compile.api.diffing import diff
+from mlops_compile.api.measured import Measured, made_of
+from mlops_compile.api.monitoring import (
+    Asked,
+    Served,
+    asked_with,
+    monitor,
+    quoted,
+    served_model,
+)
+from mlops_compile.api.registering import opened, register_run
+from mlops_compile.api.rounds import FOLDER, Round, alone, config_digest, known_ids, round_of
+from mlops_compile.api.running import failure, resources_of, run_and_write
+from mlops_compile.api.versions import find_version, lock_of_version, output_of, promote
+from mlops_compile.compiler.check import check, check_improve, check_places
+from mlops_compile.compiler.compose.config import compose
+from mlops_compile.execute.observer import Observer
+from mlops_compile.ir.config import Config
+from mlops_compile.ir.improved import Improved
+from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.problem import GateError, UsageError, problem
+from mlops_compile.ir.record import RunRecord
+from mlops_compile.ir.review import Review
+from mlops_compile.ir.value import Map, Value, pick
+from mlops_compile.ir.version import CHAMPION, Version
+from mlops_compile.present.improved import improved_markdown
+from mlops_compile.steps.improving import Improve
+from mlops_compile.steps.splits import PARTS
+
+if TYPE_CHECKING:
+    from mlops_compile.monitor.snapshot import Base, Live, Snapshot
+
+CHALLENGER = "challenger"
+_DECLINE = ("estimate", "performance", "segment")
+_SNAPSHOT, _RECENT = "snapshot.parquet", "recent.arrow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """What one call of the loop works with."""
+
+    name: str
+    asked: Asked
+    improve: Improve
+    config: Config
+    overrides: tuple[str, ...]
+    now: datetime
+    champion: Version
+    served: Served
+    side: Measured
+
+    @property
+    def place(self) -> Path:
+        return self.asked.place.state.root / FOLDER / self.name
+
+    @property
+    def causes(self) -> Value:
+        """What of the config the next model follows from."""
+        places = ("store", "registry", "execution", "monitor", "improve", "review")
+        held = self.config.values
+        return Map({name: value for name, value in held.items() if name not in places})
+
+
+def improve(
+    overrides: Sequence[str],
+    name: str,
+    project: Path,
+    now: datetime,
+    observer: Callable[[Lock], Observer],
+) -> Improved:
+    """Look whether the champion of a name can be made better from its log and feedback, and do as
+    `improve.policy` says. What was done for the same rows is not done again, and what was cut off
+    is gone on with. Raises what running the new plan raises; UsageError without a champion."""
+    asked = asked_with(overrides, project)
+    with alone(asked.place.state.root / FOLDER / name):
+        return _improve(_loop(asked, tuple(overrides), name, now), observer)
+
+
+def _loop(asked: Asked, overrides: tuple[str, ...], name: str, now: datetime) -> Loop:
+    config = compose(overrides, asked.project)
+    place = asked.place
+    with opened(place) as registry:
+        if registry.meant(name, CHAMPION)[0] is None:
+            message = f"{name} has no champion to be improved"
+            hint = f"let one be it: mlops-compile registry promote {name}"
+            raise UsageError([problem("registry", message, hint=hint)])
+        champion = find_version(f"{name}@{CHAMPION}", registry)
+    lock = lock_of_version(champion, place.state.store)
+    return Loop(
+        name=name,
+        asked=asked,
+        improve=check_improve(config),
+        config=config,
+        overrides=overrides,
+        now=now,
+        champion=champion,
+        served=served_model(str(champion), place),
+        side=Measured(lock=lock, made=made_of(lock, place.state.store)),
+    )
+
+
+def _improve(loop: Loop, observer: Callable[[Lock], Observer]) -> Improved:
+    base = _base(loop)
+    live = _live(loop, base)
+    known = known_ids(loop.place, loop.champion.plan, loop.causes)
+    fresh = sum(one not in known for one in live.ids)
+    triggers = tuple(_triggers(loop, fresh))
+    head = {"name": loop.name, "champion": str(loop.champion), "triggers": triggers}
+    least = loop.improve.least_rows
+    if not triggers:
+        return Improved(**head, status="quiet", rows=fresh, needed=least)  # type: ignore[arg-type]
+    rows = tuple(f"{one} {digest}" for one, digest in zip(live.ids, live.contents, strict=True))
+    found = round_of(loop.place, loop.champion.plan, loop.causes, rows)
+    if (result := found.result) is not None:
+        return _told(loop, head, found, result, "done")
+    if fresh < least:
+        return Improved(**head, status="waiting", rows=fresh, needed=least)  # type: ignore[arg-type]
+    result = _round(loop, found, base, live, triggers, observer)
+    return _told(loop, head, found, result, str(result["status"]))
+
+
+def _told(
+    loop: Loop, head: Mapping[str, object], held: Round, result: Map, status: str
+) -> Improved:
+    report = os.path.relpath(held.directory / "report.md", loop.asked.project)
+    more = {"round": held.name, "result": result, "report": report}
+    return Improved(**head, **more, status=status)  # type: ignore[arg-type]
+
+
+# Why
+
+
+def _triggers(loop: Loop, fresh: int) -> Iterator[str]:
+    """Why a challenger is worth while, as sentences."""
+    asked = loop.improve.triggers
+    age = (loop.now.timestamp() - loop.champion.made) / 86_400
+    if asked.days is not None and age >= asked.days:
+        yield f"{loop.champion} is {age:.0f} days old ({asked.days:g} allowed)"
+    if asked.rows is not None and fresh >= asked.rows:
+        yield f"{fresh:,} new labelled rows ({asked.rows:,} asked for)"
+    if not (asked.drift or asked.performance):
+        return
+    found = monitor(loop.asked, str(loop.champion), loop.now)
+    for finding in found.findings:
+        wanted = asked.performance if finding.kind in _DECLINE else asked.drift
+        if finding.alert and wanted and finding.kind not in ("volume", "latency"):
+            yield finding.message
+
+
+# What from
+
+
+def _base(loop: Loop) -> Base:
+    from mlops_compile.monitor.snapshot import Base  # pyarrow, where there is something to do
+
+    store, split = loop.asked.place.state.store, pick(loop.config.values, ("data", "split"))
+    action = loop.side.own("split")
+    made = [part for part in PARTS if action and part in dict(action.outputs)]
+    kind, keys = "", []
+    if isinstance(split, Map):
+        kind = str(split.get("kind"))
+        keys = {"group": [split.get("column")], "stratified": [split.get("group")]}.get(kind, [])
+        keys = [*split["columns"]] if kind == "hash" else keys  # type: ignore[misc]
+    return Base(
+        table=output_of(loop.side, store, "validate", "table"),
+        target=output_of(loop.side, store, "validate", "target"),
+        parts={part: output_of(loop.side, store, "split", part) for part in made},
+        name=loop.served.reference.target,
+        keys=tuple(str(name) for name in keys if name),
+        by_time=kind == "time",
+    )
+
+
+def _live(loop: Loop, base: Base) -> Live:
+    """All labelled rows that the log has of the name's versions and the champion knows not."""
+    from mlops_compile.monitor.feedback import read_feedback
+    from mlops_compile.monitor.log import Log
+    from mlops_compile.monitor.snapshot import live_rows
+    from mlops_compile.monitor.windows import read_lines
+
+    with opened(loop.asked.place) as registry:
+        models = frozenset(version.model for version in registry.versions(loop.name))
+    log, reference = Log(loop.asked.log), loop.served.reference
+    if reference.truth.sensitive or any(column.sensitive for column in reference.columns):
+        message = f"the log of {loop.name} leaves sensitive columns out: there is nothing to learn"
+        hint = "make the next snapshot from your own records of them, and run"
+        raise UsageError([problem("usage", message, ("data", "columns"), hint)])
+    begin = datetime(1970, 1, 1, tzinfo=UTC)
+    lines = read_lines(log, reference, models, begin, loop.now)
+    feedback, columns = read_feedback(log, reference), dict(check(loop.config).data.columns)
+    return live_rows(lines, feedback, reference, base, columns, loop.improve.source)
+
+
+# What then
+
+
+def _round(
+    loop: Loop,
+    held: Round,
+    base: Base,
+    live: Live,
+    triggers: tuple[str, ...],
+    observer: Callable[[Lock], Observer],
+) -> Map:
+    """Make the challenger, compare it, and do as the policy says; the result that closes it."""
+    made = _snapshot(held, base, live, loop)
+    record = _run(loop, held, made.parts, observer)
+    lock = record.lock
+    result: dict[str, Value] = {
+        "format": 1,
+        "round": held.name,
+        "champion": str(loop.champion),
+        "against": loop.champion.plan,
+        "config": config_digest(loop.causes),
+        "triggers": triggers,
+        "data": made.told,
+        "plan": lock.digest,
+    }
+    review = diff(f"registry:{loop.champion}", str(held.directory / "run" / "plan.lock.json"),
+                  project=loop.asked.project)  # fmt: skip
+    if not record.ok:
+        error = failure(record)
+        if not isinstance(error, GateError) and error.exit_code != GateError.exit_code:
+            raise error  # to be gone on with
+        why = "; ".join(item.message for item in error.problems)
+        return _closed(held, Map({**result, "status": "kept", "why": f"gates: {why}"}), review)
+    version = register_run(record, loop.name, loop.asked.place)
+    if version is None:
+        message = "registry.register is false: a challenger is a version"
+        raise UsageError([problem("registry", message, ("registry", "register"))])
+    challenger = Measured(lock=lock, made=made_of(lock, loop.asked.place.state.store))
+    found = contest(
+        loop.asked.place, loop.side, challenger, held.directory / _RECENT, loop.improve.old_rows
+    )
+    told: dict[str, Value] = {"challenger": str(version), "contest": found.to_dict()}
+    told["why"] = found.why
+    told["status"] = _decided(loop, str(version), found, held)
+    return _closed(held, Map({**result, **told}), review)
+
+
+def _snapshot(held: Round, base: Base, live: Live, loop: Loop) -> Snapshot:
+    """Write the data of the round, the same whenever it is written."""
+    from mlops_compile.monitor.snapshot import snapshot, write_parquet
+    from mlops_compile.steps.tables import write_table
+
+    held.begin(live.ids)
+    made = snapshot(base, live, loop.served.reference, loop.improve)
+    write_parquet(made.table, held.directory / _SNAPSHOT)
+    write_table(held.directory / _RECENT, made.recent)
+    return made
+
+
+def _run(
+    loop: Loop, held: Round, parts: tuple[str, ...], observer: Callable[[Lock], Observer]
+) -> RunRecord:
+    """Compile the config with the snapshot for its data, and run it."""
+    project, state = loop.asked.project, loop.asked.place.state
+    config = compose((*loop.overrides, *_instead(loop, held, parts)), project)
+    lock = compile_config(config, project).lock
+    resources = resources_of(check_places(config).execution)
+    directory = held.directory / "run"
+    record, _ = run_and_write(lock, state, project, directory, observer(lock), resources)
+    return record
+
+
+def _instead(loop: Loop, held: Round, parts: tuple[str, ...]) -> Iterator[str]:
+    """Overrides that put the snapshot in place of the config's own data."""
+    from mlops_compile.monitor.snapshot import PART
+
+    data = loop.config.values["data"]
+    assert isinstance(data, Map)
+    file = os.path.relpath(held.directory / _SNAPSHOT, loop.asked.project)
+    yield "~data.source"
+    yield f"+data.source={{kind: parquet, path: {quoted(file)}}}"
+    yield "~data.split"
+    named = ", ".join(f"{part}: {part}" for part in parts)
+    yield f"+data.split={{kind: column, column: {PART}, parts: {{{named}}}}}"
+    yield ("" if "columns" in data else "+") + f"data.columns={{{PART}: {{role: id}}}}"
+    yield from (f"~data.{name}" for name in ("test", "join") if data.get(name))
+
+
+def _decided(loop: Loop, version: str, found: Contest, held: Round) -> str:
+    """Let the challenger's alias, or the champion's, mean a version that wins."""
+    if not found.wins:
+        return "kept"
+    alias = CHAMPION if loop.improve.policy == "promote" else CHALLENGER
+    promote(loop.asked.place, version, alias, f"improve, round {held.name}: {found.why}")
+    return "promoted" if alias == CHAMPION else "review"
+
+
+def _closed(held: Round, result: Map, review: Review) -> Map:
+    held.close(result, improved_markdown(result, review))
+    return result

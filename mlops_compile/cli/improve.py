@@ -1,0 +1,33 @@
+"""`improve`: the next version of a model from what its service learned, if it is better."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlops_compile.api.improving import improve
+from mlops_compile.api.monitoring import quoted
+from mlops_compile.cli.show import observer
+from mlops_compile.cli.verb import Call
+from mlops_compile.execute.observer import Observer
+from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.value import pretty
+from mlops_compile.present.improved import improved_text
+
+
+def run(call: Call) -> int:
+    """Look, and do what the config's `improve` says."""
+    options = call.options
+    own = [f"monitor.log={quoted(options.log)}"] if options.log else []
+
+    def told(lock: Lock) -> Observer:
+        return observer(call.err, options.quiet, [step.name for step in lock.plan.steps])
+
+    now = options.until or datetime.now(UTC)
+    found = improve([*options.overrides, *own], options.name, Path(), now, told)
+    if options.json:
+        print(pretty(found.to_dict()), end="", file=call.out)
+        return 0
+    for line in improved_text(found):
+        print(line, file=call.out)
+    return 0

@@ -1,0 +1,130 @@
+"""Outcomes: feedback from a file becomes lines of a service's log, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.parquet
+
+from mlops_compile.ir.digest import digest_of
+from mlops_compile.ir.problem import CompileError, Problem, problem
+from mlops_compile.ir.reference import Reference
+from mlops_compile.ir.value import Map, canonical
+from mlops_compile.monitor.log import TIME
+
+_VERSION = 1
+_MOST = 10  # rows that are named
+_LONGEST = 140  # letters of an id: 128, and the number of a record
+
+
+def outcomes(
+    file: Path, names: tuple[str, str, str | None], reference: Reference, now: datetime
+) -> tuple[str, bytes, int]:
+    """The name of a file of feedback, its lines, and how many they are; `names` are the columns of
+    ids, truths and, where there is one, times (else `now`). The same file has the same name.
+    CompileError with every row that is wrong."""
+    table = _read(file, names)
+    of_id, of_truth, of_time = names
+    ids = pc.cast(table[of_id], pa.string()).to_pylist()
+    truths = _truths(table[of_truth], reference)
+    times: list[str | None] = [_written(now)] * len(ids)
+    if of_time:
+        times = _times(table[of_time])
+    if found := [*_wrong(file, ids, truths, times, reference)]:
+        raise CompileError(found)
+    lines = [
+        canonical(Map({"v": _VERSION, "id": one, "time": time, "truth": truth}))
+        for one, time, truth in zip(ids, times, truths, strict=True)
+    ]
+    own = digest_of(file.read_bytes()).sha256[:16]
+    return f"feedback-import-{own}.jsonl", b"".join(line + b"\n" for line in lines), len(lines)
+
+
+def _read(file: Path, names: tuple[str, str, str | None]) -> pa.Table:
+    readers = {
+        ".csv": pyarrow.csv.read_csv,
+        ".jsonl": pyarrow.json.read_json,
+        ".ndjson": pyarrow.json.read_json,
+        ".parquet": pyarrow.parquet.read_table,
+    }
+    if file.suffix not in readers:
+        hint = f"a file of feedback ends in {', '.join(readers)}"
+        raise CompileError([problem("unreadable", f"{file} is of no known format", hint=hint)])
+    try:
+        if file.suffix == ".csv":
+            texts = dict.fromkeys((name for name in names[:2] if name), pa.string())
+            options = pyarrow.csv.ConvertOptions(column_types=texts, strings_can_be_null=True)
+            table = pyarrow.csv.read_csv(file, convert_options=options)
+        else:
+            table = readers[file.suffix](file)
+    except (OSError, pa.ArrowInvalid) as error:
+        message = f"{file} cannot be read: {str(error).splitlines()[0]}"
+        raise CompileError([problem("unreadable", message)]) from None
+    if missing := [name for name in names if name and name not in table.column_names]:
+        held = ", ".join(map(repr, table.column_names))
+        hint = "name them with --id, --truth and --time"
+        message = f"{file} has no column {' and '.join(map(repr, missing))}; it has {held}"
+        raise CompileError([problem("no-column", message, hint=hint)])
+    return table
+
+
+def _truths(values: pa.ChunkedArray, reference: Reference) -> list[str | float | None]:
+    """Classes as texts; numbers, and None where there is none."""
+    if reference.classes:
+        plain = values.to_pylist()
+        return [str(v).lower() if isinstance(v, bool) else _text(v) for v in plain]
+    found: list[str | float | None] = []
+    for value in values.to_pylist():
+        try:
+            found.append(float(value))
+        except (TypeError, ValueError):
+            found.append(None)
+    return found
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _times(values: pa.ChunkedArray) -> list[str | None]:
+    try:
+        moments = pc.cast(values, TIME).to_pylist()
+    except pa.ArrowInvalid:
+        return [None] * len(values)
+    return [None if moment is None else _written(moment) for moment in moments]
+
+
+def _written(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+def _wrong(
+    file: Path,
+    ids: list[str | None],
+    truths: list[str | float | None],
+    times: list[str | None],
+    reference: Reference,
+) -> Iterator[Problem]:
+    """The rows that are none, the first of them by number."""
+    classes = {*reference.classes}
+    hint = f"a truth is one of {', '.join(reference.classes[:10])}" if classes else "numbers"
+    count = 0
+    for number, (one, truth, time) in enumerate(zip(ids, truths, times, strict=True), 1):
+        why = ""
+        if not one or len(one) > _LONGEST:
+            why = "has no id of a prediction"
+        elif truth is None or (classes and truth not in classes) or truth != truth:
+            why = f"has the truth {truth!r}" if truth is not None else "has no truth"
+        elif time is None:
+            why = "has no time"
+        count += bool(why)
+        if why and count <= _MOST:
+            yield problem("wrong-value", f"{file}: row {number} {why}", hint=hint)
+    if count > _MOST:
+        yield problem("wrong-value", f"{file}: {count - _MOST} more rows are wrong")

@@ -1,0 +1,309 @@
+"""Snapshot: the data of the next model, of the champion's own rows and labelled live ones.
+
+A row of the champion's data stays in the part in which it was. The latest labelled rows are kept
+out, to compare on; the others go to parts by a hash of what they hold, and so do not move between
+them from one snapshot to the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mlops_compile.ir.reference import Reference
+from mlops_compile.ir.value import Map, Value
+from mlops_compile.monitor.feedback import Feedback
+from mlops_compile.monitor.windows import Lines, times_of
+from mlops_compile.steps.columns import Column
+from mlops_compile.steps.improving import Improve
+from mlops_compile.steps.rules import broken
+from mlops_compile.steps.splits import NO_PART, PARTS
+from mlops_compile.steps.tables import read_table
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, Any]
+
+# The column of a snapshot that names the part of each row.
+PART = "mlops_part"
+_MOST_UNIT = 1 << 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The champion's data: its validated table and targets, and the rows of each of its parts."""
+
+    table: Path
+    target: Path
+    parts: Mapping[str, Path]
+    name: str  # of the target's column
+    keys: tuple[str, ...] = ()  # columns whose equal values stay in one part
+    by_time: bool = False  # the test rows are the latest
+
+    def read(self) -> pa.Table:
+        """The rows in their order, without an earlier snapshot's parts, with the target."""
+        table = read_table(self.table)
+        if PART in table.column_names:
+            table = table.drop_columns([PART])
+        truth = read_table(self.target).column("target")
+        return table.append_column(pa.field(self.name, truth.type), truth)
+
+    def part_of(self) -> Array:
+        """The name of each row's part."""
+        rows = read_table(self.table).num_rows
+        found = np.full(rows, NO_PART, dtype=object)
+        for name, file in self.parts.items():
+            found[np.load(file, allow_pickle=False)] = name
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Live:
+    """Labelled rows of the log, in the order in which they were answered, as the columns of the
+    base with the target; how many lines were left out, and why."""
+
+    table: pa.Table
+    ids: tuple[str, ...]
+    contents: tuple[str, ...]  # digests of what they hold
+    sources: tuple[str, ...]
+    left_out: Map
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Snapshot:
+    """The next model's `table`, with the part of each row; the `recent` rows to compare on; and
+    how many rows are what (`told`)."""
+
+    table: pa.Table
+    recent: pa.Table
+    told: Map
+    parts: tuple[str, ...]  # that have rows
+
+
+def live_rows(
+    lines: Lines,
+    feedback: Feedback,
+    reference: Reference,
+    base: Base,
+    columns: Mapping[str, Column],
+    source: str | None,
+) -> Live:
+    """The labelled rows that fit the contract and the rules of columns, and that the base has
+    not; each content once."""
+    held = base.read()
+    places = pc.index_in(lines.table["id"], feedback.table["id"].combine_chunks())
+    labelled = lines.table.filter(pc.is_valid(places))
+    truths = feedback.table["truth"].combine_chunks().take(pc.drop_null(places).combine_chunks())
+    counts: Counter[str] = Counter()
+    found, good = _typed(labelled, truths, held.schema, reference)
+    counts["of another type"] = int((~good).sum())
+    for name, column in columns.items():
+        if name in found.column_names:
+            for rule in broken(name, column, found[name]):
+                counts["against a rule"] += int(good[rule.rows].sum())
+                good[rule.rows] = False
+    fresh = _fresh(found, held, good)
+    counts["known already"] = int((good & ~fresh).sum())
+    kept = pa.array(np.flatnonzero(good & fresh))
+    rows, table = labelled.take(kept), found.take(kept)
+    return Live(
+        table=table,
+        ids=tuple(rows["id"].to_pylist()),
+        contents=tuple(digest.hex() for digest in _contents(table)),
+        sources=tuple(_sources(rows, source)),
+        left_out=Map({**counts, "without a truth": lines.table.num_rows - labelled.num_rows}),
+    )
+
+
+def _typed(
+    labelled: pa.Table, truths: pa.Array, schema: pa.Schema, reference: Reference
+) -> tuple[pa.Table, Array]:
+    """Rows as columns of the base, and which of them have all that must not be missing."""
+    known = {column.name: column for column in reference.columns}
+    good = np.ones(labelled.num_rows, dtype=bool)
+    columns: dict[str, pa.Array] = {}
+    for field in schema:
+        if field.name == reference.target:
+            columns[field.name] = truths if reference.classes else truths.cast(pa.float64())
+            continue
+        if field.name not in known:
+            columns[field.name] = _unasked(field, labelled)
+            continue
+        values = labelled[f"record.{field.name}"].combine_chunks()
+        if known[field.name].kind.startswith("datetime"):
+            values = _moments(values, field.type)
+        elif pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        columns[field.name] = values
+        if not known[field.name].missing:
+            good &= pc.is_valid(values).to_numpy(zero_copy_only=False)
+    return pa.table(columns), good
+
+
+def _moments(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    seconds = times_of(values)
+    whole = np.where(np.isnan(seconds), 0, np.round(seconds * 1e6)).astype("int64")
+    return pa.array(whole, pa.int64(), mask=np.isnan(seconds)).cast(kind)
+
+
+def _unasked(field: pa.Field, labelled: pa.Table) -> pa.Array:
+    """A column that no request has: a row's weight is 1, its time that of its answer."""
+    role = (field.metadata or {}).get(b"role")
+    if role == b"weight":
+        return pa.array(np.ones(labelled.num_rows))
+    if role == b"time" and pa.types.is_timestamp(field.type):
+        times = labelled["time"].combine_chunks()
+        return times.cast(pa.timestamp("us")).cast(field.type)
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    return pa.nulls(labelled.num_rows, kind)
+
+
+def _fresh(found: pa.Table, held: pa.Table, good: Array) -> Array:
+    """Which rows hold what no row of the base, and no earlier one of these, does."""
+    names = found.column_names
+    seen = {*_contents(held.select(names))}
+    fresh = np.zeros(found.num_rows, dtype=bool)
+    for number, content in enumerate(_contents(found)):
+        if good[number] and content not in seen:
+            seen.add(content)
+            fresh[number] = True
+    return fresh
+
+
+def _contents(table: pa.Table) -> Iterator[bytes]:
+    """What each row holds, as a digest of its values in order; missing values are one value."""
+    columns = []
+    for column in table.columns:
+        plain = column.combine_chunks()
+        if pa.types.is_dictionary(plain.type):
+            plain = plain.dictionary_decode()
+        if pa.types.is_integer(plain.type):
+            plain = plain.cast(pa.float64())
+        if pa.types.is_floating(plain.type):
+            plain = pc.if_else(pc.is_nan(plain), None, plain)
+        columns.append(plain.to_pylist())
+    for row in zip(*columns, strict=True):
+        yield hashlib.blake2b(repr(row).encode(), digest_size=16).digest()
+
+
+def _sources(rows: pa.Table, column: str | None) -> Iterator[str]:
+    """Where each row comes from: the value of a column, or its day."""
+    if column is not None and f"record.{column}" in rows.column_names:
+        yield from (str(value) for value in rows[f"record.{column}"].to_pylist())
+    else:
+        yield from (f"{moment:%Y-%m-%d}" for moment in rows["time"].to_pylist())
+
+
+def snapshot(base: Base, live: Live, reference: Reference, asked: Improve) -> Snapshot:
+    """The base's rows in their parts, then those of the live rows that are to be learned from."""
+    held, parts = base.read(), base.part_of()
+    count = live.table.num_rows
+    recent = max(1, round(count * asked.recent))
+    older = count - recent
+    digests = [bytes.fromhex(content) for content in live.contents]
+    learned = int((parts != "test").sum() - (parts == NO_PART).sum())
+    capped = _capped(live.sources[:older], digests[:older], learned, asked)
+    own = np.array([*_parts(base, held, parts, live.table, digests, capped)], dtype=object)
+    table = pa.concat_tables([_plain(held), _plain(live.table.take(pa.array(capped, pa.int64())))])
+    table = _as_source(table, reference)
+    table = table.append_column(PART, pa.array([*parts.tolist(), *own.tolist()], pa.string()))
+    told: dict[str, Value] = {
+        "base": held.num_rows,
+        "live": count,
+        "recent": recent,
+        "learned": len(capped),
+        "capped": older - len(capped),
+        "left_out": live.left_out,
+        "parts": Map({part: int((own == part).sum()) for part in PARTS if (own == part).any()}),
+    }
+    return Snapshot(
+        table=table,
+        recent=_plain(live.table.slice(older)),
+        told=Map(told),
+        parts=tuple(sorted({*parts.tolist(), *own.tolist()})),
+    )
+
+
+def _capped(sources: tuple[str, ...], digests: list[bytes], base: int, asked: Improve) -> list[int]:
+    """Which rows are learned from: so many of each source, and so many in all, that none outweighs
+    the rest; those whose digest is least, whoever sent them and when."""
+    share = asked.most_share
+    most = int(base * share / (1 - share))
+    total = min(len(sources), most)
+    each = max(1, int(total * asked.most_source)) if len({*sources}) > 1 else total
+    taken: list[int] = []
+    counts: Counter[str] = Counter()
+    for row in sorted(range(len(sources)), key=lambda row: digests[row]):
+        if len(taken) < most and counts[sources[row]] < each:
+            counts[sources[row]] += 1
+            taken.append(row)
+    return sorted(taken)
+
+
+def _parts(
+    base: Base, held: pa.Table, parts: Array, live: pa.Table, digests: list[bytes], rows: list[int]
+) -> Iterator[str]:
+    """The part of each of these live rows: that of the base's rows with the same keys, where the
+    split keeps such together; else by a hash, in the shares that the parts of the base have. Where
+    the latest rows test, none of them joins these: they are later."""
+    counts = {part: int((parts == part).sum()) for part in PARTS}
+    counts |= {"test": 0} if base.by_time else {}
+    known: dict[bytes, str] = {}
+    if base.keys and {*base.keys} <= {*live.column_names}:
+        known = dict(zip(_contents(held.select([*base.keys])), parts.tolist(), strict=True))
+        digests = [*_contents(live.select([*base.keys]))]
+    for row in rows:
+        yield known.get(digests[row]) or _part(digests[row], counts)
+
+
+def _part(digest: bytes, counts: Mapping[str, int]) -> str:
+    point = int.from_bytes(digest[:8], "big") / _MOST_UNIT
+    total = sum(counts.values())
+    reached = 0.0
+    for part in reversed(PARTS):
+        reached += counts[part] / total
+        if point < reached:
+            return part
+    return "train"
+
+
+def _plain(table: pa.Table) -> pa.Table:
+    """Texts as texts, whole numbers as numbers, without what fields say of themselves."""
+    columns: dict[str, Any] = {}
+    for name in table.column_names:
+        values = table[name]
+        if pa.types.is_dictionary(values.type):
+            values = values.cast(pa.string())
+        elif pa.types.is_integer(values.type):
+            values = values.cast(pa.float64())
+        columns[name] = values
+    return pa.table(columns)
+
+
+def _as_source(table: pa.Table, reference: Reference) -> pa.Table:
+    """With the target as the data has it: classes that are numbers or truth values as such."""
+    place = table.schema.get_field_index(reference.target)
+    classes = reference.classes
+    if {*classes} == {"true", "false"}:
+        values = pc.equal(table[reference.target], "true")
+    elif classes and all(name.lstrip("-").isdecimal() for name in classes):
+        values = table[reference.target].cast(pa.int64())
+    else:
+        return table
+    return table.set_column(place, reference.target, values)
+
+
+def write_parquet(table: pa.Table, file: Path) -> None:
+    """Write a table whole or not at all; the same table is the same bytes."""
+    import pyarrow.parquet
+
+    part = file.with_suffix(".part")
+    pyarrow.parquet.write_table(table, part, compression="zstd")
+    part.replace(file)

@@ -1,0 +1,164 @@
+"""The loop: a champion is made better from its log and feedback where that is asked for, once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+
+from mlops_compile.steps.tables import read_table
+from tests.living import AFTER, START, WEEK, WORDS, lived, people
+from tests.project import apart, good, mlops, package_environment
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lived(tmp_path_factory.mktemp("improve") / "project")
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "copy"))
+
+
+def improve(project: Path, *words: str, until: str = AFTER) -> dict[str, Any]:
+    answer = good(project, "improve", "shop", "--until", until, "--json", "--quiet", *WORDS, *words)
+    found: dict[str, Any] = answer.document
+    return found
+
+
+def listed(project: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = good(project, "registry", "list", "--json").document["versions"]
+    return found
+
+
+def champion(project: Path) -> int:
+    (found,) = (one["version"] for one in listed(project) if "champion" in one["aliases"])
+    assert isinstance(found, int)
+    return found
+
+
+def test_a_stable_week_asks_for_nothing(project: Path) -> None:
+    found = improve(project, until=(START + WEEK).isoformat())
+    assert (found["status"], found["triggers"]) == ("quiet", [])
+    assert len(listed(project)) == 1
+
+
+def test_a_change_of_units_is_learned_and_promoted_once(project: Path) -> None:
+    """What wins takes the place, a second call finds nothing new, and a rollback goes back."""
+    found = improve(project, "improve.policy=promote")
+    assert found["status"] == "promoted"
+    assert any("amount" in trigger for trigger in found["triggers"])
+    contest = found["result"]["contest"]
+    assert contest["recent"]["new"] > contest["recent"]["old"] and contest["wins"]
+    assert champion(project) == 2
+    report = (project / found["report"]).read_text("utf-8")
+    assert "shop:2 takes the place of shop:1" in report and "### Plan:" in report
+    again = improve(project, "improve.policy=promote")
+    assert again["status"] in ("quiet", "waiting") and len(listed(project)) == 2
+    good(project, "registry", "rollback", "shop")
+    assert champion(project) == 1
+    done = improve(project, "improve.policy=promote")
+    assert done["status"] == "done" and champion(project) == 1
+    events = good(project, "registry", "history", "--json").document["events"]
+    whats = [(event["what"], event["version"]) for event in events]
+    assert whats == [
+        ("rolled back", 1),
+        ("promoted", 2),
+        ("registered", 2),
+        ("promoted", 1),
+        ("registered", 1),
+    ]
+    assert found["round"] in events[1]["reason"]
+
+
+def test_a_challenger_that_wins_is_left_for_review(project: Path) -> None:
+    found = improve(project)
+    assert found["status"] == "review" and champion(project) == 1
+    aliases = {one["version"]: one["aliases"] for one in listed(project)}
+    assert aliases[2] == ["challenger"]
+    assert improve(project)["status"] == "done"
+    assert len(listed(project)) == 2
+
+
+def test_rows_stay_in_their_parts_and_recent_ones_are_kept_out(project: Path) -> None:
+    found = improve(project)
+    directory = (project / found["report"]).parent
+    table = pyarrow.parquet.read_table(directory / "snapshot.parquet").to_pylist()
+    recent = read_table(directory / "recent.arrow").to_pylist()
+    lock = json.loads((directory / "run" / "plan.lock.json").read_text("utf-8"))
+    assert lock["sources"]["data"]["kind"] == "parquet"
+
+    def content(row: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in ("age", "city", "amount", "target"))
+
+    learned = {content(row) for row in table if row["mlops_part"] == "train"}
+    tested = {content(row) for row in table if row["mlops_part"] == "test"}
+    assert not learned & tested
+    assert not {content(row) for row in recent} & (learned | tested)
+    base = {(r["age"], r["city"], r["amount"], r["target"]) for r in people(1500, 0)}
+    assert base <= learned | tested
+    held_out = {content(row) for row in table[:1500] if row["mlops_part"] == "test"}
+    assert len(held_out) == 375  # test_size 0.25: those of the first run
+    assert found["result"]["data"]["recent"] == len(recent) == round(0.3 * 1400)
+
+
+def test_one_source_may_not_outweigh_the_rest(project: Path) -> None:
+    found = improve(project, "improve.source=city", "improve.most_source=0.1")
+    directory = (project / found["report"]).parent
+    table = pyarrow.parquet.read_table(directory / "snapshot.parquet").to_pylist()[1500:]
+    counts = [sum(row["city"] == city for row in table) for city in ("Oslo", "Rome", "Lyon")]
+    assert max(counts) <= 0.1 * 980 and found["result"]["data"]["capped"] == 980 - len(table)
+
+
+def test_too_few_labelled_rows_are_waited_for(project: Path) -> None:
+    found = improve(project, "improve.least_rows=5000")
+    assert found["status"] == "waiting" and found["triggers"]
+    assert found["labelled_rows"] == 1400 and len(listed(project)) == 1
+
+
+def test_without_a_champion_there_is_nothing_to_improve(project: Path) -> None:
+    answer = mlops(project, "improve", "other", *WORDS)
+    assert answer.code == 2 and "other has no champion" in answer.err
+
+
+def test_two_at_once_make_one_challenger(project: Path) -> None:
+    words = ("improve", "shop", "--until", AFTER, "--json", "--quiet", *WORDS)
+    with ThreadPoolExecutor(2) as pool:
+        both = [*pool.map(lambda _: apart(project, *words), range(2))]
+    assert [one.code for one in both] == [0, 0]
+    assert sorted(one.document["status"] for one in both) == ["done", "review"]
+    assert len(listed(project)) == 2
+
+
+@pytest.mark.slow
+def test_a_killed_round_is_gone_on_with(project: Path, tmp_path: Path) -> None:
+    """Killed wherever it is, the next call ends with what an undisturbed one would have made."""
+    other = Path(shutil.copytree(project, tmp_path / "undisturbed"))
+    wanted = improve(other)["result"]
+    words = ("improve", "shop", "--until", AFTER, "--quiet", *WORDS)
+    for seconds in (1.5, 3.0, 4.5, 6.0):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlops_compile", *words],
+            cwd=project,
+            env=package_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(seconds)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+    found = improve(project)["result"]
+    assert found == wanted
+    assert [one["model"] for one in listed(project)] == [one["model"] for one in listed(other)]
