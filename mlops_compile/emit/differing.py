@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ import pandas as pd
 from mlops_compile.emit.fitted import Fitted, Request
 from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.serving import ServingSpec
+from mlops_compile.ir.value import Map
 from mlops_compile.steps.applied import Prepared, matrix
 from mlops_compile.steps.preparations.kind import Feature
 
@@ -104,9 +105,9 @@ class Origin:
         """The variables of the generated code in order, each with what the fitted preparation has
         in its place, and with its step."""
         name = column.column.name
-        attribute = next(
-            c.attribute for c in (*self.spec.columns, *self.spec.derived) if c.name == name
-        )
+        attributes = {own.name: own.attribute for own in self.spec.columns}
+        attributes |= {own.name: own.attribute for own in self.spec.derived}
+        attribute = attributes[name]
         first = "the derivation" if column.derived else "the reading of the field"
         yield attribute, column.column, first
         count = 0
@@ -125,8 +126,9 @@ class Origin:
     def _hidden(self) -> set[str]:
         """The columns of which no value is told."""
         hidden = {*self.spec.served.sensitive}
-        for entry in self.fitted.preparation.get("derived", ()):  # type: ignore[union-attr]
-            hidden |= {str(entry["name"])} if hidden & {*entry["inputs"]} else set()  # type: ignore
+        for entry in cast(tuple[Map, ...], self.fitted.preparation.get("derived", ())):
+            if hidden & {*cast(tuple[str, ...], entry["inputs"])}:
+                hidden.add(str(entry["name"]))
         return hidden
 
 

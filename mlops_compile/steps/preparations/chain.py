@@ -61,7 +61,7 @@ def apply_chain(
 ) -> Iterator[tuple[str, tuple[Feature, ...]]]:
     """What stages that `fit_chain` made, or that were read from its file, make of any rows of the
     column: the name of each one's preparation, and the features that it leaves."""
-    under_way = (column,)
+    under_way: tuple[Feature, ...] = (column,)
     for stage in stages:
         assert isinstance(stage, Map) and isinstance(stage["fits"], tuple)
         preparation = PREPARATIONS[str(stage["op"])]
