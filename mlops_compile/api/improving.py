@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,6 @@ from mlops_compile.api.monitoring import (
     Served,
     asked_with,
     monitor,
-    quoted,
     served_model,
 )
 from mlops_compile.api.registering import opened, register_run
@@ -217,7 +216,7 @@ def _round(
 ) -> Map:
     """Make the challenger, compare it, and do as the policy says; the result that closes it."""
     made = _snapshot(held, base, live, loop)
-    record = _run(loop, held, made.parts, observer)
+    record = _run(loop, held, made, observer)
     lock = record.lock
     result: dict[str, Value] = {
         "format": 1,
@@ -266,32 +265,35 @@ def _snapshot(held: Round, base: Base, live: Live, loop: Loop) -> Snapshot:
 
 
 def _run(
-    loop: Loop, held: Round, parts: tuple[str, ...], observer: Callable[[Lock], Observer]
+    loop: Loop, held: Round, made: Snapshot, observer: Callable[[Lock], Observer]
 ) -> RunRecord:
     """Compile the config with the snapshot for its data, and run it."""
     project, state = loop.asked.project, loop.asked.place.state
-    config = compose((*loop.overrides, *_instead(loop, held, parts)), project)
-    lock = compile_config(config, project).lock
-    resources = resources_of(check_places(config).execution)
+    lock = compile_config(_with(loop, held, made), project).lock
+    resources = resources_of(check_places(loop.config).execution)
     directory = held.directory / "run"
     record, _ = run_and_write(lock, state, project, directory, observer(lock), resources)
     return record
 
 
-def _instead(loop: Loop, held: Round, parts: tuple[str, ...]) -> Iterator[str]:
-    """Overrides that put the snapshot in place of the config's own data."""
+def _with(loop: Loop, held: Round, made: Snapshot) -> Config:
+    """The config with the snapshot in place of its data: of the columns that it has, split as it
+    says, without what was joined or tested on besides."""
     from mlops_compile.monitor.snapshot import PART
 
     data = loop.config.values["data"]
     assert isinstance(data, Map)
+    stated, there = data.get("columns", Map()), {*made.table.column_names}
+    assert isinstance(stated, Map)
+    columns = {name: column for name, column in stated.items() if name in there}
     file = os.path.relpath(held.directory / _SNAPSHOT, loop.asked.project)
-    yield "~data.source"
-    yield f"+data.source={{kind: parquet, path: {quoted(file)}}}"
-    yield "~data.split"
-    named = ", ".join(f"{part}: {part}" for part in parts)
-    yield f"+data.split={{kind: column, column: {PART}, parts: {{{named}}}}}"
-    yield ("" if "columns" in data else "+") + f"data.columns={{{PART}: {{role: id}}}}"
-    yield from (f"~data.{name}" for name in ("test", "join") if data.get(name))
+    parts = Map({part: part for part in made.parts})
+    now = {name: value for name, value in data.items() if name not in ("test", "join")} | {
+        "source": Map({"kind": "parquet", "path": file}),
+        "split": Map({"kind": "column", "column": PART, "parts": parts}),
+        "columns": Map({**columns, PART: Map({"role": "id"})}),
+    }
+    return replace(loop.config, values=Map({**loop.config.values, "data": Map(now)}))
 
 
 def _decided(loop: Loop, version: str, found: Contest, held: Round) -> str:
