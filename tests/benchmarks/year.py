@@ -75,10 +75,10 @@ def main() -> None:
     seeds, rows = (int(word) for word in [*sys.argv[1:], "50", "2000"][:2])
     data = Path(os.environ["MLOPS_DATA"])
     with tempfile.TemporaryDirectory() as room:
-        project = _project(Path(room), data)
+        project = adult_project(Path(room), data)
         bundle = project / good(project, "run", "--json", "--quiet").document["bundle"]["path"]
         reference = reference_of(parse((bundle / "reference.json").read_bytes()))
-        train = _rows(data / "adult-train.csv")
+        train = adult_rows(data / "adult-train.csv")
         worlds = {kind: _world(kind, bundle, data, Path(room)) for kind in {*MONTHS}}
     seen: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for seed in range(seeds):
@@ -92,20 +92,20 @@ def _name(month: int) -> str:
     return f"{kind}, month {month - 3}" if kind == "slow drift" else kind
 
 
-def _project(room: Path, data: Path) -> Path:
+def adult_project(room: Path, data: Path) -> Path:
     words = ("--data", str(data / "adult-train.csv"), "--target", "income")
     good(room, "init", "adult", *words, "--columns", ",".join(COLUMNS))
     return room / "adult"
 
 
-def _rows(file: Path) -> pd.DataFrame:
+def adult_rows(file: Path) -> pd.DataFrame:
     found = pd.read_csv(file, names=COLUMNS, skipinitialspace=True, na_values="?", comment="|")
     found["income"] = found["income"].str.rstrip(".")
     return found
 
 
 def _world(kind: str, bundle: Path, data: Path, room: Path) -> World:
-    frame = _rows(data / "adult-test.csv")
+    frame = adult_rows(data / "adult-test.csv")
     if kind == "sudden break":
         frame["hours_per_week"] *= 60
     elif kind == "missing":
