@@ -28,21 +28,19 @@ _VERSIONS, _EVENTS, _ROWS = 10_000, 1_000_000, 1_000_000
 def registry(directory: Path, runs: int, *words: str) -> Pair:
     """An action of a registry that holds much."""
     file = directory / ".mlops" / "registry" / "registry.sqlite"
-    with registry_at(f"sqlite:///{file}", "", time.time, "ann") as opened:
-        with opened._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            for number in range(1, _VERSIONS + 1):
-                one = replace(version("adult", number), number=number, made=1.7e9 + number)
-                connection.execute(VERSIONS.insert().values(_row(one)))
-            told = {"name": "adult", "what": "promoted", "alias": "champion", "before": 1}
-            told |= {"reason": "", "about": "{}", "by": "ann"}
-            for first in range(0, _EVENTS, 100_000):
-                numbers = range(first, first + 100_000)
-                events = [
-                    {**told, "version": 1 + n % _VERSIONS, "made": 1.7e9 + n} for n in numbers
-                ]
-                connection.execute(EVENTS.insert(), events)
-            connection.commit()
+    told = {"name": "adult", "what": "promoted", "alias": "champion", "before": 1}
+    told |= {"reason": "", "about": "{}", "by": "ann"}
+    held = registry_at(f"sqlite:///{file}", "", time.time, "ann")
+    with held as opened, opened._engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        for number in range(1, _VERSIONS + 1):
+            one = replace(version("adult", number), number=number, made=1.7e9 + number)
+            connection.execute(VERSIONS.insert().values(_row(one)))
+        for first in range(0, _EVENTS, 100_000):
+            numbers = range(first, first + 100_000)
+            events = [{**told, "version": 1 + n % _VERSIONS, "made": 1.7e9 + n} for n in numbers]
+            connection.execute(EVENTS.insert(), events)
+        connection.commit()
     ours = Command(
         words=(sys.executable, "-m", "mlops_compile", "registry", *words),
         directory=directory,
