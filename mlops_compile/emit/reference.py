@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mlops_compile.emit.gates import at
-from mlops_compile.ir.reference import Calibration, ColumnReference, Reference
+from mlops_compile.ir.reference import SCORE, Calibration, ColumnReference, Reference
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.serving import ServedColumn, ServingSpec
 from mlops_compile.ir.value import Map, Value
@@ -53,6 +53,7 @@ def reference(work: Work, spec: ServingSpec, evaluation: Map) -> Reference:
         metrics=_map(at(evaluation, ("parts", "test", "metrics"))),
         segments=Map(dict(_segments(spec.columns, hidden, evaluation, table, train))),
         threshold=spec.threshold,
+        options=_map(at(work.params, ("evaluate", "options")) or Map()),
     )
 
 
@@ -97,8 +98,7 @@ def numbers_reference(name: str, kind: str, values: Array, kept: Kept) -> Column
     rows, missing = len(values), len(values) - len(known)
     if not len(known):
         return ColumnReference(name=name, kind=kind, rows=rows, missing=missing)
-    edges = np.unique(_at(known, np.arange(1, kept.bins) / kept.bins))
-    edges = edges[edges > known[0]]
+    edges = _edges(known, kept.bins)
     counts = np.bincount(np.searchsorted(edges, known, side="right"), minlength=len(edges) + 1)
     taken = known
     if len(known) > kept.values:
@@ -118,6 +118,18 @@ def numbers_reference(name: str, kind: str, values: Array, kept: Kept) -> Column
         counts=tuple(counts.tolist()),
         sample=tuple(zip(distinct.tolist(), often.tolist(), strict=True)),
     )
+
+
+def _edges(known: Array, bins: int) -> Array:
+    """Inner edges of bins of about as many values each. Where the least value is so frequent that
+    it takes more than a bin (a mass of zeros), it has one of its own, and the values above it the
+    others."""
+    edges = np.unique(_at(known, np.arange(1, bins) / bins))
+    rest = known[known > known[0]]
+    if len(edges) and edges[0] == known[0] and len(rest):
+        edges = np.unique(_at(rest, np.arange(bins - 1) / (bins - 1)))
+    found: Array = edges[edges > known[0]]
+    return found
 
 
 def _at(known: Array, shares: Array) -> Array:
@@ -160,8 +172,8 @@ def _score(
     """What is answered: the positive class's probability, the class, or the number."""
     if len(classes) > 2:
         answered = pa.array([classes[code] for code in labels_of(scores, threshold).tolist()])
-        return levels_reference("prediction", "categorical", answered, kept)
-    return numbers_reference("prediction", "numeric", scores[:, 1] if classes else scores, kept)
+        return levels_reference(SCORE, "categorical", answered, kept)
+    return numbers_reference(SCORE, "numeric", scores[:, 1] if classes else scores, kept)
 
 
 def _truth(

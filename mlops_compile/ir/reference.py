@@ -11,6 +11,8 @@ from mlops_compile.ir.value import Map, Value
 # The file of a bundle that holds it.
 FILE = "reference.json"
 FORMAT = 1
+# What is answered, beside the columns, whose names it is never among.
+SCORE = "(prediction)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

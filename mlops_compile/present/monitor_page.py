@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mlops_compile.ir.finding import Finding, Shape
+from mlops_compile.ir.reference import SCORE
 from mlops_compile.ir.value import Map
 from mlops_compile.present.bars import pairs
 from mlops_compile.present.blocks import Block, Figure, Page, Section, Table, Text, first
@@ -12,6 +13,8 @@ from mlops_compile.present.monitored import TITLES, Looked, headline, read_lines
 from mlops_compile.present.words import number, visible
 
 _MOST = 24  # figures
+# What stands for the test of a finding that is a share of rows.
+_WORDS = {"missing": "missing", "range": "out of range", "unseen": "unseen", "type": "wrong type"}
 _PERFORMANCE = ("estimate", "performance")
 
 
@@ -26,7 +29,7 @@ def monitor_page(looked: Looked, shapes: tuple[Shape, ...], performance: Map) ->
     )
     return Page(
         title=f"{visible(looked.name)}: {looked.start} to {looked.end}",
-        status="failed" if looked.alerts else "ok",
+        status="breaking" if looked.alerts else "ok",
         summary=headline(looked)[0].upper() + headline(looked)[1:] + ".",
         facts=(("Model", visible(looked.name)), ("Rows", f"{looked.rows:,}")),
         sections=tuple(section for section in found if section is not None),
@@ -42,30 +45,39 @@ def _alerts(looked: Looked) -> Section | None:
 
 
 def _performance(looked: Looked, performance: Map) -> Section | None:
-    before, estimated, real = (performance[n] for n in ("reference", "estimated", "real"))
-    assert isinstance(before, Map) and isinstance(estimated, Map) and isinstance(real, Map)
-    names = [name for name in before if name in estimated or name in real]
-    told = [f for f in looked.findings if f.kind in (*_PERFORMANCE, "segment")]
-    if not names and not told:
-        return None
-    rows = [
-        (name, *(number(own[name]) if name in own else "" for own in (before, estimated, real)))
-        for name in names
-    ]
+    before = performance["reference"]
+    assert isinstance(before, Map)
+    told = {(f.kind, f.test): f for f in looked.findings if f.kind in _PERFORMANCE}
+    names = [name for name in before if any((kind, name) in told for kind in _PERFORMANCE)]
+    segments = [f for f in looked.findings if f.kind == "segment"]
     blocks: list[Block] = []
-    if rows:
+    if names:
+        cells = ([_band(told.get((kind, name))) for kind in _PERFORMANCE] for name in names)
+        rows = [(n, number(before[n]), *own) for n, own in zip(names, cells, strict=True)]
         head = ("metric", "test rows", "estimated without labels", "with labels")
         caption = f"The model then and now ({performance['labelled']:,} labelled rows)"
         blocks.append(Table(caption=caption, head=head, rows=tuple(rows)))
-    blocks += [Text(text=visible(f.message)) for f in told if f.kind in _PERFORMANCE]
-    segments = [f for f in told if f.kind == "segment"]
+    blocks += [Text(text=visible(f.message)) for f in told.values() if f.value is None]
     if segments:
         blocks.append(_table("Segments", segments))
-    return Section(name="performance", title="Performance", blocks=tuple(blocks))
+    return (
+        Section(name="performance", title="Performance", blocks=tuple(blocks)) if blocks else None
+    )
+
+
+def _band(finding: Finding | None) -> str:
+    """A metric, and between what it lies."""
+    if finding is None or finding.value is None:
+        return ""
+    if finding.low is None or finding.high is None:
+        return number(finding.value)
+    return f"{number(finding.value)} ({number(finding.low)} to {number(finding.high)})"
 
 
 def _distributions(looked: Looked, shapes: tuple[Shape, ...]) -> Section | None:
-    worst = {name: rank for rank, name in enumerate(_ranked(looked))}
+    worst: dict[str, int] = {}
+    for name in _ranked(looked):
+        worst.setdefault(name, len(worst))
     ordered = sorted(shapes, key=lambda shape: worst.get(shape.name, len(worst)))
     blocks: list[Block] = [_figure(looked, shape) for shape in ordered[:_MOST]]
     if len(ordered) > _MOST:
@@ -85,14 +97,21 @@ def _ranked(looked: Looked) -> Iterator[str]:
         value, threshold = finding.value or 0.0, finding.threshold or 0.0
         return not finding.alert, -(value / threshold if threshold else 0.0)
 
-    for finding in sorted((f for f in looked.findings if f.feature), key=rank):
-        yield str(finding.feature)
+    held = [f for f in looked.findings if f.feature or f.kind == "score"]
+    for finding in sorted(held, key=rank):
+        yield finding.feature or SCORE
 
 
 def _figure(looked: Looked, shape: Shape) -> Figure:
-    own = [f for f in looked.findings if f.feature == shape.name and f.threshold is not None]
+    own = [
+        f
+        for f in looked.findings
+        if f.threshold is not None
+        and (f.feature == shape.name or (f.kind == "score" and shape.name == SCORE))
+    ]
     alerts = [f.message for f in own if f.alert]
-    about = ". ".join(alerts) if alerts else "; ".join(f"{f.test} {_number(f.value)}" for f in own)
+    told = [f"{_WORDS.get(f.kind, f.test)} {_number(f.value)}" for f in own if f.value]
+    about = ". ".join(alerts) if alerts else "; ".join(told)
     rows = zip(shape.labels, shape.before, shape.now, strict=True)
     return Figure(
         title=visible(shape.name),
