@@ -236,7 +236,9 @@ def _round(
         if not isinstance(error, GateError) and error.exit_code != GateError.exit_code:
             raise error  # to be gone on with
         why = "; ".join(item.message for item in error.problems)
-        return _closed(held, Map({**result, "status": "kept", "why": f"gates: {why}"}), review)
+        return _closed(
+            held, Map({**result, "status": "gates", "why": f"gates are not met: {why}"}), review
+        )
     version = register_run(record, loop.name, loop.asked.place)
     if version is None:
         message = "registry.register is false: a challenger is a version"
