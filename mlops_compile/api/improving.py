@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_compile.api.compiling import compile_config
-from mlops_compile.api.contest import Contest, contest
+from mlops_compile.api.contest import contest
 from mlops_compile.api.diffing import diff
 from mlops_compile.api.measured import Measured, made_of
 from mlops_compile.api.monitoring import (
@@ -21,7 +21,15 @@ from mlops_compile.api.monitoring import (
     served_model,
 )
 from mlops_compile.api.registering import opened, register_run
-from mlops_compile.api.rounds import FOLDER, Round, alone, config_digest, known_ids, round_of
+from mlops_compile.api.rounds import (
+    FOLDER,
+    REPORT,
+    Round,
+    alone,
+    config_digest,
+    known_ids,
+    round_of,
+)
 from mlops_compile.api.running import failure, resources_of, run_and_write
 from mlops_compile.api.versions import find_version, lock_of_version, output_of, promote
 from mlops_compile.compiler.check import check, check_improve, check_places
@@ -32,7 +40,6 @@ from mlops_compile.ir.improved import Improved
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import GateError, UsageError, problem
 from mlops_compile.ir.record import RunRecord
-from mlops_compile.ir.review import Review
 from mlops_compile.ir.value import Map, Value, pick
 from mlops_compile.ir.version import CHAMPION, Version
 from mlops_compile.present.improved import improved_markdown
@@ -134,7 +141,7 @@ def _improve(loop: Loop, observer: Callable[[Lock], Observer]) -> Improved:
 def _told(
     loop: Loop, head: Mapping[str, object], held: Round, result: Map, status: str
 ) -> Improved:
-    report = os.path.relpath(held.directory / "report.md", loop.asked.project)
+    report = os.path.relpath(held.directory / REPORT, loop.asked.project)
     more = {"round": held.name, "result": result, "report": report}
     return Improved(**head, **more, status=status)  # type: ignore[arg-type]
 
@@ -235,9 +242,10 @@ def _round(
         if not isinstance(error, GateError) and error.exit_code != GateError.exit_code:
             raise error  # to be gone on with
         why = "; ".join(item.message for item in error.problems)
-        return _closed(
-            held, Map({**result, "status": "gates", "why": f"gates are not met: {why}"}), review
-        )
+        end = Map({**result, "status": "gates", "why": f"gates are not met: {why}"})
+        held.report(improved_markdown(end, review))
+        held.close(end)
+        return end
     version = register_run(record, loop.name, loop.asked.place)
     if version is None:
         message = "registry.register is false: a challenger is a version"
@@ -246,10 +254,18 @@ def _round(
     found = contest(
         loop.asked.place, loop.side, challenger, held.directory / _RECENT, loop.improve.old_rows
     )
+    status = "kept"
+    if found.wins:
+        status = "promoted" if loop.improve.policy == "promote" else "review"
     told: dict[str, Value] = {"challenger": str(version), "contest": found.to_dict()}
-    told["why"] = found.why
-    told["status"] = _decided(loop, str(version), found, held)
-    return _closed(held, Map({**result, **told}), review)
+    end = Map({**result, **told, "why": found.why, "status": status})
+    held.report(improved_markdown(end, review))
+    if found.wins:
+        alias = CHAMPION if status == "promoted" else CHALLENGER
+        why = f"improve, round {held.name}: {found.why}"
+        promote(loop.asked.place, str(version), alias, why)
+    held.close(end)
+    return end
 
 
 def _snapshot(held: Round, base: Base, live: Live, loop: Loop) -> Snapshot:
@@ -294,17 +310,3 @@ def _with(loop: Loop, held: Round, made: Snapshot) -> Config:
         "columns": Map({**columns, PART: Map({"role": "id"})}),
     }
     return replace(loop.config, values=Map({**loop.config.values, "data": Map(now)}))
-
-
-def _decided(loop: Loop, version: str, found: Contest, held: Round) -> str:
-    """Let the challenger's alias, or the champion's, mean a version that wins."""
-    if not found.wins:
-        return "kept"
-    alias = CHAMPION if loop.improve.policy == "promote" else CHALLENGER
-    promote(loop.asked.place, version, alias, f"improve, round {held.name}: {found.why}")
-    return "promoted" if alias == CHAMPION else "review"
-
-
-def _closed(held: Round, result: Map, review: Review) -> Map:
-    held.close(result, improved_markdown(result, review))
-    return result
