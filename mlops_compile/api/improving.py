@@ -98,6 +98,9 @@ def improve(
 def _loop(asked: Asked, overrides: tuple[str, ...], name: str, now: datetime) -> Loop:
     config = compose(overrides, asked.project)
     place = asked.place
+    if not place.stated.register:
+        message = "registry.register is false, and a challenger is a version"
+        raise UsageError([problem("usage", message, ("registry", "register"), "let it be true")])
     with opened(place) as registry:
         if registry.meant(name, CHAMPION)[0] is None:
             message = f"{name} has no champion to be improved"
@@ -247,9 +250,7 @@ def _round(
         held.close(end)
         return end
     version = register_run(record, loop.name, loop.asked.place)
-    if version is None:
-        message = "registry.register is false: a challenger is a version"
-        raise UsageError([problem("registry", message, ("registry", "register"))])
+    assert version is not None  # it made a bundle, and versions are wanted
     challenger = Measured(lock=lock, made=made_of(lock, loop.asked.place.state.store))
     found = contest(
         loop.asked.place, loop.side, challenger, held.directory / _RECENT, loop.improve.old_rows
