@@ -178,11 +178,13 @@ def explore(session: nox.Session) -> None:
 
 @nox.session
 def exact(session: nox.Session) -> None:
-    """Generated scorers against fitted models, for each family, task and objective, and generated
-    code of each preparation: on 20,000 hostile rows each, or EXACT_ROWS."""
+    """Generated scorers against fitted models, for each family, task and objective, generated code
+    of each preparation, and bundles against fitted pipelines from raw records on: on 20,000 hostile
+    rows each, or EXACT_ROWS."""
     install_checkout(session)
     env = {"EXACT_ROWS": os.environ.get("EXACT_ROWS", "20000")}
-    files = ("tests/test_scorers.py", "tests/test_preparation_exact.py")
+    names = ("scorers", "preparation_exact", "prove_hostile")
+    files = [f"tests/test_{name}.py" for name in names]
     session.run(*PYTEST, "-m", "slow or not slow", *files, *session.posargs, env=env)
 
 

@@ -85,16 +85,19 @@ class Made:
         return plain, predictions.to_pydict()
 
 
-def project(place: Path, *, family: str, task: str, target: str) -> None:
-    """A project of that table."""
+def project(
+    place: Path, *, family: str, task: str, target: str, config: dict[str, Any] | None = None
+) -> None:
+    """A project of that table; `config` is added to its own."""
     (place / "conf" / "data").mkdir(parents=True)
     names = [NUMBER, LEVEL, FLAG, TIME, "y"]
     (place / "rows.csv").write_text(csv_text(table(task), names), "utf-8")
     groups = {"data": "rows", "prepare": "auto", "model": family, "evaluate": "default"}
     groups |= {"deploy": target, "store": "local", "execution": "local"}
-    config = {
+    stated = {
         "defaults": [*({group: name} for group, name in groups.items()), "_self_"],
         "deploy": {"name": NAME.replace("{", "(").replace("$", "S")},
+        **(config or {}),
     }
     data = {
         "name": "rows",
@@ -105,15 +108,20 @@ def project(place: Path, *, family: str, task: str, target: str) -> None:
     }
     if task == "binary":
         data["positive"] = CLASSES[1]
-    for file, value in (("config.yaml", config), ("data/rows.yaml", data)):
+    for file, value in (("config.yaml", stated), ("data/rows.yaml", data)):
         (place / "conf" / file).write_text(pretty(freeze(value)), "utf-8")
 
 
 def make(
-    place: Path, *words: str, family: str = "lightgbm", task: str = "binary", target: str = "http"
+    place: Path,
+    *words: str,
+    family: str = "lightgbm",
+    task: str = "binary",
+    target: str = "http",
+    config: dict[str, Any] | None = None,
 ) -> Made:
     """Run a project of that table, and write its bundle to `bundle/` in its directory."""
-    project(place, family=family, task=task, target=target)
+    project(place, family=family, task=task, target=target, config=config)
     record = mc.run(("evaluate.allow_worse_than_baseline=true", *words), project=place)
     state = State(root=place / ".mlops")
     checkout_bundle(record.bundle, place_with((), place), place / "bundle")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mlops_compile.emit.preparation import carried, column_codes
 from mlops_compile.ir.value import Map, freeze, parse, pretty
-from mlops_compile.steps.preparations.chain import Rows, fit_chain
+from mlops_compile.steps.preparations.chain import Rows, apply_chain, fit_chain
 from mlops_compile.steps.preparations.kind import Feature, Target
 
 
@@ -33,12 +33,11 @@ def check(chain: list, sort: Any, values: list, target: Target | None = None) ->
     """Fit a chain on all values, apply it, and compare with the generated code row by row."""
     rows = Rows(train=np.arange(len(values)), target=None)
     whole = feature(sort, values)
-    if target is not None:  # the values that rows get which are not in training
+    if target is not None:
         rows = Rows(train=np.arange(len(values)), target=target)
-        under_way = _learned_then_applied(chain, whole, rows)
-        stages = fit_chain(freeze(chain), whole, rows, ())[1]
-    else:
-        under_way, stages = fit_chain(freeze(chain), whole, rows, ())
+    stages = fit_chain(freeze(chain), whole, rows, ())[1]
+    # Those of rows outside of training, which are others where a target is learned from.
+    *_, (_, under_way) = apply_chain(stages, whole)
     column = {"name": "x", "sort": sort, "stages": stages}
     preparation = parse(pretty(freeze({"columns": [column], "features": []})))  # as in the file
     assert isinstance(preparation, Map)
@@ -55,12 +54,3 @@ def check(chain: list, sort: Any, values: list, target: Target | None = None) ->
         exec(code, space)
         for variable, item in zip(made.features, under_way, strict=True):
             assert same(space[variable], float(item.values[row])), (variable, value)
-
-
-def _learned_then_applied(chain: list, whole: Feature, rows: Rows) -> list[Feature]:
-    """The features of the same rows outside of the training part."""
-    doubled = whole.values[np.r_[rows.train, rows.train]]
-    twice = Feature(name=whole.name, sort=whole.sort, values=doubled)
-    made = fit_chain(freeze(chain), twice, rows, ())[0]
-    count = len(rows.train)
-    return [Feature(name=f.name, sort=f.sort, values=f.values[count:]) for f in made]

@@ -8,14 +8,20 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 
 from mlops_compile.emit.bins import bins
+from mlops_compile.emit.carried_proof import FILE as PROOF
+from mlops_compile.emit.carried_proof import proof_text
+from mlops_compile.emit.hostile_records import hostile_records
+from mlops_compile.emit.modules import module_of
 from mlops_compile.emit.render import MANIFEST, render, sealed
 from mlops_compile.ir.contract import Contract, RequestField
 from mlops_compile.ir.reference import SCORE, ColumnReference
@@ -138,7 +144,8 @@ def hiding(spec: ServingSpec, *columns: str) -> ServingSpec:
 
 def write(spec: ServingSpec, directory: Path, **changed: str) -> Path:
     """The bundle of a service; `changed` are texts that stand in place of those of its files."""
-    files = {**render(spec), **changed}
+    rendered = render(spec)
+    files = {**rendered, PROOF: _proof(spec, rendered), **changed}
     files[MANIFEST] = sealed({name: text.encode() for name, text in files.items()})
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -146,6 +153,19 @@ def write(spec: ServingSpec, directory: Path, **changed: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
     return directory
+
+
+def _proof(spec: ServingSpec, files: dict[str, str]) -> str:
+    """The proof of a service without a pipeline: what its scorer in Python answers."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, text in files.items():
+            path = Path(scratch) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        decode = msgspec.json.Decoder(module_of(Path(scratch), "schema").Record).decode
+        scorer = module_of(Path(scratch), "scorer").Scorer(Path(scratch), False)
+    records = hostile_records(spec, Map(), 8)
+    return proof_text(records, scorer.scores([decode(msgspec.json.encode(r)) for r in records]))
 
 
 def free_port() -> int:

@@ -126,6 +126,17 @@ def test_too_few_labelled_rows_are_waited_for(project: Path) -> None:
     assert found["labelled_rows"] == 1400 and len(listed(project)) == 1
 
 
+def test_a_challenger_that_misses_a_gate_is_no_version(project: Path) -> None:
+    """It is told once, with exit 6; the same rows are not tried again."""
+    words = ("improve", "shop", "--until", AFTER, "--quiet", *WORDS)
+    gate = "evaluate.gates={roc_auc: '>= 0.9999'}"
+    answer = mlops(project, *words, gate)
+    assert answer.code == 6 and "gates are not met" in answer.out, answer.out + answer.err
+    again = mlops(project, *words, gate)
+    assert again.code == 0 and "closed: nothing new since" in again.out
+    assert len(listed(project)) == 1 and champion(project) == 1
+
+
 def test_without_a_champion_there_is_nothing_to_improve(project: Path) -> None:
     answer = mlops(project, "improve", "other", *WORDS)
     assert answer.code == 2 and "other has no champion" in answer.err

@@ -273,6 +273,7 @@ def _work(service: Service, directory: Path, **params: object) -> Work:
         "profile": record["validate"].output("profile"),
         "report": record["validate"].output("report"),
         "facts": record["split"].output("facts"),
+        "train": record["split"].output("train"),
     }
     model = record["train"].output("model")
     blobs.checkout(model, directory / "model")

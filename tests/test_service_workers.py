@@ -132,6 +132,30 @@ def test_a_swap_there_and_back_drops_no_request(bundles: Path) -> None:
         assert len(_served(running)) == 2
 
 
+def test_what_a_killed_parent_left_is_removed_and_nothing_else(
+    bundles: Path, tmp_path: Path
+) -> None:
+    places = tmp_path / "tmp"
+    (places / "kept").mkdir(parents=True)
+    (places / "kept" / "file").write_text("x")
+    (places / "mlops-metrics-link").symlink_to(places / "kept")
+    (places / "mlops-metrics-file").write_text("x")
+    others = {*places.iterdir()}
+    killed = Running(bundles / "first", "--workers", "1", TMPDIR=str(places))
+    (left,) = {*places.iterdir()} - others
+    killed.process.kill()
+    killed.end(-9)
+    assert left.is_dir()
+    with Running(bundles / "first", "--workers", "1", TMPDIR=str(places)) as first:
+        assert not left.exists()
+        (own,) = {*places.iterdir()} - others
+        with Running(bundles / "second", "--workers", "1", TMPDIR=str(places)):
+            assert own.is_dir() and len({*places.iterdir()} - others) == 2
+        assert first.predict().status_code == 200 and first.metrics()["mlops_workers"] == 1
+    assert {*places.iterdir()} == others
+    assert (places / "kept" / "file").read_text() == "x"
+
+
 def test_a_hangup_looks_at_the_link_again(bundles: Path) -> None:
     with _service(bundles) as running, Load(running.url) as load:
         load.wait_for(FIRST)

@@ -218,6 +218,14 @@ def test_what_is_archived_may_go_and_comes_back(project: Path) -> None:
     assert [event[0] for event in events(project)][:2] == ["restored", "archived"]
 
 
+def test_what_is_pinned_is_not_archived_with_the_old(project: Path) -> None:
+    name = name_of(project)
+    second = good(project, "run", "--json", *FEW).document["directory"]
+    good(project, "store", "pin", "liked", f"{second}/plan.lock.json")
+    archived = told(project, "archive", name, "--keep", "1")["versions"]
+    assert [one["version"] for one in archived] == [1]
+
+
 def test_two_versions_are_compared_as_plans_and_as_models(project: Path) -> None:
     name = name_of(project)
     found = told(project, "compare", f"{name}:1", f"{name}:2")

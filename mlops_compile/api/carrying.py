@@ -18,7 +18,7 @@ from mlops_compile.api.registering import FOLDER, Place, opened
 from mlops_compile.api.roots import reached_by
 from mlops_compile.api.state import State
 from mlops_compile.api.versions import find_version, lock_of_version
-from mlops_compile.ir.digest import Digest, digest_of_stream
+from mlops_compile.ir.digest import Digest, digest_of, digest_of_stream
 from mlops_compile.ir.problem import CompileError, StoreError, UsageError, problem
 from mlops_compile.ir.value import Map, parse, pretty
 from mlops_compile.ir.version import Version, from_value, to_value
@@ -85,11 +85,14 @@ def archive(place: Place, words: str) -> Carried:
 
 
 def archive_old(place: Place, name: str, keep: int) -> tuple[Carried, ...]:
-    """Archive the versions of a name but the newest so many and those that an alias means."""
+    """Archive the versions of a name but the newest so many, those that an alias means, and those
+    whose plan is pinned (`store pin`)."""
     with opened(place) as registry:
         meant = {*registry.aliases(name).values()}
         versions = [v for v in registry.versions(name) if v.archived is None]
-    old = [version for version in versions[keep:] if version.number not in meant]
+    pinned = place.state.store.pins.all().values()
+    plans = {digest_of(text.encode("utf-8")).sha256 for text in pinned}
+    old = [v for v in versions[keep:] if v.number not in meant and v.lock.sha256 not in plans]
     return tuple(archive(place, str(version)) for version in reversed(old))
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops_compile.api.compiling import compile_config
-from mlops_compile.api.contest import Contest, contest
+from mlops_compile.api.contest import contest
 from mlops_compile.api.diffing import diff
 from mlops_compile.api.measured import Measured, made_of
 from mlops_compile.api.monitoring import (
@@ -18,11 +18,18 @@ from mlops_compile.api.monitoring import (
     Served,
     asked_with,
     monitor,
-    quoted,
     served_model,
 )
 from mlops_compile.api.registering import opened, register_run
-from mlops_compile.api.rounds import FOLDER, Round, alone, config_digest, known_ids, round_of
+from mlops_compile.api.rounds import (
+    FOLDER,
+    REPORT,
+    Round,
+    alone,
+    config_digest,
+    known_ids,
+    round_of,
+)
 from mlops_compile.api.running import failure, resources_of, run_and_write
 from mlops_compile.api.versions import find_version, lock_of_version, output_of, promote
 from mlops_compile.compiler.check import check, check_improve, check_places
@@ -33,7 +40,6 @@ from mlops_compile.ir.improved import Improved
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import GateError, UsageError, problem
 from mlops_compile.ir.record import RunRecord
-from mlops_compile.ir.review import Review
 from mlops_compile.ir.value import Map, Value, pick
 from mlops_compile.ir.version import CHAMPION, Version
 from mlops_compile.present.improved import improved_markdown
@@ -92,6 +98,9 @@ def improve(
 def _loop(asked: Asked, overrides: tuple[str, ...], name: str, now: datetime) -> Loop:
     config = compose(overrides, asked.project)
     place = asked.place
+    if not place.stated.register:
+        message = "registry.register is false, and a challenger is a version"
+        raise UsageError([problem("usage", message, ("registry", "register"), "let it be true")])
     with opened(place) as registry:
         if registry.meant(name, CHAMPION)[0] is None:
             message = f"{name} has no champion to be improved"
@@ -135,7 +144,7 @@ def _improve(loop: Loop, observer: Callable[[Lock], Observer]) -> Improved:
 def _told(
     loop: Loop, head: Mapping[str, object], held: Round, result: Map, status: str
 ) -> Improved:
-    report = os.path.relpath(held.directory / "report.md", loop.asked.project)
+    report = os.path.relpath(held.directory / REPORT, loop.asked.project)
     more = {"round": held.name, "result": result, "report": report}
     return Improved(**head, **more, status=status)  # type: ignore[arg-type]
 
@@ -217,7 +226,7 @@ def _round(
 ) -> Map:
     """Make the challenger, compare it, and do as the policy says; the result that closes it."""
     made = _snapshot(held, base, live, loop)
-    record = _run(loop, held, made.parts, observer)
+    record = _run(loop, held, made, observer)
     lock = record.lock
     result: dict[str, Value] = {
         "format": 1,
@@ -236,19 +245,28 @@ def _round(
         if not isinstance(error, GateError) and error.exit_code != GateError.exit_code:
             raise error  # to be gone on with
         why = "; ".join(item.message for item in error.problems)
-        return _closed(held, Map({**result, "status": "kept", "why": f"gates: {why}"}), review)
+        end = Map({**result, "status": "gates", "why": f"gates are not met: {why}"})
+        held.report(improved_markdown(end, review))
+        held.close(end)
+        return end
     version = register_run(record, loop.name, loop.asked.place)
-    if version is None:
-        message = "registry.register is false: a challenger is a version"
-        raise UsageError([problem("registry", message, ("registry", "register"))])
+    assert version is not None  # it made a bundle, and versions are wanted
     challenger = Measured(lock=lock, made=made_of(lock, loop.asked.place.state.store))
     found = contest(
         loop.asked.place, loop.side, challenger, held.directory / _RECENT, loop.improve.old_rows
     )
+    status = "kept"
+    if found.wins:
+        status = "promoted" if loop.improve.policy == "promote" else "review"
     told: dict[str, Value] = {"challenger": str(version), "contest": found.to_dict()}
-    told["why"] = found.why
-    told["status"] = _decided(loop, str(version), found, held)
-    return _closed(held, Map({**result, **told}), review)
+    end = Map({**result, **told, "why": found.why, "status": status})
+    held.report(improved_markdown(end, review))
+    if found.wins:
+        alias = CHAMPION if status == "promoted" else CHALLENGER
+        why = f"improve, round {held.name}: {found.why}"
+        promote(loop.asked.place, str(version), alias, why)
+    held.close(end)
+    return end
 
 
 def _snapshot(held: Round, base: Base, live: Live, loop: Loop) -> Snapshot:
@@ -264,43 +282,32 @@ def _snapshot(held: Round, base: Base, live: Live, loop: Loop) -> Snapshot:
 
 
 def _run(
-    loop: Loop, held: Round, parts: tuple[str, ...], observer: Callable[[Lock], Observer]
+    loop: Loop, held: Round, made: Snapshot, observer: Callable[[Lock], Observer]
 ) -> RunRecord:
     """Compile the config with the snapshot for its data, and run it."""
     project, state = loop.asked.project, loop.asked.place.state
-    config = compose((*loop.overrides, *_instead(loop, held, parts)), project)
-    lock = compile_config(config, project).lock
-    resources = resources_of(check_places(config).execution)
+    lock = compile_config(_with(loop, held, made), project).lock
+    resources = resources_of(check_places(loop.config).execution)
     directory = held.directory / "run"
     record, _ = run_and_write(lock, state, project, directory, observer(lock), resources)
     return record
 
 
-def _instead(loop: Loop, held: Round, parts: tuple[str, ...]) -> Iterator[str]:
-    """Overrides that put the snapshot in place of the config's own data."""
+def _with(loop: Loop, held: Round, made: Snapshot) -> Config:
+    """The config with the snapshot in place of its data: of the columns that it has, split as it
+    says, without what was joined or tested on besides."""
     from mlops_compile.monitor.snapshot import PART
 
     data = loop.config.values["data"]
     assert isinstance(data, Map)
+    stated, there = data.get("columns", Map()), {*made.table.column_names}
+    assert isinstance(stated, Map)
+    columns = {name: column for name, column in stated.items() if name in there}
     file = os.path.relpath(held.directory / _SNAPSHOT, loop.asked.project)
-    yield "~data.source"
-    yield f"+data.source={{kind: parquet, path: {quoted(file)}}}"
-    yield "~data.split"
-    named = ", ".join(f"{part}: {part}" for part in parts)
-    yield f"+data.split={{kind: column, column: {PART}, parts: {{{named}}}}}"
-    yield ("" if "columns" in data else "+") + f"data.columns={{{PART}: {{role: id}}}}"
-    yield from (f"~data.{name}" for name in ("test", "join") if data.get(name))
-
-
-def _decided(loop: Loop, version: str, found: Contest, held: Round) -> str:
-    """Let the challenger's alias, or the champion's, mean a version that wins."""
-    if not found.wins:
-        return "kept"
-    alias = CHAMPION if loop.improve.policy == "promote" else CHALLENGER
-    promote(loop.asked.place, version, alias, f"improve, round {held.name}: {found.why}")
-    return "promoted" if alias == CHAMPION else "review"
-
-
-def _closed(held: Round, result: Map, review: Review) -> Map:
-    held.close(result, improved_markdown(result, review))
-    return result
+    parts = Map({part: part for part in made.parts})
+    now = {name: value for name, value in data.items() if name not in ("test", "join")} | {
+        "source": Map({"kind": "parquet", "path": file}),
+        "split": Map({"kind": "column", "column": PART, "parts": parts}),
+        "columns": Map({**columns, PART: Map({"role": "id"})}),
+    }
+    return replace(loop.config, values=Map({**loop.config.values, "data": Map(now)}))

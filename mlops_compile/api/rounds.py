@@ -13,6 +13,7 @@ from mlops_compile.ir.value import Map, Value, canonical, parse, pretty
 from mlops_compile.store.files import write_atomic
 
 FOLDER = "improve"
+REPORT = "report.md"
 _RESULT, _IDS = "result.json", "ids.json"
 
 
@@ -44,9 +45,12 @@ class Round:
         self.directory.mkdir(parents=True, exist_ok=True)
         write_atomic(self.directory / _IDS, canonical(ids))
 
-    def close(self, result: Map, report: str) -> None:
-        """Write the report, and then the result: a round with a result is closed."""
-        write_atomic(self.directory / "report.md", report.encode("utf-8"))
+    def report(self, text: str) -> None:
+        """Write how it ends, before it does: what follows may be cut off."""
+        write_atomic(self.directory / REPORT, text.encode("utf-8"))
+
+    def close(self, result: Map) -> None:
+        """Write the result: a round that has one is closed."""
         write_atomic(self.directory / _RESULT, pretty(result).encode("utf-8"))
 
 

@@ -11,12 +11,13 @@ from mlops_compile.cli.show import observer
 from mlops_compile.cli.verb import Call
 from mlops_compile.execute.observer import Observer
 from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.problem import GateError
 from mlops_compile.ir.value import pretty
 from mlops_compile.present.improved import improved_text
 
 
 def run(call: Call) -> int:
-    """Look, and do what the config's `improve` says."""
+    """Look, and do what the config's `improve` says; 6 where a challenger does not meet gates."""
     options = call.options
     own = [f"monitor.log={quoted(options.log)}"] if options.log else []
 
@@ -27,7 +28,6 @@ def run(call: Call) -> int:
     found = improve([*options.overrides, *own], options.name, Path(), now, told)
     if options.json:
         print(pretty(found.to_dict()), end="", file=call.out)
-        return 0
-    for line in improved_text(found):
-        print(line, file=call.out)
-    return 0
+    else:
+        print("\n".join(improved_text(found)), file=call.out)
+    return GateError.exit_code if found.status == "gates" else 0

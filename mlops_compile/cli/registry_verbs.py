@@ -57,7 +57,10 @@ def _archive(parser: ArgumentParser) -> None:
         help="NAME:NUMBER; with --keep, a NAME of which all older ones are archived",
     )
     parser.add_argument(
-        "--keep", type=int, metavar="N", help="the newest N stay, and those that an alias means"
+        "--keep",
+        type=int,
+        metavar="N",
+        help="the newest N stay, those that an alias means, and those whose plan is pinned",
     )
 
 

@@ -150,8 +150,8 @@ class Registry:
         place=True,
     )
     keep: int | None = key(
-        "versions of a name that `registry archive` leaves, besides those that an alias means;"
-        " else all",
+        "versions of a name that `registry archive` leaves, besides those that an alias means or"
+        " a pin; else all",
         default=None,
         low=1,
         place=True,

@@ -48,11 +48,11 @@ def _pools(model: Trees, draw: random.Random) -> list[tuple[list[float], list[fl
             near = [x for level in kept for x in (level, level, level + 0.5, level + 1)]
             pools.append((near, [*_ODD, *_NO_LEVELS]))
         else:
-            pools.append(([x for value in kept for x in _around(value)], [*_ODD]))
+            pools.append(([x for value in kept for x in around(value)], [*_ODD]))
     return pools
 
 
-def _around(value: float) -> tuple[float, ...]:
+def around(value: float) -> tuple[float, ...]:
     """A value, its neighbours, and its rounding to 32 bits."""
     below, above = math.nextafter(value, -math.inf), math.nextafter(value, math.inf)
     try:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 from mlops_compile.emit.bins import watched
 from mlops_compile.emit.card import card
+from mlops_compile.emit.carried_proof import FILE as PROOF
+from mlops_compile.emit.carried_proof import carried_proof
+from mlops_compile.emit.fitted import Fitted
 from mlops_compile.emit.gates import refusals
 from mlops_compile.emit.prove import Proof, prove
 from mlops_compile.emit.reference import reference
@@ -19,7 +22,9 @@ from mlops_compile.ir.reference import FILE as REFERENCE
 from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.ir.value import Map, canonical, parse
 from mlops_compile.steps.calibrations import FILE as CALIBRATION
+from mlops_compile.steps.calibrations import read_calibration
 from mlops_compile.steps.needs import family_of
+from mlops_compile.steps.prepare import read_preparation
 from mlops_compile.steps.train import META, PREPARATION, read_meta
 
 if TYPE_CHECKING:
@@ -58,15 +63,28 @@ def run(work: Work) -> None:
             shutil.copyfile(file, bundle / file.name)
     if spec.calibration:
         shutil.copyfile(work.inputs["calibration"], bundle / CALIBRATION)
+    fitted = fitted_pipeline(work, spec)
+    (bundle / PROOF).write_text(carried_proof(fitted), "ascii")
     _seal(bundle)
     proof = Proof(
         bundle=bundle,
         table=work.inputs["table"],
         predictions=work.inputs["predictions"],
-        model=work.inputs["model"],
-        predict=family_of(work.params).predict,
+        fitted=fitted,
     )
     work.told["answer"] = prove(spec, proof)
+
+
+def fitted_pipeline(work: Work, spec: ServingSpec) -> Fitted:
+    """The pipeline that the bundle is to answer as."""
+    calibration = work.inputs.get("calibration")
+    return Fitted(
+        spec=spec,
+        preparation=read_preparation(work.inputs["model"] / PREPARATION),
+        model=work.inputs["model"],
+        predict=family_of(work.params).predict,
+        calibration=None if calibration is None else read_calibration(calibration),
+    )
 
 
 def _check_modules(spec: ServingSpec, files: Mapping[str, str]) -> None:

@@ -53,6 +53,7 @@ def reference(work: Work, spec: ServingSpec, evaluation: Map) -> Reference:
         metrics=_map(at(evaluation, ("parts", "test", "metrics"))),
         segments=Map(dict(_segments(spec.columns, hidden, evaluation, table, train))),
         threshold=spec.threshold,
+        options=_map(at(work.params, ("evaluate", "options")) or Map()),
     )
 
 

@@ -33,6 +33,7 @@ MANIFEST = "bundle.json"
 _FILES = {
     "schema.py": "service",
     "scorer.py": "service",
+    "proof.py": "service",
     "README.md": "bundle",
 }
 

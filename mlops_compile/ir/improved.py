@@ -8,9 +8,9 @@ from typing import Literal, TypeAlias
 from mlops_compile.ir.value import Map
 
 # quiet: nothing asks for it. waiting: too few new labelled rows. done: this round was closed
-# before. kept: the challenger does not win, or gates are not met. review: it wins, and is left for
-# a person. promoted: it wins, and is the champion.
-Status: TypeAlias = Literal["quiet", "waiting", "done", "kept", "review", "promoted"]
+# before. gates: the challenger does not meet them. kept: it does not win. review: it wins, and is
+# left for a person. promoted: it wins, and is the champion.
+Status: TypeAlias = Literal["quiet", "waiting", "done", "gates", "kept", "review", "promoted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

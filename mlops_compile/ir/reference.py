@@ -53,6 +53,11 @@ class ColumnReference:
             raise ValueError(f"{self.name}: edges that do not increase")
 
     @property
+    def is_time(self) -> bool:
+        """Whether it is one of times, which move on."""
+        return self.kind.startswith("datetime")
+
+    @property
     def is_number(self) -> bool:
         """Whether it is one of numbers or times."""
         return self.kind not in ("categorical", "boolean")

@@ -14,7 +14,7 @@ from mlops_compile.ir.reference import ColumnReference, Reference
 from mlops_compile.monitor.corrected import holm
 from mlops_compile.monitor.observed import Column, Window
 from mlops_compile.monitor.words import moment, rows_of, share, short
-from mlops_compile.steps.monitoring import Breaks, Monitor
+from mlops_compile.steps.monitoring import Monitor
 
 _MOST_NAMED = 3
 
@@ -55,7 +55,7 @@ def breaks(reference: Reference, window: Window, monitor: Monitor) -> list[Findi
         one
         for before, after in zip(reference.columns, window.columns, strict=True)
         if after.rows
-        for one in _shares(before, after, monitor.breaks)
+        for one in _shares(before, after, monitor)
     ]
     tested = [one for one in shares if one.kind != "type"]
     corrected = holm([one.p for one in tested])
@@ -97,9 +97,9 @@ def latency(window: Window, monitor: Monitor) -> Iterator[Finding]:
     )
 
 
-def _shares(before: ColumnReference, after: Column, asked: Breaks) -> Iterator[_Share]:
+def _shares(before: ColumnReference, after: Column, monitor: Monitor) -> Iterator[_Share]:
     held, had = after.rows - after.missing - after.wrong, before.rows - before.missing
-    facts = {"name": before.name}
+    facts, asked = {"name": before.name}, monitor.breaks
     yield _Share(
         kind="type",
         count=after.wrong,
@@ -123,9 +123,9 @@ def _shares(before: ColumnReference, after: Column, asked: Breaks) -> Iterator[_
     if before.sensitive or not held or not had:
         return
     if before.is_number:
-        if before.low is None or before.high is None:
+        if before.low is None or before.high is None or (before.is_time and not monitor.times):
             return
-        show = moment if "datetime" in before.kind else "{:.4g}".format
+        show = moment if before.is_time else "{:.4g}".format
         beyond = (after.numbers < before.low) | (after.numbers > before.high)
         yield _Share(
             kind="range",
@@ -146,7 +146,9 @@ def _shares(before: ColumnReference, after: Column, asked: Breaks) -> Iterator[_
             kind="unseen",
             count=sum(new.values()),
             rows=held,
-            before=0,
+            # Good and Turing: of the next rows, as large a share has a new level as has, of the
+            # data, a level that no other row has.
+            before=sum(rows == 1 for _, rows in before.levels),
             whole=had,
             threshold=asked.unseen,
             what=f"are levels that the data had not{named}",
@@ -164,6 +166,8 @@ def _told(one: _Share, p: float | None, monitor: Monitor) -> Finding:
     message = f"{one.name}: {share(one.now)} of {rows_of(one.rows)} {one.what}"
     if one.kind == "missing":
         message += f", {share(one.was)} in the data ({allowed} more allowed)"
+    elif one.was:
+        message += f", and {share(one.was)} were to be expected ({allowed} more allowed)"
     else:
         message += f" ({allowed} allowed)"
     if far and not alert:

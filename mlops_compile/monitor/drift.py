@@ -72,7 +72,7 @@ def drift(reference: Reference, window: Window, monitor: Monitor) -> list[Findin
     are sensitive."""
     found: list[Finding] = []
     compared: list[_Compared] = []
-    for kind, name, before, after in _pairs(reference, window):
+    for kind, name, before, after in _pairs(reference, window, monitor.times):
         feature = before.name if kind == "drift" else None
         rows = _values(after)
         if before.sensitive:
@@ -99,10 +99,11 @@ def drift(reference: Reference, window: Window, monitor: Monitor) -> list[Findin
 
 
 def _pairs(
-    reference: Reference, window: Window
+    reference: Reference, window: Window, times: bool
 ) -> Iterator[tuple[str, str, ColumnReference, Column]]:
     for before, after in zip(reference.columns, window.columns, strict=True):
-        yield "drift", before.name, before, after
+        if times or not before.is_time:
+            yield "drift", before.name, before, after
     yield "score", "the score", reference.score, window.score
     labelled = window.truth[window.labelled]
     if len(labelled):

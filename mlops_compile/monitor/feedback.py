@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from mlops_compile.ir.reference import Reference
 from mlops_compile.ir.value import Map
-from mlops_compile.monitor.log import IDS, Counts, Log, feedback_schema
+from mlops_compile.monitor.log import IDS, TIME, Counts, Log, feedback_schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,11 +29,6 @@ class Feedback:
     def to_dict(self) -> Map:
         names = ("lines", "repeated", "corrected", "broken", "other")
         return Map({"ids": self.table.num_rows, **{name: getattr(self, name) for name in names}})
-
-
-@dataclass(slots=True)
-class _Told:
-    tables: list[pa.Table] = field(default_factory=list)
 
 
 def read_feedback(log: Log, reference: Reference) -> Feedback:
@@ -60,8 +55,6 @@ def read_feedback(log: Log, reference: Reference) -> Feedback:
 
 def schema_of_none(schema: pa.Schema) -> pa.Table:
     """A table of these columns, with times as such, that has no row."""
-    from mlops_compile.monitor.log import TIME
-
     fields = [pa.field(f.name, TIME) if f.name == "time" else f for f in schema]
     return pa.schema(fields).empty_table()
 

@@ -212,7 +212,7 @@ def snapshot(base: Base, live: Live, reference: Reference, asked: Improve) -> Sn
     capped = _capped(live.sources[:older], digests[:older], learned, asked)
     own = np.array([*_parts(base, held, parts, live.table, digests, capped)], dtype=object)
     table = pa.concat_tables([_plain(held), _plain(live.table.take(pa.array(capped, pa.int64())))])
-    table = _as_source(table, reference)
+    table = _as_source(_whole(table), reference)
     table = table.append_column(PART, pa.array([*parts.tolist(), *own.tolist()], pa.string()))
     told: dict[str, Value] = {
         "base": held.num_rows,
@@ -285,6 +285,17 @@ def _plain(table: pa.Table) -> pa.Table:
             values = values.cast(pa.float64())
         columns[name] = values
     return pa.table(columns)
+
+
+def _whole(table: pa.Table) -> pa.Table:
+    """With columns of whole numbers as such, as a csv's are."""
+    for place, name in enumerate(table.column_names):
+        values = table[name]
+        if pa.types.is_floating(values.type):
+            held = pc.drop_null(values).to_numpy()
+            if len(held) and np.all((held == np.floor(held)) & (np.abs(held) < 2**53)):
+                table = table.set_column(place, name, values.cast(pa.int64()))
+    return table
 
 
 def _as_source(table: pa.Table, reference: Reference) -> pa.Table:

@@ -235,7 +235,7 @@ def _score(reference: Reference, predicted: Array) -> Column:
     if len(classes) <= 2:
         numbers = predicted[:, 1] if classes else predicted
         return Column(name=reference.score.name, rows=rows, missing=0, numbers=numbers)
-    counts = np.bincount(labels_of(predicted), minlength=len(classes)).tolist()
+    counts = np.bincount(labels_of(predicted, reference.threshold), minlength=len(classes)).tolist()
     levels = {name: count for name, count in zip(classes, counts, strict=True) if count}
     return Column(name=reference.score.name, rows=rows, missing=0, levels=levels)
 

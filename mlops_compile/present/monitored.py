@@ -116,7 +116,9 @@ def _is_told(finding: Finding) -> bool:
 
 def _near(finding: Finding) -> bool:
     assert finding.threshold is not None and finding.value is not None
-    return finding.threshold > 0 and finding.value >= finding.threshold / 2
+    usual = finding.reference or 0.0 if finding.kind == "missing" else 0.0
+    allowed = finding.threshold - usual
+    return allowed > 0 and finding.value - usual >= allowed / 2
 
 
 def monitor_markdown(looked: Looked) -> str:

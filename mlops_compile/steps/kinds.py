@@ -299,6 +299,7 @@ KINDS: Mapping[str, StepKind] = table(
             ("search", "won"),
             ("deploy",),
             ("monitor",),
+            ("evaluate", "options"),
             *(("evaluate", key) for key in JUDGED),
         ),
         needs=package_needs,

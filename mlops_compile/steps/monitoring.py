@@ -64,7 +64,9 @@ class Breaks:
     reference."""
 
     missing: float = key("missing values, more than the reference has", default=0.05, low=0, high=1)
-    unseen: float = key("levels that the data had not", default=0.02, low=0, high=1)
+    unseen: float = key(
+        "levels that the data had not, more than were to be expected", default=0.02, low=0, high=1
+    )
     range: float = key("numbers and times beyond those of the data", default=0.02, low=0, high=1)
     type: float = key("values that are not of the column's type", default=0.0, low=0, high=1)
 
@@ -100,6 +102,11 @@ class Monitor:
     window: str = key("the time that is looked at, up to now: 6h, 7d, 4w", default="7d")
     least_rows: int = key(
         "rows of a window from which on distributions are compared", default=200, low=10
+    )
+    times: bool = key(
+        "whether times are compared with those of the data, as dates of birth may be; others move"
+        " on",
+        default=False,
     )
     reference: Kept = group("what is kept to compare with", Kept)
     drift: Drift = group("changes of distributions", Drift)

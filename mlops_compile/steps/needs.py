@@ -95,14 +95,12 @@ def package_needs(params: Map) -> Needs:
         *target.distributions,
         *(name for name, _ in target.optional),
         *family.serving,
+        *_distributions(family),  # what is generated is compared with the fitted model
         *TABLES,
         "jinja2",
         "markupsafe",
     }
-    both |= {family.origin} if family.origin else set()
-    if family.trees is not None:  # the scorers are compared with the fitted model
-        both |= {*_distributions(family)}
-    return Needs(distributions=tuple(sorted(both)), contract=True)
+    return Needs(distributions=tuple(sorted(both)), contract=True, platform=True)
 
 
 def search_needs(params: Map) -> Needs:

@@ -1,6 +1,6 @@
 """Resampled: a metric of many resamples at once, each a vector of weights of the same rows.
 
-The formulas are those of scikit-learn's functions; tests/test_intervals.py holds each of them to
+The formulas are those of scikit-learn's functions; tests/test_metrics.py holds each of them to
 the function. A metric that has none here is asked of scikit-learn, resample after resample.
 """
 

@@ -8,13 +8,13 @@ import json
 import signal
 import socket
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import metrics
 from bundle import Bundle, Corrupt, read
 from settings import Settings
+from shared import shared
 from signals import end_well
 
 LOAD_SECONDS = 600.0
@@ -61,8 +61,8 @@ class Parent:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._ended.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._look_again()))
-        with tempfile.TemporaryDirectory(prefix="mlops-metrics-") as shared:
-            self._shared = Path(shared)
+        with shared() as place:
+            self._shared = place
             async with self._swapping:
                 error = await self._replace(self._bundle, at_once=True)
             if error:

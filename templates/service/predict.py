@@ -18,6 +18,7 @@ import scorer
 from bundle import Bundle
 from counts import Counts
 from problems import Refused, unanswerable, wrong
+from proof import proved
 
 # A request of more records than this is scored in a thread, so that others need not wait.
 LARGE = 200
@@ -35,7 +36,7 @@ class Model:
     """The model of a bundle, loaded and found to answer."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self._scorer = scorer.Scorer(bundle.directory)
+        self._scorer = proved(bundle.directory)
         # What the model is run in: C where that could be compiled, or Python.
         self.language = getattr(self._scorer, "language", "Python")
         self._quiet = bundle.facts["quiet"]

@@ -112,7 +112,7 @@ class Service:
         return self._loading
 
     async def _load_or_fail(self) -> None:
-        """Load the model, and have it answer once. What fails is said, and kept in `failed`."""
+        """Load the model, once it is proved here. What fails is said, and kept in `failed`."""
         try:
             await asyncio.to_thread(self._load)
         except Exception as error:

@@ -12,6 +12,7 @@ from tests.benchmarks import (
     data,
     diffing,
     engine,
+    living,
     scoring,
     searching,
     serving,
@@ -22,7 +23,19 @@ from tests.benchmarks import (
 from tests.benchmarks.pairs import Missing, Pair, Row
 
 _MODULES = (
-    *(batches, composing, data, diffing, engine, scoring, searching, serving, sources, store),
+    *(
+        batches,
+        composing,
+        data,
+        diffing,
+        engine,
+        living,
+        scoring,
+        searching,
+        serving,
+        sources,
+        store,
+    ),
     sweeps,
 )
 ROWS = {row.name: row for module in _MODULES for row in module.ROWS}

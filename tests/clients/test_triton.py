@@ -12,6 +12,7 @@ pytest.importorskip("tritonclient.http", reason="for `nox -s clients`")
 
 import tritonclient.http as triton
 
+from tests.adults import adult_bundle, held_out
 from tests.serving import EXAMPLE, Running, people, write
 
 
@@ -77,3 +78,36 @@ def test_binary_tensors_are_refused(client: triton.InferenceServerClient) -> Non
     tensor.set_data_from_numpy(np.array([1.0]), binary_data=True)
     with pytest.raises(triton.InferenceServerException):
         client.infer("people", [tensor])
+
+
+@pytest.fixture(scope="module")
+def adult(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, list, list]]:
+    """A service of adult (of the real rows with MLOPS_DATA), with held-out rows and their
+    evaluated probabilities."""
+    place = tmp_path_factory.mktemp("adult")
+    record = adult_bundle(place / "project", place / "bundle", "deploy.name=adult")
+    with Running(place / "bundle") as found:
+        yield found, *held_out(place / "project", record, 500)
+
+
+def test_held_out_rows_of_adult_are_answered_in_the_evaluated_bits(
+    adult: tuple[Running, list, list],
+) -> None:
+    running, rows, wanted = adult
+    with triton.InferenceServerClient(f"127.0.0.1:{running.port}") as client:
+        inputs = client.get_model_metadata("adult")["inputs"]
+        whole = [
+            (row, right)
+            for row, right in zip(rows, wanted, strict=True)
+            if all(tensor["name"] in row for tensor in inputs)  # a tensor has no gaps
+        ]
+        assert len(whole) > len(rows) / 4
+        tensors = []
+        for about in inputs:
+            type_ = {"FP64": float, "BYTES": object, "BOOL": bool}[about["datatype"]]
+            values = np.array([row[about["name"]] for row, _ in whole], dtype=type_)
+            tensor = triton.InferInput(about["name"], [len(whole)], about["datatype"])
+            tensor.set_data_from_numpy(values, binary_data=False)
+            tensors.append(tensor)
+        found = client.infer("adult", tensors).as_numpy("probability")
+    assert found.tolist() == [right for _, right in whole]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -53,6 +54,25 @@ def fit_chain(
     for feature in under_way:
         _check_end(feature, column, rows, where)
     return under_way, tuple(stages)
+
+
+def apply_chain(
+    stages: tuple[Value, ...], column: Feature
+) -> Iterator[tuple[str, tuple[Feature, ...]]]:
+    """What stages that `fit_chain` made, or that were read from its file, make of any rows of the
+    column: the name of each one's preparation, and the features that it leaves."""
+    under_way: tuple[Feature, ...] = (column,)
+    for stage in stages:
+        assert isinstance(stage, Map) and isinstance(stage["fits"], tuple)
+        preparation = PREPARATIONS[str(stage["op"])]
+        made: list[Feature] = []
+        for feature, fit in zip(under_way, cast(tuple[Map, ...], stage["fits"]), strict=True):
+            state = fit["state"]
+            assert isinstance(state, Map)
+            with np.errstate(all="ignore"):
+                made += preparation.apply(state, feature)
+        under_way = (*made,)
+        yield preparation.name, under_way
 
 
 def _fit(

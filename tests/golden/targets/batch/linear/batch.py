@@ -19,17 +19,19 @@ from from_csv import delimited  # noqa: E402
 from from_jsonl import json_lines  # noqa: E402
 from from_parquet import parquet  # noqa: E402
 from reading import Odd, Piece, Row, Source, Unfit  # noqa: E402
+from proof import Unproved, proved  # noqa: E402
 from scorer import Scorer  # noqa: E402
 from scorer import features as features_of  # noqa: E402
-from writing import WRITERS, Unwritten, Whole  # noqa: E402
+from writing import TAKEN, WRITERS, Unwritten, Whole  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 SORTS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
-DONE, USAGE, UNFIT, ASIDE, UNWRITTEN = 0, 2, 3, 4, 5
+DONE, UNPROVED, USAGE, UNFIT, ASIDE, UNWRITTEN = 0, 1, 2, 3, 4, 5
 # So many rows that do not fit are told before nothing is written.
 MOST_TOLD = 10
 NO_NUMBER = "the values are too large for this model: its answer is no number"
-EXITS = """exit codes: 0 all rows are scored; 2 usage; 3 IN cannot be read, or a row does not fit, and nothing
+EXITS = """exit codes: 0 all rows are scored; 1 this host computes other answers than the one that packaged (proof.json);
+2 usage; 3 IN cannot be read, or a row does not fit, and nothing
 is written; 4 written, and rows that do not fit are set aside; 5 OUT cannot be written; 130, 143
 interrupted, and nothing is written."""
 
@@ -116,7 +118,7 @@ def score_all(source: Source, scorer: Scorer, out, aside: Whole | None, told: Pr
         numbers, scores, unfit = scored(piece, scorer, unseen)
         if unfit and aside is None:
             raise Stopped(unfit)
-        out.write(numbers, scores)
+        out.write(numbers, scores, kept_with(piece, numbers))
         for row in unfit:
             told_of = {"line": row.line, "problem": row.problem, "row": row.holds}
             aside.write(msgspec.json.encode(told_of) + b"\n")
@@ -126,6 +128,14 @@ def score_all(source: Source, scorer: Scorer, out, aside: Whole | None, told: Pr
     for sentence in () if told.quiet else unseen.sentences():
         print(sentence, file=sys.stderr)
     return rows, odd
+
+
+def kept_with(piece: Piece, numbers: list[int]) -> list[list]:
+    """The values of columns that are kept, of the rows of these numbers."""
+    columns = piece.kept()
+    if len(numbers) == piece.count:
+        return columns
+    return [[column[number - piece.first] for number in numbers] for column in columns]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -138,13 +148,13 @@ def run(options: argparse.Namespace) -> int:
             said = ", ".join(map(repr, source.ignored))
             print(f"columns that the model does not take: {said}", file=sys.stderr)
         files.append(Whole(options.out))
-        out = WRITERS[written](files[0])
+        out = WRITERS[written](files[0], source)
         if options.aside:
             files.append(Whole(options.aside))
         told = Progress(source.size, options.quiet)
         try:
             aside = files[1] if options.aside else None
-            rows, odd = score_all(source, Scorer(HERE), out, aside, told)
+            rows, odd = score_all(source, proved(HERE), out, aside, told)
         finally:
             told.end()
         out.end()
@@ -164,14 +174,14 @@ def opened(options: argparse.Namespace, sort: str) -> Source:
     path = None if str(options.file) == "-" else options.file
     try:
         if sort == "parquet":
-            return parquet(path)
+            return parquet(path, options.keep)
         stream = open(0 if path is None else path, "rb", buffering=0)
         size = path.stat().st_size if path is not None else 0
     except OSError as error:
         raise Unfit(f"it cannot be read: {error.strerror or error}") from None
     if sort == "csv":
-        return delimited(stream, size, options.delimiter, options.missing)
-    return json_lines(stream, size)
+        return delimited(stream, size, options.delimiter, options.missing, options.keep)
+    return json_lines(stream, size, options.keep)
 
 
 def parsed(words: list[str] | None) -> argparse.Namespace:
@@ -185,6 +195,7 @@ def parsed(words: list[str] | None) -> argparse.Namespace:
     add("--to", choices=WRITERS, help="what OUT is to be, where its name does not say it")
     add("--delimiter", default=",", help="what stands between the cells of csv (,)")
     add("--missing", action="append", default=[], metavar="TEXT", help="a text of csv that says that a value is missing, as an empty one does; may be given again")
+    add("--keep", action="append", default=[], metavar="COLUMN", help="a column of IN that goes into OUT as it is, such as an id; may be given again")
     add("--quiet", action="store_true", help="tell nothing but errors")
     options = parser.parse_args(words)
     for end, path, flag in (("from_", options.file, "--from"), ("to", options.out, "--to")):
@@ -192,6 +203,9 @@ def parsed(words: list[str] | None) -> argparse.Namespace:
             if path.suffix.lower() not in SORTS:
                 parser.error(f"{path}: its name ends in none of {', '.join(SORTS)}; say {flag}")
             setattr(options, end, SORTS[path.suffix.lower()])
+    options.keep = [*dict.fromkeys(options.keep)]
+    if taken := TAKEN & {*options.keep}:
+        parser.error(f"--keep {min(taken)}: answers have a column of their own of that name")
     if options.delimiter == r"\t":
         options.delimiter = "\t"
     if len(options.delimiter) != 1 or options.delimiter in '"\r\n' or not options.delimiter.isascii():
@@ -229,6 +243,9 @@ def main(words: list[str] | None = None) -> int:
     except Unfit as unfit:
         print(f"{options.file}: {unfit}; nothing is written", file=sys.stderr)
         return UNFIT
+    except Unproved as error:
+        print(f"error: {error}; nothing is written", file=sys.stderr)
+        return UNPROVED
     except (Unwritten, OSError) as error:
         print(f"{error}; nothing is written", file=sys.stderr)
         return UNWRITTEN

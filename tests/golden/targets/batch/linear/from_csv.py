@@ -21,8 +21,10 @@ NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 DIGITS = b"0123456789.eE+-,"
 
 
-def delimited(stream: RawIOBase, size: int, delimiter: str, missing: list[str]) -> Source:
-    """A csv file in UTF-8 whose first line names its columns."""
+def delimited(
+    stream: RawIOBase, size: int, delimiter: str, missing: list[str], keep: list[str]
+) -> Source:
+    """A csv file in UTF-8 whose first line names its columns; cells of those to `keep` stay texts."""
     csv.field_size_limit(LONGEST)
     parts = blocks(stream, b'"')
     first = next(parts, b"").removeprefix(b"\xef\xbb\xbf")
@@ -37,13 +39,13 @@ def delimited(stream: RawIOBase, size: int, delimiter: str, missing: list[str]) 
     for name in names:
         if names.count(name) > 1:
             raise Unfit(f"two columns are called {name!r}")
-    absent = [name for name, *_ in FIELDS if name not in names]
+    absent = [name for name in (*(name for name, *_ in FIELDS), *keep) if name not in names]
     if absent:
         said = ", ".join(map(repr, absent))
         hint = f"; is the delimiter {delimiter!r}?" if len(names) == 1 else ""
         raise Unfit(f"there is no column {said}{hint}")
-    table = Table(names, delimiter, frozenset(missing))
-    known = {name for name, *_ in FIELDS}
+    table = Table(names, delimiter, frozenset(missing), keep)
+    known = {*(name for name, *_ in FIELDS), *keep}
 
     def pieces() -> Iterator[Piece]:
         row, line, done = 1, 1 + reader.line_num, len(first)
@@ -59,7 +61,8 @@ def delimited(stream: RawIOBase, size: int, delimiter: str, missing: list[str]) 
                 return
             done += len(data)
 
-    return Source(pieces(), size, [name for name in names if name not in known])
+    left = [name for name in names if name not in known]
+    return Source(pieces(), size, left, dict.fromkeys(keep))
 
 
 def decoded(data: bytes) -> str:
@@ -73,7 +76,10 @@ def decoded(data: bytes) -> str:
 class Table:
     """A csv file's columns, and how its texts become values."""
 
-    def __init__(self, names: list[str], delimiter: str, missing: frozenset[str]) -> None:
+    def __init__(
+        self, names: list[str], delimiter: str, missing: frozenset[str], keep: list[str]
+    ) -> None:
+        self.keep = keep
         self.names, self.delimiter, self.missing = names, delimiter, missing | {""}
         self.fields = [(names.index(name), *rest) for name, *rest in FIELDS]
         self.count = 0  # the rows of the piece that was made last
@@ -93,7 +99,13 @@ class Table:
                 raise Odd
             return self.columns(found)
 
-        return Piece(row, self.count, columns, lambda: self.each(text, line), done)
+        def kept() -> list[list]:
+            if found is not None:
+                return [list(found[self.names.index(name)]) for name in self.keep]
+            held = [row.holds for row in self.each(text, line)]
+            return [[h.get(name) if isinstance(h, dict) else None for h in held] for name in self.keep]
+
+        return Piece(row, self.count, columns, lambda: self.each(text, line), done, kept)
 
     def cut(self, text: str) -> list[list[str]]:
         """The columns of lines without quotes, all of as many cells; none for other lines."""

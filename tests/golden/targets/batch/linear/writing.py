@@ -13,12 +13,14 @@ from typing import BinaryIO
 import msgspec
 
 from columns import CLASSES, OUTPUTS, best
-from reading import Unfit
+from reading import Source, Unfit
 from scorer import answer
 
 _encoder = msgspec.json.Encoder()
 # The columns of an answer besides the row's number and the prediction.
 MORE = ["probability"]
+# What columns that are kept cannot be called.
+TAKEN = {"row", "prediction", "probability", "probabilities", *MORE}
 
 
 class Unwritten(Exception):
@@ -68,18 +70,19 @@ class Whole:
 class Csv:
     """A line an answer, below a line of names."""
 
-    def __init__(self, file: Whole) -> None:
+    def __init__(self, file: Whole, source: Source) -> None:
         self.file = file
         self.classes = [cell(name) for name in CLASSES]
-        file.write(b",".join(map(cell, ["row", "prediction", *MORE])) + b"\n")
+        file.write(b",".join(map(cell, ["row", *source.kept, "prediction", *MORE])) + b"\n")
 
-    def write(self, rows: list[int], scores: list[float]) -> None:
-        """The answers of rows, by their numbers; their scores lie one row behind the other."""
+    def write(self, rows: list[int], scores: list[float], kept: list[list]) -> None:
+        """The answers of rows, by their numbers; their scores lie one row behind the other. `kept`
+        are the columns that go with them."""
         if not rows:
             return
-        numbers = texts(rows)
+        head = [texts(rows), *([cell(said(value) or "") for value in column] for column in kept)]
         classes = self.classes
-        columns = [numbers, [classes[n] for n in best(scores)], texts(scores[1::2])]
+        columns = [*head, [classes[n] for n in best(scores)], texts(scores[1::2])]
         self.file.write(b"\n".join(map(b",".join, zip(*columns))) + b"\n")
 
     def end(self) -> None:
@@ -89,13 +92,18 @@ class Csv:
 class Jsonl:
     """A line an answer, as the service gives it, with the number of its row."""
 
-    def __init__(self, file: Whole) -> None:
-        self.file = file
+    def __init__(self, file: Whole, source: Source) -> None:
+        self.file, self.kept = file, [*source.kept]
 
-    def write(self, rows: list[int], scores: list[float]) -> None:
-        """The answers of rows, by their numbers; their scores lie one row behind the other."""
+    def write(self, rows: list[int], scores: list[float], kept: list[list]) -> None:
+        """The answers of rows, by their numbers; their scores lie one row behind the other. `kept`
+        are the columns that go with them."""
         each = zip(*[iter(scores)] * OUTPUTS)
-        found = [{"row": row, **answer(list(one))} for row, one in zip(rows, each)]
+        more = zip(*kept) if kept else ((),) * len(rows)
+        found = [
+            {"row": row, **dict(zip(self.kept, own)), **answer(list(one))}
+            for row, own, one in zip(rows, more, each)
+        ]
         self.file.write(_encoder.encode_lines(found))
 
     def end(self) -> None:
@@ -105,7 +113,7 @@ class Jsonl:
 class Parquet:
     """A column for each part of an answer; this needs pyarrow."""
 
-    def __init__(self, file: Whole) -> None:
+    def __init__(self, file: Whole, source: Source) -> None:
         try:
             import pyarrow as pa
             import pyarrow.parquet as pq
@@ -113,14 +121,20 @@ class Parquet:
             hint = "python -m pip install -r requirements-parquet.txt"
             raise Unfit(f"Parquet needs pyarrow, which is not installed: {hint}") from None
         self.pa = pa
-        said = pa.string() if CLASSES else pa.float64()
-        fields = [("row", pa.int64()), ("prediction", said), *((n, pa.float64()) for n in MORE)]
+        self.types = [*source.kept.values()]
+        kept = [(name, kind or pa.string()) for name, kind in source.kept.items()]
+        label = pa.string() if CLASSES else pa.float64()
+        fields = [("row", pa.int64()), *kept, ("prediction", label)]
+        fields += [(name, pa.float64()) for name in MORE]
         self.schema = pa.schema(fields)
         self.writer = pq.ParquetWriter(file.stream, self.schema)
 
-    def write(self, rows: list[int], scores: list[float]) -> None:
-        """The answers of rows, by their numbers; their scores lie one row behind the other."""
-        columns = [rows, [CLASSES[n] for n in best(scores)], scores[1::2]]
+    def write(self, rows: list[int], scores: list[float], kept: list[list]) -> None:
+        """The answers of rows, by their numbers; their scores lie one row behind the other. `kept`
+        are the columns that go with them."""
+        own = zip(self.types, kept)
+        head = [rows, *(column if kind else [said(v) for v in column] for kind, column in own)]
+        columns = [*head, [CLASSES[n] for n in best(scores)], scores[1::2]]
         arrays = [self.pa.array(values, kind) for values, kind in zip(columns, self.schema.types)]
         self.writer.write_batch(self.pa.record_batch(arrays, schema=self.schema))
 
@@ -129,11 +143,17 @@ class Parquet:
         self.writer.close()
 
 
-WRITERS: dict[str, Callable[[Whole], Csv | Jsonl | Parquet]] = {
+WRITERS: dict[str, Callable[[Whole, Source], Csv | Jsonl | Parquet]] = {
     "csv": Csv,
     "jsonl": Jsonl,
     "parquet": Parquet,
 }
+
+
+def said(value: object) -> str | None:
+    """A value that is kept as a text: what is no text in JSON stands as there; None stays None."""
+    found = msgspec.to_builtins(value)
+    return found if found is None or isinstance(found, str) else _encoder.encode(found).decode()
 
 
 def texts(numbers: list) -> list[bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from columns import FIELDS, NAN
 from reading import BLOCK, Odd, Piece, Row, Source, Unfit, checked
 
-def parquet(path: Path) -> Source:
+def parquet(path: Path, keep: list[str]) -> Source:
     """A Parquet file; this needs pyarrow."""
     try:
         import pyarrow as pa
@@ -23,14 +23,18 @@ def parquet(path: Path) -> Source:
     except (pa.ArrowException, OSError) as error:
         raise Unfit(f"it is no Parquet file: {error}") from None
     schema = file.schema_arrow
-    absent = [name for name, *_ in FIELDS if schema.names.count(name) != 1]
+    absent = [
+        name
+        for name in (*(name for name, *_ in FIELDS), *keep)
+        if schema.names.count(name) != 1
+    ]
     if absent:
         raise Unfit(f"there is no column {', '.join(map(repr, absent))}, or more than one")
     for name, _, sort, _ in FIELDS:
         kind = schema.field(name).type
         if not fits(pa, kind, sort):
             raise Unfit(f"the column {name!r} is {kind}, and must be {SORTS[sort]}")
-    names = [name for name, *_ in FIELDS]
+    names = [*dict.fromkeys([*(name for name, *_ in FIELDS), *keep])]
 
     def pieces() -> Iterator[Piece]:
         row = 1
@@ -44,12 +48,28 @@ def parquet(path: Path) -> Source:
             except (pa.ArrowException, OSError) as error:
                 raise Unfit(f"row {row} cannot be read: {error}") from None
             done = row - 1 + batch.num_rows
-            yield Piece(row, batch.num_rows, arrays_of(pa, batch), each_of(pa, batch, row), done)
+            each, kept = each_of(pa, batch, row), kept_of(pa, batch, keep)
+            yield Piece(row, batch.num_rows, arrays_of(pa, batch), each, done, kept)
             row += batch.num_rows
 
     known = {*names}
     left = [name for name in schema.names if name not in known]
-    return Source(pieces(), file.metadata.num_rows, left)
+    types = {name: micros(pa, schema.field(name).type) for name in keep}
+    return Source(pieces(), file.metadata.num_rows, left, types)
+
+
+def micros(pa, kind):
+    """A type, or that of times of microseconds in place of one of times."""
+    return pa.timestamp("us", kind.tz) if pa.types.is_timestamp(kind) else kind
+
+
+def kept_of(pa, batch, keep: list[str]) -> Callable[[], list[list]]:
+    return lambda: [values(pa, batch.column(batch.schema.names.index(name))) for name in keep]
+
+
+def values(pa, column) -> list:
+    """The values of an array as Python's own, which has no times of nanoseconds."""
+    return column.cast(micros(pa, column.type), safe=False).to_pylist()
 
 
 SORTS = {
@@ -130,7 +150,8 @@ def numbers(pa, column, code: str) -> list:
 
 def each_of(pa, batch, row: int) -> Callable[[], Iterator[Row]]:
     def rows() -> Iterator[Row]:
-        given = {name: values(batch.column(place)) for place, name in enumerate(batch.schema.names)}
+        names = {name for name, *_ in FIELDS}
+        given = {n: values(pa, batch.column(p)) for p, n in enumerate(batch.schema.names) if n in names}
         for number in range(batch.num_rows):
             holds = {name: plain(column[number]) for name, column in given.items()}
             found = {name: value for name, value in holds.items() if value is not None}
@@ -139,12 +160,6 @@ def each_of(pa, batch, row: int) -> Callable[[], Iterator[Row]]:
                 yield Row(row + number, None, f"`{odd}` must be a number, and is infinite", holds)
             else:
                 yield checked(found, row + number, holds)
-
-    def values(column) -> list:
-        kind = column.type
-        if pa.types.is_timestamp(kind):  # of nanoseconds, Python has no times
-            column = column.cast(pa.timestamp("us", kind.tz), safe=False)
-        return column.to_pylist()
 
     return rows
 

@@ -37,23 +37,27 @@ class Row:
 class Piece:
     """Rows that follow each other. `columns` gives their values by attribute, or raises Odd; then
     `rows` gives them one by one. `first` is the number of the first one, from 1, `done` how much of
-    the file is behind them."""
+    the file is behind them. `kept` gives the values of the columns that go into the answers, for
+    every row."""
 
     first: int
     count: int
     columns: Callable[[], dict[str, list]]
     rows: Callable[[], Iterator[Row]]
     done: int = 0
+    kept: Callable[[], list[list]] = list
 
 
 @dataclass
 class Source:
     """A file that is being read: its pieces, how large it is (in what `done` counts; 0: not known),
-    and columns that are left out."""
+    columns that are left out, and those that go into the answers, with their types in Parquet (None:
+    texts)."""
 
     pieces: Iterator[Piece]
     size: int = 0
     ignored: list[str] = field(default_factory=list)
+    kept: dict[str, object] = field(default_factory=dict)
 
 
 def blocks(stream: RawIOBase, quote: bytes) -> Iterator[bytes]:
