@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from mlops_compile.compiler.compose.config import compose
 from mlops_compile.ir.finding import Finding
 from mlops_compile.ir.problem import CompileError, UsageError, problem
 from mlops_compile.ir.reference import FILE, Reference, reference_of
-from mlops_compile.ir.value import Map, Value, parse
+from mlops_compile.ir.value import Map, Value, parse, pick
 from mlops_compile.present.monitored import Looked
 from mlops_compile.steps.monitoring import Monitor, seconds_of
 
@@ -48,12 +48,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A model that is served: its digest, and the reference of its bundle."""
+    """A model that is served: its digest, and the reference of its bundle, without the columns that
+    its log leaves out. `sensitive`: there are such, or they are hashed."""
 
     words: str
     model: str
     plan: str
     reference: Reference
+    sensitive: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +121,16 @@ def served_model(words: str, place: Place) -> Served:
     except FileNotFoundError:
         message = f"the bundle of {words} has no {FILE}: it was made by an earlier version"
         raise CompileError([problem("no-model", message, hint="make it again: run")]) from None
+    sensitive = any(column.sensitive for column in (*reference.columns, reference.truth))
+    if pick(facts, ("service", "log", "sensitive")) == "omit":
+        kept = tuple(column for column in reference.columns if not column.sensitive)
+        reference = replace(reference, columns=kept)
     return Served(
-        words=words, model=str(facts["model"]), plan=str(facts["plan"]), reference=reference
+        words=words,
+        model=str(facts["model"]),
+        plan=str(facts["plan"]),
+        reference=reference,
+        sensitive=sensitive,
     )
 
 

@@ -36,6 +36,7 @@ def read_feedback(log: Log, reference: Reference) -> Feedback:
     schema, counts = feedback_schema(reference), Counts()
     tables = [table for file in log.files("feedback") for table in log.tables(file, schema, counts)]
     found = pa.concat_tables(tables) if tables else schema_of_none(schema)
+    found = found.select(schema.names)
     lines = found.num_rows + counts.broken
     known = found.filter(pc.and_(pc.is_valid(found["truth"]), pc.is_valid(found["id"])))
     if reference.classes:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,10 +42,9 @@ class File:
 
 @dataclass(slots=True, kw_only=True)
 class Counts:
-    """What was met on the way: lines that are none, and by column values of another type."""
+    """What was met on the way: lines that are none."""
 
     broken: int = 0
-    wrong: Counter[str] = field(default_factory=Counter)
 
 
 class Log:
@@ -146,16 +144,22 @@ def feedback_schema(reference: Reference) -> pa.Schema:
 IDS = pa.schema([("id", pa.string())])
 
 
+# Of each line, the columns whose value was of another type than theirs, and is null now.
+WRONG = pa.field("wrong", pa.list_(pa.string()))
+
+
 def _table(lines: bytes, schema: pa.Schema, counts: Counts) -> pa.Table:
-    """Read together what can be, else line by line."""
+    """Read together what can be, else line by line; with the column WRONG."""
     asked = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     options = pyarrow.json.ReadOptions(block_size=_PARSED)
     try:
-        found = pyarrow.json.read_json(pa.BufferReader(lines), options, asked)
-        return _timed(found)
+        found = _timed(pyarrow.json.read_json(pa.BufferReader(lines), options, asked))
+        if found["id"].null_count or ("time" in schema.names and found["time"].null_count):
+            raise pa.ArrowInvalid("a line that is none")
+        return found.append_column(WRONG, pa.nulls(len(found), WRONG.type))
     except pa.ArrowInvalid:
         rows = [*_each(lines, schema, counts)]
-        return _timed(pa.Table.from_pylist(rows, schema))
+        return _timed(pa.Table.from_pylist(rows, schema.append(WRONG)))
 
 
 def _timed(table: pa.Table) -> pa.Table:
@@ -179,18 +183,21 @@ def _each(lines: bytes, schema: pa.Schema, counts: Counts) -> Iterator[dict[str,
         except (ValueError, KeyError, pa.ArrowInvalid, pa.ArrowTypeError):
             counts.broken += 1
             continue
-        yield {one.name: _fitting(found.get(one.name), one, counts, True) for one in schema}
+        wrong: list[str] = []
+        row = {one.name: _fitting(found.get(one.name), one, wrong) for one in schema}
+        yield {**row, WRONG.name: wrong or None}
 
 
-def _fitting(value: Any, of: pa.Field, counts: Counts, outer: bool = False) -> Any:
-    """A value of the field's type, else None; what is wrong is counted by the inner field."""
+def _fitting(value: Any, of: pa.Field, wrong: list[str]) -> Any:
+    """A value of the field's type, else None; the name of an inner field that it does not fit is
+    kept."""
     kind = of.type
     if value is None:
         return None
     if pa.types.is_struct(kind):
         if not isinstance(value, dict):
             return None
-        return {inner.name: _fitting(value.get(inner.name), inner, counts) for inner in kind}
+        return {inner.name: _fitting(value.get(inner.name), inner, wrong) for inner in kind}
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if pa.types.is_floating(kind) and is_number:
         return float(value)
@@ -198,7 +205,7 @@ def _fitting(value: Any, of: pa.Field, counts: Counts, outer: bool = False) -> A
         pa.types.is_string(kind) and isinstance(value, str)
     ):
         return value
-    counts.wrong[of.name] += 1
+    wrong.append(of.name)
     return None
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+import math
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,7 +32,7 @@ def outcomes(
     CompileError with every row that is wrong."""
     table = _read(file, names)
     of_id, of_truth, of_time = names
-    ids = pc.cast(table[of_id], pa.string()).to_pylist()
+    ids = [None if one is None else str(one) for one in table[of_id].to_pylist()]
     truths = _truths(table[of_truth], reference)
     times: list[str | None] = [_written(now)] * len(ids)
     if of_time:
@@ -42,7 +43,7 @@ def outcomes(
         canonical(Map({"v": _VERSION, "id": one, "time": time, "truth": truth}))
         for one, time, truth in zip(ids, times, truths, strict=True)
     ]
-    own = digest_of(file.read_bytes()).sha256[:16]
+    own = digest_of(file.read_bytes() + repr(names).encode()).sha256[:16]
     return f"feedback-import-{own}.jsonl", b"".join(line + b"\n" for line in lines), len(lines)
 
 
@@ -66,6 +67,11 @@ def _read(file: Path, names: tuple[str, str, str | None]) -> pa.Table:
     except (OSError, pa.ArrowInvalid) as error:
         message = f"{file} cannot be read: {str(error).splitlines()[0]}"
         raise CompileError([problem("unreadable", message)]) from None
+    if not table.num_rows:
+        raise CompileError([problem("empty", f"{file} holds no rows")])
+    if twice := [name for name in names if table.column_names.count(str(name)) > 1]:
+        message = f"{file} has the column {twice[0]!r} twice"
+        raise CompileError([problem("columns", message, hint="leave one of them out")])
     if missing := [name for name in names if name and name not in table.column_names]:
         held = ", ".join(map(repr, table.column_names))
         hint = "name them with --id, --truth and --time"
@@ -75,29 +81,48 @@ def _read(file: Path, names: tuple[str, str, str | None]) -> pa.Table:
 
 
 def _truths(values: pa.ChunkedArray, reference: Reference) -> list[str | float | None]:
-    """Classes as texts; numbers, and None where there is none."""
+    """Classes as the model has them, else the text that stands there; numbers, and None where there
+    is none."""
     if reference.classes:
-        plain = values.to_pylist()
-        return [str(v).lower() if isinstance(v, bool) else _text(v) for v in plain]
+        classes = {name.lower(): name for name in reference.classes}
+        is_logical = {*classes} == {"true", "false"}
+        return [_class(value, classes if is_logical else {}) for value in values.to_pylist()]
     found: list[str | float | None] = []
     for value in values.to_pylist():
         try:
-            found.append(float(value))
+            number = float(value)
         except (TypeError, ValueError):
-            found.append(None)
+            number = math.nan
+        found.append(number if math.isfinite(number) else None)
     return found
 
 
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)
+def _class(value: object, logical: Mapping[str, str]) -> str | None:
+    """A whole number is the text of one, a truth value that of the class."""
+    if value is None:
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return logical.get(str(value).lower(), str(value))
 
 
 def _times(values: pa.ChunkedArray) -> list[str | None]:
-    try:
+    """Times and dates, and texts that are such (ISO 8601, UTC unless they have a zone); None for
+    what is none, numbers among it."""
+    if pa.types.is_temporal(values.type):
         moments = pc.cast(values, TIME).to_pylist()
-    except pa.ArrowInvalid:
-        return [None] * len(values)
-    return [None if moment is None else _written(moment) for moment in moments]
+        return [None if moment is None else _written(moment) for moment in moments]
+    return [_time(value) for value in values.to_pylist()]
+
+
+def _time(value: object) -> str | None:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    if found is None:
+        return None
+    return _written((found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC))
 
 
 def _written(moment: datetime) -> str:
@@ -122,7 +147,7 @@ def _wrong(
         elif truth is None or (classes and truth not in classes) or truth != truth:
             why = f"has the truth {truth!r}" if truth is not None else "has no truth"
         elif time is None:
-            why = "has no time"
+            why = "has no time, as 2026-11-26T12:00:00Z"
         count += bool(why)
         if why and count <= _MOST:
             yield problem("wrong-value", f"{file}: row {number} {why}", hint=hint)

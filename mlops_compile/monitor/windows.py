@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from mlops_compile.ir.reference import ColumnReference, Reference
 from mlops_compile.ir.value import Map
 from mlops_compile.monitor.feedback import Feedback, read_feedback, schema_of_none, unknown_ids
-from mlops_compile.monitor.log import TIME, Counts, Log, predictions_schema
+from mlops_compile.monitor.log import TIME, WRONG, Counts, Log, predictions_schema
 from mlops_compile.monitor.observed import Column, Window
 from mlops_compile.steps.metrics import labels_of
 from mlops_compile.steps.segments import MISSING
@@ -69,7 +70,7 @@ def read_lines(
             own = inside.filter(pc.is_in(inside["model"], wanted))
             others += inside.num_rows - own.num_rows
             found.append(_packed(own.drop_columns(["model"])))
-    table = pa.concat_tables(found) if found else _packed(schema_of_none(schema))
+    table = pa.concat_tables(found) if found else _packed(schema_of_none(schema.append(WRONG)))
     table = table.unify_dictionaries().combine_chunks()
     order = np.argsort(table["time"].cast(pa.int64()).to_numpy(), kind="stable")
     whole = table.num_rows
@@ -144,7 +145,7 @@ def window_of(
     known = ~np.isnan(predicted if predicted.ndim == 1 else predicted.sum(axis=1))
     answered = table.filter(pa.array(known))
     predicted = predicted[known]
-    wrong = lines.counts.wrong
+    wrong = Counter(pc.list_flatten(pc.drop_null(table[WRONG.name])).to_pylist())
     seconds = pc.drop_null(table["seconds"]).to_numpy()
     return Window(
         start=start,

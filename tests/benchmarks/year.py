@@ -34,7 +34,7 @@ from mlops_compile.ir.reference import Reference, reference_of
 from mlops_compile.ir.value import Map, parse
 from mlops_compile.monitor.feedback import Feedback
 from mlops_compile.monitor.judge import findings
-from mlops_compile.monitor.log import Counts
+from mlops_compile.monitor.log import WRONG, Counts
 from mlops_compile.monitor.windows import Lines, window_of
 from mlops_compile.steps.monitoring import Monitor
 from mlops_compile.steps.tables import write_table
@@ -129,6 +129,7 @@ def _world(kind: str, bundle: Path, data: Path, room: Path) -> World:
     }
     ids = pa.array([str(number) for number in range(len(frame))])
     told = {"id": ids, "seconds": pa.nulls(len(frame), pa.float64())}
+    told |= {WRONG.name: pa.nulls(len(frame), WRONG.type)}
     return World(frame=frame, table=pa.table({**told, **columns, "answer.probabilities": shares}))
 
 
