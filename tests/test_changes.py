@@ -163,8 +163,11 @@ def test_a_damaged_result_is_made_again(project: Path) -> None:
     assert outputs[0] == outputs[1]
     assert any((store / "quarantine").iterdir())
     bundles = [Path(document["bundle"]["path"]) for document in (first, again)]
-    for file in (project / bundles[0]).iterdir():
-        assert file.read_bytes() == (project / bundles[1] / file.name).read_bytes()
+    files = [file for file in (project / bundles[0]).rglob("*") if file.is_file()]
+    assert files
+    for file in files:
+        other = project / bundles[1] / file.relative_to(project / bundles[0])
+        assert file.read_bytes() == other.read_bytes()
 
 
 def test_the_source_may_go_once_it_is_in_the_store(project: Path) -> None:

@@ -71,6 +71,11 @@ def _people() -> str:
     return "\n".join(rows) + "\n"
 
 
+def _bytes(bundle: Path) -> dict[str, bytes]:
+    files = (file for file in bundle.rglob("*") if file.is_file())
+    return {file.relative_to(bundle).as_posix(): file.read_bytes() for file in files}
+
+
 class Service:
     """A running service and the bundle it runs."""
 
@@ -80,7 +85,7 @@ class Service:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.port = port
-        self.files = sorted(os.listdir(bundle))
+        self.files = sorted(_bytes(bundle))
         command = [sys.executable, "-c", WITHOUT, "--port", str(port)]
         writes = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
         writes["XDG_CACHE_HOME"] = str(bundle.parent / "cache")  # for what it compiles
@@ -105,7 +110,7 @@ class Service:
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(timeout=10) == 0
         assert b"Traceback" not in self.process.stderr.read()
-        assert sorted(os.listdir(self.bundle)) == self.files  # named by digest: nothing is added
+        assert sorted(_bytes(self.bundle)) == self.files  # named by digest: nothing is added
 
 
 def _serve(
@@ -294,8 +299,7 @@ def _work(service: Service, directory: Path, **params: object) -> Work:
 def test_the_same_inputs_give_the_same_bundle(service: Service, tmp_path: Path) -> None:
     limits = {"name": "people", "max_records": 5, "max_body_bytes": 4096}
     package.run(_work(service, tmp_path, deploy=limits))
-    made = {file.name: file.read_bytes() for file in (tmp_path / "bundle").iterdir()}
-    assert made == {name: (service.bundle / name).read_bytes() for name in service.files}
+    assert _bytes(tmp_path / "bundle") == _bytes(service.bundle)
 
 
 def test_every_gate_that_is_not_met_is_told_first(service: Service, tmp_path: Path) -> None:
@@ -396,8 +400,7 @@ def test_without_a_compiler_python_is_proved_alone(
         (tmp_path / "bin" / "cc").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     package.run(_work(service, tmp_path))
-    made = {file.name: file.read_bytes() for file in (tmp_path / "bundle").iterdir()}
-    assert made == {name: (service.bundle / name).read_bytes() for name in service.files}
+    assert _bytes(tmp_path / "bundle") == _bytes(service.bundle)
 
 
 def test_pandas_can_still_be_imported_beside_the_app(service: Service) -> None:
