@@ -17,17 +17,20 @@ from typing import Any
 import httpx
 import msgspec
 
+from mlops_compile.emit.bins import bins
 from mlops_compile.emit.carried_proof import FILE as PROOF
 from mlops_compile.emit.carried_proof import proof_text
 from mlops_compile.emit.hostile_records import hostile_records
 from mlops_compile.emit.modules import module_of
 from mlops_compile.emit.render import MANIFEST, render, sealed
 from mlops_compile.ir.contract import Contract, RequestField
+from mlops_compile.ir.reference import SCORE, ColumnReference
 from mlops_compile.ir.schema import to_value
 from mlops_compile.ir.serving import LevelTable, Range, Served, ServedColumn, ServingSpec
 from mlops_compile.ir.trees import Tree, Trees
 from mlops_compile.ir.value import Map, freeze
 from mlops_compile.steps.deploy import Deploy
+from mlops_compile.steps.monitoring import Monitor
 
 STUMP = Tree(
     feature=(0, 2), threshold=(0.5, 0.0), flags=(1, 2), left=(1, ~0), right=(~2, ~1),
@@ -43,6 +46,36 @@ _FIELDS = (
     ("from", "datetime", True, ("c1_0 = NAN if c1 is None else float(c1.hour)",)),
     ("job", "categorical", True, ("c2_0 = LEVELS_C2_0.get(c2, NAN)",)),
     ("paid", "boolean", False, ()),
+)
+
+REFERENCE = (
+    ColumnReference(
+        name="age", kind="numeric", rows=400, missing=0, edges=(30.0, 45.5), counts=(100, 200, 100)
+    ),
+    ColumnReference(
+        name="from",
+        kind="datetime_utc",
+        rows=400,
+        missing=40,
+        edges=(1577836800.0,),
+        counts=(180, 180),
+    ),
+    ColumnReference(
+        name="job",
+        kind="categorical",
+        rows=400,
+        missing=100,
+        levels=(("cook", 200), ("smith", 100)),
+    ),
+    ColumnReference(
+        name="paid", kind="boolean", rows=400, missing=0, levels=(("true", 300), ("false", 100))
+    ),
+    ColumnReference(
+        name=SCORE, kind="numeric", rows=100, missing=0, edges=(0.25, 0.5), counts=(50, 25, 25)
+    ),
+)
+BINS = tuple(
+    bins(column, f"c{n}" if column.name != SCORE else "") for n, column in enumerate(REFERENCE)
 )
 
 
@@ -98,6 +131,8 @@ def people(model: str = "ab" * 32, **deploy: Any) -> ServingSpec:
             ranges=ranges,
             levels=freeze({"job": ["cook", "smith"]}),
             edges=tuple(n / 10 for n in range(1, 11)),
+            bins=BINS,
+            monitor=to_value(Monitor()),
         ),
     )
 
@@ -114,7 +149,9 @@ def write(spec: ServingSpec, directory: Path, **changed: str) -> Path:
     files[MANIFEST] = sealed({name: text.encode() for name, text in files.items()})
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (directory / name).write_text(text, "utf-8")
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
     return directory
 
 
@@ -122,7 +159,9 @@ def _proof(spec: ServingSpec, files: dict[str, str]) -> str:
     """The proof of a service without a pipeline: what its scorer in Python answers."""
     with tempfile.TemporaryDirectory() as scratch:
         for name, text in files.items():
-            (Path(scratch) / name).write_text(text, "utf-8")
+            path = Path(scratch) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
         decode = msgspec.json.Decoder(module_of(Path(scratch), "schema").Record).decode
         scorer = module_of(Path(scratch), "scorer").Scorer(Path(scratch), False)
     records = hostile_records(spec, Map(), 8)
@@ -172,7 +211,7 @@ class Running:
 
     def metrics(self) -> dict[str, float]:
         """The samples that there are, by name and labels as they are written."""
-        lines = self.client.get("/metrics").text.splitlines()
+        lines = self.client.get("/metrics").text.rstrip("\n").split("\n")
         pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
         return {sample: float(value) for sample, _, value in pairs}
 

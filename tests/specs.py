@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlops_compile.emit.bins import bins
 from mlops_compile.ir.contract import Contract, RequestField
+from mlops_compile.ir.reference import SCORE, ColumnReference
 from mlops_compile.ir.schema import to_value
-from mlops_compile.ir.serving import LevelTable, Served, ServedColumn, ServingSpec
+from mlops_compile.ir.serving import Bins, LevelTable, Served, ServedColumn, ServingSpec
 from mlops_compile.ir.trees import Tree, Trees
 from mlops_compile.ir.value import Map
 from mlops_compile.steps.deploy import Container, Deploy
 from mlops_compile.steps.families import FAMILIES
+from mlops_compile.steps.monitoring import Monitor
 from mlops_compile.steps.targets import TARGETS
 from tests.bundles import CLASSES, FLAG, LEVEL, LEVELS, NAME, NUMBER, TIME
 
@@ -70,7 +73,11 @@ def spec_of(target: str, family: str = "lightgbm", **more: Any) -> ServingSpec:
         "max_body_bytes": 10_485_760,
         "trees": trees if kind.trees else None,
         "target": target,
-        "served": Served(service=_service()),
+        "served": Served(
+            service=_service(),
+            bins=tuple(map(_bins, [*sorted(_KINDS), SCORE], ["c0", "c1", "c2", "c3", ""])),
+            monitor=_monitor(),
+        ),
         "container": container,
     }
     return ServingSpec(**{**given, **more})
@@ -100,3 +107,18 @@ def _column(place: int, field: RequestField) -> ServedColumn:
         lines=lines,
         tables=(table,) if kind == "categorical" else (),
     )
+
+
+def _bins(name: str, attribute: str) -> Bins:
+    held: dict[str, Any] = {"edges": (0.5, 1.5), "counts": (20, 60, 20)}
+    kind = _KINDS.get(name, "numeric")
+    if kind == "boolean":
+        held = {"levels": (("true", 60), ("false", 40))}
+    if kind == "categorical":
+        held = {"levels": tuple((level, 10) for level in LEVELS), "other": 20}
+    return bins(ColumnReference(name=name, kind=kind, rows=100, missing=0, **held), attribute)
+
+
+def _monitor() -> Map:
+    stated: Any = to_value(Monitor(least_volume=10.0, most_volume=1e6, most_seconds=0.5))
+    return Map(stated)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from mlops_compile.emit.dns import dns_name
 from mlops_compile.emit.render import render, yaml_text
-from mlops_compile.emit.targets.docker import dns_name
-from mlops_compile.emit.targets.kubernetes import RESOURCES
+from mlops_compile.emit.targets.kubernetes import MONITOR, RESOURCES
+from mlops_compile.ir.value import Map
 from tests.bundles import CLASSES, LEVELS, NAME, Made, make
 from tests.dockerfiles import Image, build
 from tests.running import Running
@@ -38,8 +40,14 @@ NAMES = [
 ]
 
 
-def _manifests() -> dict[str, Any]:
-    files = render(spec_of("kubernetes"))
+LOGGED = {"log_claim": "the.logs", "project_claim": "no"}
+# Those of them that are of Kubernetes itself.
+OWN = ("NetworkPolicy",)
+
+
+def _manifests(**container: Any) -> dict[str, Any]:
+    spec = spec_of("kubernetes")
+    files = render(replace(spec, container=Map({**spec.container, **container})))
     return {
         name.removeprefix("kubernetes/"): yaml.safe_load(text)
         for name, text in files.items()
@@ -47,14 +55,20 @@ def _manifests() -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", RESOURCES)
-def test_manifests_are_valid_by_the_published_schemas(name: str) -> None:
-    kubernetes_validate.validate(_manifests()[name], "1.37", strict=True)
+@pytest.mark.parametrize("container", [{}, LOGGED], ids=["plain", "logged"])
+def test_manifests_are_valid_by_the_published_schemas(container: dict[str, Any]) -> None:
+    found = _manifests(**container)
+    for name in found["kustomization.yaml"]["resources"]:
+        kubernetes_validate.validate(found[name], "1.37", strict=True)
+    for item in found["prometheus.yaml"]["items"]:
+        if item["kind"] in OWN:
+            kubernetes_validate.validate(item, "1.37", strict=True)
 
 
-def test_what_kserve_takes_is_a_pod(tmp_path: Path) -> None:
+@pytest.mark.parametrize("container", [{}, LOGGED], ids=["plain", "logged"])
+def test_what_kserve_takes_is_a_pod(container: dict[str, Any]) -> None:
     """A predictor is the spec of a pod, with two keys of KServe's own."""
-    service = _manifests()["inferenceservice.yaml"]
+    service = _manifests(**container)["inferenceservice.yaml"]
     predictor = dict(service["spec"]["predictor"])
     assert [predictor.pop(key) for key in ("minReplicas", "maxReplicas")] == [2, 10]
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": service["metadata"], "spec": predictor}
@@ -65,8 +79,8 @@ def test_what_kserve_takes_is_a_pod(tmp_path: Path) -> None:
 
 
 def test_manifests_are_of_one_mind() -> None:
-    found = _manifests()
-    assert found["kustomization.yaml"]["resources"] == [*RESOURCES]
+    found = _manifests(**LOGGED)
+    assert found["kustomization.yaml"]["resources"] == [*RESOURCES, MONITOR]
     deployment = found["deployment.yaml"]
     pod = deployment["spec"]["template"]
     labels, name = pod["metadata"]["labels"], deployment["metadata"]["name"]
@@ -85,11 +99,56 @@ def test_manifests_are_of_one_mind() -> None:
     assert container["readinessProbe"]["httpGet"]["path"] == "/health/ready"
     monitor = found["monitor.yaml"]["spec"]["jobTemplate"]["spec"]["template"]
     assert monitor["metadata"]["labels"] != labels  # the service sends nothing to it
+    watching, network, rules = found["prometheus.yaml"]["items"]
+    address = found["service.yaml"]
+    assert (
+        watching["spec"]["selector"]["matchLabels"].items() <= address["metadata"]["labels"].items()
+    )
+    assert watching["spec"]["endpoints"][0]["port"] == address["spec"]["ports"][0]["name"]
+    assert network["spec"]["podSelector"]["matchLabels"] == labels
+    alerts = yaml.safe_load(render(spec_of("kubernetes"))["monitoring/alerts.yaml"])
+    assert rules["spec"] == alerts
+    # By the job's name, which the operator takes from that of the service.
+    assert f'job="{address["metadata"]["name"]}"' in alerts["groups"][0]["rules"][0]["expr"]
+
+
+def test_what_is_logged_is_looked_at() -> None:
+    """The copies write into the claim that the CronJob reads; without one nothing is asked for."""
+    found = _manifests(**LOGGED)
+    pods = {
+        "deployment.yaml": found["deployment.yaml"]["spec"]["template"]["spec"],
+        "monitor.yaml": found[MONITOR]["spec"]["jobTemplate"]["spec"]["template"]["spec"],
+    }
+    for name, pod in pods.items():
+        (container,) = pod["containers"]
+        claims = {
+            volume["name"]: volume["persistentVolumeClaim"]["claimName"]
+            for volume in pod["volumes"]
+            if "persistentVolumeClaim" in volume
+        }
+        places = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        read_only = {mount["name"] for mount in container["volumeMounts"] if "readOnly" in mount}
+        assert claims["log"] == "the.logs" and claims.get("project", "no") == "no"
+        if name == "monitor.yaml":
+            assert container["command"][-2:] == ["--log", places["log"]]
+            assert read_only == {"log"} and container["workingDir"] == places["project"]
+        else:
+            assert container["env"] == [{"name": "MLOPS_LOG", "value": places["log"]}]
+            assert not read_only
+    plain = _manifests()
+    assert MONITOR not in plain
+    (container,) = plain["deployment.yaml"]["spec"]["template"]["spec"]["containers"]
+    assert "env" not in container and {*container["envFrom"][0]["secretRef"]} == {
+        "name",
+        "optional",
+    }
+    logged = _manifests(log_claim="the.logs")
+    assert MONITOR not in logged and "the.logs" in str(logged["deployment.yaml"])
 
 
 @pytest.mark.parametrize("name", ["deployment.yaml", "monitor.yaml", "inferenceservice.yaml"])
 def test_no_container_has_a_right_that_it_does_not_need(name: str) -> None:
-    found = _manifests()[name]["spec"]
+    found = _manifests(**LOGGED)[name]["spec"]
     for key in ("jobTemplate", "spec", "template", "spec", "predictor"):
         found = found.get(key, found)
     assert found["automountServiceAccountToken"] is False

@@ -16,10 +16,11 @@ from mlops_compile.emit.preparation import column_codes
 from mlops_compile.emit.render import literal, render
 from mlops_compile.emit.targets.http import modules
 from mlops_compile.ir.contract import Contract, RequestField
-from mlops_compile.ir.serving import LevelTable, ServedColumn, ServingSpec
+from mlops_compile.ir.serving import LevelTable, Served, ServedColumn, ServingSpec
 from mlops_compile.ir.trees import Tree, Trees
 from mlops_compile.ir.value import Map, freeze
 from tests.row_by_row import check
+from tests.serving import BINS
 
 GOLDEN = Path(__file__).parent / "golden" / "service"
 NUMBERS = st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False))
@@ -237,6 +238,7 @@ def test_golden_service(scorer: str) -> None:
         max_records=1000,
         max_body_bytes=10_485_760,
         trees=TREES if scorer == "trees" else None,
+        served=Served(bins=BINS),
     )
     generated = {name: text for name, text in render(spec).items() if name not in modules()}
     for name, text in generated.items():

@@ -100,6 +100,8 @@ def test_names_are_data_in_every_file(target: str, family: str) -> None:
         ("deploy.container.image='a b'", "the name of an image"),
         ("deploy.container.monitor_schedule=daily", "five fields as cron has them"),
         ("deploy.container.python='3.9'", "3.11"),
+        ("deploy.container.log_claim=My_logs", "the name of a claim"),
+        ("deploy.container.project_claim=work", "deploy.container.log_claim"),
     ],
 )
 def test_what_no_target_takes_is_told(tmp_path: Path, words: str, says: str) -> None:

@@ -185,6 +185,11 @@ def _settle_deploy(reader: Reader, deploy: Deploy, data: Data) -> Deploy:
         if known(text) and text is not None and not form.fullmatch(text):
             message = f"is {text!r}, and must be {words}"
             reader.complain("wrong-type", message, ("deploy", "container", name))
+    project, log = deploy.container.project_claim, deploy.container.log_claim
+    if known(project, log) and project is not None and log is None:
+        message = "is given, and no log that would be monitored"
+        hint = "name the log's claim: deploy.container.log_claim"
+        reader.complain("impossible", message, ("deploy", "container", "project_claim"), hint)
     return replace(deploy, name=deploy.name or data.name) if known(deploy) else UNKNOWN
 
 

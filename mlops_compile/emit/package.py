@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops_compile.emit.bins import watched
 from mlops_compile.emit.card import card
 from mlops_compile.emit.carried_proof import FILE as PROOF
 from mlops_compile.emit.carried_proof import carried_proof
@@ -47,6 +48,8 @@ def run(work: Work) -> None:
         where = ("contract", "response", "classes")
         raise StepError([problem("contract", message, where, hint)])
     spec = serving_spec(work)
+    compared = reference(work, spec, evaluation)
+    spec = watched(spec, compared, work.params.get("monitor", Map()))
     bundle = work.outputs["bundle"]
     files = render(spec)
     _check_modules(spec, files)
@@ -54,7 +57,7 @@ def run(work: Work) -> None:
         (bundle / name).parent.mkdir(parents=True, exist_ok=True)
         (bundle / name).write_text(text, "utf-8")
     (bundle / "CARD.md").write_text(card(work, spec, evaluation), "utf-8")
-    (bundle / REFERENCE).write_bytes(canonical(reference(work, spec, evaluation).to_dict()))
+    (bundle / REFERENCE).write_bytes(canonical(compared.to_dict()))
     for file in sorted(work.inputs["model"].iterdir()):
         if spec.trees is None and file.name not in (META, PREPARATION):
             shutil.copyfile(file, bundle / file.name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from mlops_compile.emit.bins import moment
 from mlops_compile.emit.requirements import pins_of
 from mlops_compile.emit.sbom import FILE as SBOM
 from mlops_compile.emit.sbom import sbom
@@ -79,6 +80,7 @@ def environment() -> jinja2.Environment:
         autoescape=False,
     )
     found.filters.update(literal=literal, prose=prose, importing=importing, yaml=yaml_text)
+    found.filters["moment"] = moment
     found.globals["types"] = _TYPES
     return found
 
@@ -112,7 +114,9 @@ def yaml_text(text: str) -> str:
 
 
 def _yaml_character(character: str) -> str:
-    if character.isascii() and character.isprintable() and character not in '"\\':
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isascii() and character.isprintable():
         return character
     return f"\\U{ord(character):08X}"
 

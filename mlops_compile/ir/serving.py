@@ -122,11 +122,46 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bins:
+    """The bins of the reference into which a service counts the values of a column, `attribute` of
+    a record, or what it answers, where that is empty.
+
+    Numbers, and times as seconds since 1970: below, between and beyond the increasing `edges` (a
+    value that is an edge lies in the bin above). Texts and truth values: a bin for each of the
+    `levels`, then one for all others. `names` are those of the bins, that of missing values the
+    last. `shares` are what the reference has in each: of the values that there are, with half a
+    value added to each bin, so that none is impossible; the last, of all rows. Of a sensitive
+    column there is the last alone, and nothing is counted.
+    """
+
+    name: str
+    attribute: str
+    kind: str
+    names: tuple[str, ...]
+    shares: tuple[float, ...]
+    edges: tuple[float, ...] = ()
+    levels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.attribute:
+            check_names(self.attribute, (), ())
+        if len({*self.names}) != len(self.names) or len(self.names) != len(self.shares):
+            raise ValueError(f"{self.name}: {len(self.shares)} shares of the bins {self.names}")
+        if self.is_counted and len(self.names) != len(self.edges or self.levels) + 2:
+            raise ValueError(f"{self.name}: other bins than edges or levels")
+
+    @property
+    def is_counted(self) -> bool:
+        return len(self.names) > 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """How a service is to be: its limits and log (`service`, as the config has them), the key of
     the step that packages it (`plan`), columns that are `sensitive`, what the data had of each
-    column (`ranges`, and a few `levels` to choose from), and the `edges` between which scores are
-    counted."""
+    column (`ranges`, and a few `levels` to choose from), the `edges` between which scores are
+    counted, the `bins` in which values are, of each column and of the score, and when it is to be
+    looked at (`monitor`, as the config has it)."""
 
     service: Map = field(default_factory=Map)
     plan: str = ""
@@ -134,6 +169,8 @@ class Served:
     ranges: tuple[Range, ...] = ()
     levels: Map = field(default_factory=Map)
     edges: tuple[float, ...] = ()
+    bins: tuple[Bins, ...] = ()
+    monitor: Map = field(default_factory=Map)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,16 @@ class Container:
     most_cpu: float = key("cores that a copy may use", default=1.0, low=0, low_open=True)
     memory: int = key("MiB that a copy asks for", default=128, low=16)
     most_memory: int = key("MiB that a copy may use", default=512, low=16)
+    log_claim: str | None = key(
+        "the PersistentVolumeClaim for the log of predictions; else none is kept",
+        default=None,
+        filled=True,
+    )
+    project_claim: str | None = key(
+        "that of the project with its state, in which the log is monitored; else it is not",
+        default=None,
+        filled=True,
+    )
     monitor_image: str = key(
         "the image that monitors: one that has mlops_compile",
         default="mlops-compile:latest",
@@ -82,7 +92,10 @@ _IMAGE = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._/-]*(:[0-9]+/[A-Za-z0-9._/-]+)?(:[\w.-]+)?(@sha256:[0-9a-f]{64})?"
 )
 _CRON = re.compile(r"[0-9*,/-]+ [0-9*,/-]+ [0-9*,/?L-]+ [0-9A-Z*,/-]+ [0-9A-Z*,/?-]+")
+_CLAIM = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 FORMS = {
+    "log_claim": (_CLAIM, "the name of a claim: small letters, digits, - and ."),
+    "project_claim": (_CLAIM, "the name of a claim: small letters, digits, - and ."),
     "image": (_IMAGE, "the name of an image, as registry/name:tag"),
     "monitor_image": (_IMAGE, "the name of an image, as registry/name:tag"),
     "monitor_schedule": (_CRON, "five fields as cron has them, as `17 * * * *`"),

@@ -123,6 +123,12 @@ class Monitor:
         default=None,
         low=0,
     )
+    most_errors: float = key(
+        "share of the requests for answers that fail above which Prometheus' rules raise an alert",
+        default=0.01,
+        low=0,
+        high=1,
+    )
     alerts: tuple[str, ...] = key(
         "findings that are alerts where their threshold is reached; others are told only",
         default=KINDS,

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from math import inf
 from pathlib import Path
 
+import bins
+import drift
 import observed
 from bundle import Bundle
-from metrics import SECONDS, Histogram, Sample, Values, buckets
+from metrics import MARK, MARKED, SECONDS, Histogram, Sample, Values, buckets, written
 
 STATUSES = (200, 202, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503)
 HTTP, TIME = "mlops_http_requests_total", "mlops_http_request_duration_seconds"
@@ -47,7 +49,12 @@ class Counts:
         self._predicted = {name: places[_predicted(name)] for name in self._classes or (None,)}
         self._place = {name: places[name, ()] for name in _SINGLE}
         self._dropped = {why: places[DROPPED, (("reason", why),)] for why in ("full", "failed")}
-        self.columns = tuple(self._span(family, names) for family, names in COLUMNS.items())
+        self.columns = tuple(
+            self._span([(family, (("column", name),)) for name in names])
+            for family, names in COLUMNS.items()
+        )
+        self.bins = self._span(drift.samples(MARKED))
+        self._window = drift.Window(self.bins, self._span(drift.samples(MARK)))
         self._numbers[self._place["mlops_workers"]] = 1.0
         self._numbers[places["mlops_bundle_info", tuple(fact)]] = 1.0
 
@@ -61,14 +68,16 @@ class Counts:
         yield from buckets(SCORE, (), self._edges)
         for family, names in COLUMNS.items():
             yield from ((family, (("column", name),)) for name in names)
+        yield from drift.samples(MARKED)
+        yield from drift.samples(MARK)
         yield from ((name, ()) for name in _SINGLE)
         yield from ((DROPPED, (("reason", why),)) for why in ("full", "failed"))
         yield "mlops_bundle_info", tuple(fact)
 
-    def _span(self, family: str, names: list[str]) -> memoryview:
-        """The numbers of a family, which lie in the order of its columns."""
-        first = self._values.places[family, (("column", names[0]),)] if names else 0
-        return self._numbers[first : first + len(names)]
+    def _span(self, samples: list[Sample]) -> memoryview:
+        """The numbers of samples that lie side by side."""
+        first = self._values.places[samples[0]] if samples else 0
+        return self._numbers[first : first + len(samples)]
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         self._numbers[self._http[path, status]] += 1.0
@@ -79,7 +88,8 @@ class Counts:
         self._numbers[self._place["mlops_http_requests_in_progress"]] += more
 
     def predicted(self, answers: list[dict]) -> None:
-        """Count answers by class, and their scores."""
+        """Count answers by class, and their scores; records were counted by their bins before."""
+        self._window.count(len(answers))
         for answer in answers:
             if not self._classes:
                 self._numbers[self._predicted[None]] += 1.0
@@ -106,7 +116,9 @@ class Counts:
         self._numbers[self._place["mlops_feedback_total"]] += records
 
     def text(self) -> str:
-        return self._values.text()
+        """What Prometheus reads."""
+        found = self._values.all()
+        return written({**found, **drift.measured(found)})
 
 
 _SINGLE = (

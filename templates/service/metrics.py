@@ -17,7 +17,7 @@ from pathlib import Path
 Sample = tuple[str, tuple[tuple[str, str], ...]]
 
 # Kinds: a gauge's numbers are summed over the processes that live, a counter's over all there were;
-# of a fact there is one.
+# of a fact there is one. A mark is what a counter had when a window began, and is not told.
 FAMILIES = {
     "mlops_http_requests_total": ("counter", "Answers by path and status."),
     "mlops_http_request_duration_seconds": ("histogram", "Time to an answer."),
@@ -30,13 +30,22 @@ FAMILIES = {
     "mlops_values_missing_total": ("counter", "Values that were missing, by column."),
     "mlops_values_unseen_total": ("counter", "Levels that the data had not, by column."),
     "mlops_values_out_of_range_total": ("counter", "Values beyond those of the data, by column."),
+    "mlops_values_total": ("counter", "Values by column and bin of the reference."),
+    "mlops_reference_share": (
+        "fact",
+        "Shares of the values that the reference has in a bin; of its rows, those that are missing.",
+    ),
+    "mlops_drift_psi": ("fact", "Population stability index of the latest values, by column."),
+    "mlops_drift_values": ("fact", "How many these are."),
     "mlops_log_records_total": ("counter", "Predictions that were written to the log."),
     "mlops_log_dropped_total": ("counter", "Predictions that were not, and why."),
     "mlops_log_queued": ("gauge", "Predictions that wait to be written."),
     "mlops_feedback_total": ("counter", "Truths that were kept."),
     "mlops_workers": ("gauge", "Processes that answer."),
     "mlops_bundle_info": ("fact", "What is served."),
+    "mlops_values_mark": ("mark", ""),
 }
+MARKED, MARK = "mlops_values_total", "mlops_values_mark"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, inf)
 ENDED = "ended.json"
 
@@ -63,9 +72,9 @@ class Values:
     def own(self) -> dict[Sample, float]:
         return dict(zip(self.places, self.numbers))
 
-    def text(self) -> str:
-        """What Prometheus reads: of this process alone, or of all in the directory."""
-        return written(self.own() if self.directory is None else total(self.directory))
+    def all(self) -> dict[Sample, float]:
+        """The samples of this process alone, or of all in the directory."""
+        return self.own() if self.directory is None else total(self.directory)
 
 
 class Histogram:
@@ -108,13 +117,14 @@ def total(directory: Path) -> dict[Sample, float]:
 
 
 def end(directory: Path, process: int) -> None:
-    """Keep what a process counted that has ended."""
+    """Keep what a process counted that has ended; nothing of it is in a window any more."""
     path = directory / f"{process}.values"
     try:
         numbers = _read(path)
     except FileNotFoundError:
         return
     counted = {s: value for s, value in numbers.items() if _kind(s[0]) in ("counter", "histogram")}
+    counted |= {(MARK, labels): value for (name, labels), value in counted.items() if name == MARKED}
     ended = _ended(directory)
     found = {(name, _labels(labels)): value for name, labels, value in ended["values"]}
     _add(found, counted)
@@ -169,12 +179,14 @@ def written(found: dict[Sample, float]) -> str:
     lines = []
     for name, samples in families.items():
         kind, text = FAMILIES[name]
+        if kind == "mark":
+            continue
         lines.append(f"# HELP {name} {text}")
         lines.append(f"# TYPE {name} {'gauge' if kind == 'fact' else kind}")
         if kind == "histogram":
             lines += _histograms(name, samples)
         else:
-            sparse = name == "mlops_http_requests_total" or kind == "fact"
+            sparse = name in ("mlops_http_requests_total", "mlops_bundle_info")
             lines += [_line(*sample, value) for sample, value in samples if value or not sparse]
     return "\n".join(lines) + "\n"
 

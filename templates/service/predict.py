@@ -11,10 +11,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 import msgspec
 
+import bins
 import observed
 import schema
 import scorer
 from bundle import Bundle
+from counts import Counts
 from problems import Refused, unanswerable, wrong
 from proof import proved
 
@@ -138,7 +140,8 @@ async def aside(
         raise
 
 
-def observe(records: list[schema.Record], counts: tuple) -> None:
-    """Count what of records the data had not."""
-    for record in records:
-        observed.observe(record, *counts)
+def observe(records: list[schema.Record], answers: list[dict], counts: Counts) -> None:
+    """Count what of records the data had not, and in which bins their values lie."""
+    for record, answer in zip(records, answers):
+        observed.observe(record, *counts.columns)
+        bins.count(record, answer, counts.bins)

@@ -265,7 +265,7 @@ class Service:
             contributions = await self._within(aside(model.contributions, records, threads=threads))
         answers = model.answers(scores, None)
         ids = [f"{name}:{number}" for number in range(len(records))] if is_list else [name]
-        self._predictions.observe(records, self.counts.columns)
+        self._predictions.observe(records, answers, self.counts)
         self.counts.predicted(answers)
         self.counts.queued(self._kept.log(ids, records, answers, perf_counter() - start))
         if contributions is not None:

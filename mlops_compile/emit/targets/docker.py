@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from mlops_compile.emit.dns import dns_name
 from mlops_compile.emit.targets import http
 from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.steps.targets import Target
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 # What people may leave beside a bundle's files; all of these go into the image, because a service
 # sees at its start that its bundle is whole.
 _NOT_OURS = (".git", ".venv", "**/__pycache__", "*.proof.json")
-_LONGEST = 40
 
 
 def files(spec: ServingSpec, templates: jinja2.Environment) -> Mapping[str, str]:
@@ -36,17 +34,6 @@ def names_of(spec: ServingSpec) -> Mapping[str, str]:
     name = dns_name(spec.name)
     image = spec.container.get("image")
     return {"name": name, "image": str(image) if image else f"{name}:{spec.model[:12]}"}
-
-
-def dns_name(text: str) -> str:
-    """A text as a label of DNS (RFC 1035): one that had to be changed ends with digits of its
-    digest, so that no two are the same."""
-    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:_LONGEST].strip("-")
-    plain = re.sub(r"^[^a-z]+", "", plain)
-    if plain and plain == text:
-        return plain
-    digits = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{plain or 'model'}-{digits}"
 
 
 TARGET = Target(
