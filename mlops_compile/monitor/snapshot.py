@@ -275,7 +275,12 @@ def _capped(
     most = len(sources)
     if base is not None:
         most = max(0, int(base * asked.most_share / (1 - asked.most_share)) - before.total())
-    each = _each(Counter(sources) + before, asked.most_source)
+    known, share = Counter(sources) + before, asked.most_source
+    if asked.source is None:  # a first week has few days, and one that is not over
+        share = max(share, 2 / max(1, len(known)))
+    each = _each(known, share)
+    if most < len(sources) and len(known) > 1:
+        each = min(each, max(1, int(share * (most + before.total()))))
     taken: list[int] = []
     for row in sorted(range(len(sources)), key=lambda row: _salted(b"cap", digests[row])):
         if len(taken) < most and counts[sources[row]] < each:
