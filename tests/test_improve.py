@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 
 from mlops_compile.steps.tables import read_table
-from tests.living import AFTER, START, WEEK, WORDS, lived, people
+from tests.living import AFTER, START, WEEK, WORDS, Service, lived, people
 from tests.project import apart, good, mlops, package_environment
 
 
@@ -112,12 +112,22 @@ def test_rows_stay_in_their_parts_and_recent_ones_are_kept_out(project: Path) ->
     assert found["result"]["data"]["recent"] == len(recent) == round(0.3 * 1400)
 
 
-def test_one_source_may_not_outweigh_the_rest(project: Path) -> None:
-    found = improve(project, "improve.source=city", "improve.most_source=0.1")
+@pytest.mark.parametrize("share", [0.4, 0.35])
+def test_one_source_may_not_outweigh_the_rest(project: Path, share: float) -> None:
+    """No city is more than its share of what is learned, nor of what is compared on."""
+    found = improve(project, "improve.source=city", f"improve.most_source={share}")
     directory = (project / found["report"]).parent
     table = pyarrow.parquet.read_table(directory / "snapshot.parquet").to_pylist()[1500:]
-    counts = [sum(row["city"] == city for row in table) for city in ("Oslo", "Rome", "Lyon")]
-    assert max(counts) <= 0.1 * 980 and found["result"]["data"]["capped"] == 980 - len(table)
+    recent = read_table(directory / "recent.arrow").to_pylist()
+    for rows in (table, recent):
+        counts = [sum(row["city"] == city for row in rows) for city in ("Oslo", "Rome", "Lyon")]
+        assert 0 < max(counts) <= share * len(rows)
+    told = found["result"]["data"]
+    assert (told["learned"], told["recent"]) == (len(table), len(recent))
+    assert told["capped"] == 1400 - len(table) - len(recent)
+    assert {row["mlops_part"] for row in table} == {"train", "test"}
+    wrong = mlops(project, "improve", "shop", *WORDS, "improve.source=town")
+    assert wrong.code == 3 and "'town' is no column of a request" in wrong.err
 
 
 def test_too_few_labelled_rows_are_waited_for(project: Path) -> None:
@@ -135,6 +145,63 @@ def test_a_challenger_that_misses_a_gate_is_no_version(project: Path) -> None:
     again = mlops(project, *words, gate)
     assert again.code == 0 and "closed: nothing new since" in again.out
     assert len(listed(project)) == 1 and champion(project) == 1
+
+
+def test_a_test_row_that_is_asked_again_is_not_learned(project: Path) -> None:
+    """Whatever is said to be true of it then."""
+    rows = people(1500, 0)
+    (bundle,) = project.glob("outputs/*/*/bundle")
+    service = Service(bundle=bundle, log=project / "log")
+    ids = service.ask(rows, "again", START + WEEK)
+    other = ["no" if row["target"] == "yes" else "yes" for row in rows]
+    service.tell(ids, other, "again", START + WEEK)
+    found = improve(project)
+    table = pyarrow.parquet.read_table((project / found["report"]).parent / "snapshot.parquet")
+
+    def asked(row: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in ("age", "city", "amount"))
+
+    held = table.to_pylist()
+    tested = {asked(row) for row in held[:1500] if row["mlops_part"] == "test"}
+    assert not tested & {asked(row) for row in held[1500:]}
+
+
+def test_a_champion_that_changed_meanwhile_stays(project: Path) -> None:
+    """What won against another one takes no place; and what was decided, but cut off, is done."""
+    found = improve(project, "improve.policy=promote")
+    assert champion(project) == 2
+    file = (project / found["report"]).parent / "result.json"
+    good(project, "registry", "rollback", "shop")
+    good(project, "run", "--json", *WORDS, "seed=3")
+    good(project, "registry", "promote", "shop:3", "--force", "to see")
+    text = file.read_text("utf-8").replace(found["round"], "0123456789ab")
+    moved = file.parent.parent / "0123456789ab"
+    file.parent.rename(moved)
+    (moved / "result.json").write_text(text, "utf-8")
+    improve(project, "improve.policy=promote", until=(START + WEEK).isoformat())
+    assert champion(project) == 3
+    assert json.loads((moved / "result.json").read_text("utf-8"))["status"] == "kept"
+    good(project, "registry", "promote", "shop:1", "--force", "to see")
+    (moved / "result.json").write_text(text, "utf-8")
+    improve(project, "improve.policy=promote", until=(START + WEEK).isoformat())
+    assert champion(project) == 2
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]"])
+def test_a_damaged_round_says_so(project: Path, text: str) -> None:
+    found = improve(project)
+    file = (project / found["report"]).parent / "result.json"
+    file.write_text(text, "utf-8")
+    answer = mlops(project, "improve", "shop", "--until", AFTER, *WORDS)
+    assert answer.code == 7 and "result.json is damaged" in answer.err
+    assert "remove the directory" in answer.err
+
+
+@pytest.mark.parametrize("name", ["../esc", "shop:1", ""])
+def test_a_name_is_a_name(project: Path, name: str) -> None:
+    answer = mlops(project, "improve", name, *WORDS)
+    assert answer.code == 2 and "is no name of a model" in answer.err
+    assert not (project / ".mlops" / "improve").exists()
 
 
 def test_without_a_champion_there_is_nothing_to_improve(project: Path) -> None:

@@ -178,7 +178,7 @@ APART = {
     "columns": "own.data.rows.low=10",
     "prepare": "own.prepare.categorical=['frequency']",
     "params": "own.model.params.num_leaves=7",
-    "metrics": "own.evaluate.options.beta=3.0",
+    "metrics": "own.evaluate.bootstrap=None",
     "gates": "own.evaluate.gates.roc_auc=>= 0.5",
     "deploy": "own.deploy.max_records=100",
     "seed": "own.seed=7",

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from mlops_compile.api.monitoring import (
     monitor,
     served_model,
 )
-from mlops_compile.api.registering import opened, register_run
+from mlops_compile.api.registering import name_of, opened, register_run
 from mlops_compile.api.rounds import (
     FOLDER,
     REPORT,
@@ -28,28 +29,31 @@ from mlops_compile.api.rounds import (
     alone,
     config_digest,
     known_ids,
+    open_round,
     round_of,
+    rounds_of,
 )
 from mlops_compile.api.running import failure, resources_of, run_and_write
-from mlops_compile.api.versions import find_version, lock_of_version, output_of, promote
+from mlops_compile.api.versions import LEAST_ROWS, find_version, lock_of_version, output_of, promote
 from mlops_compile.compiler.check import check, check_improve, check_places
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.execute.observer import Observer
-from mlops_compile.ir.config import Config
+from mlops_compile.ir.config import LOCK_FILE, Config
 from mlops_compile.ir.improved import Improved
 from mlops_compile.ir.lock import Lock
-from mlops_compile.ir.problem import GateError, UsageError, problem
+from mlops_compile.ir.problem import CompileError, GateError, UsageError, problem
 from mlops_compile.ir.record import RunRecord
 from mlops_compile.ir.value import Map, Value, pick
-from mlops_compile.ir.version import CHAMPION, Version
+from mlops_compile.ir.version import CHAMPION, Version, is_version_name
 from mlops_compile.present.improved import improved_markdown
 from mlops_compile.steps.improving import Improve
 from mlops_compile.steps.splits import PARTS
 
 if TYPE_CHECKING:
-    from mlops_compile.monitor.snapshot import Base, Live, Snapshot
+    from mlops_compile.monitor.snapshot import Base, Live
 
 CHALLENGER = "challenger"
+_ALIASES = {"promoted": CHAMPION, "review": CHALLENGER}
 _DECLINE = ("estimate", "performance", "segment")
 _SNAPSHOT, _RECENT = "snapshot.parquet", "recent.arrow"
 
@@ -91,21 +95,36 @@ def improve(
     `improve.policy` says. What was done for the same rows is not done again, and what was cut off
     is gone on with. Raises what running the new plan raises; UsageError without a champion."""
     asked = asked_with(overrides, project)
+    _check_name(asked, name)
     with alone(asked.place.state.root / FOLDER / name):
-        return _improve(_loop(asked, tuple(overrides), name, now), observer)
+        loop = _loop(asked, tuple(overrides), name, now)
+        if _finish(loop):
+            loop = _loop(asked, tuple(overrides), name, now)
+        return _improve(loop, observer)
+
+
+def _check_name(asked: Asked, name: str) -> None:
+    """UsageError unless it names versions that have a champion."""
+    if not is_version_name(name):
+        message, hint = f"{name!r} is no name of a model", "for example adult, without a number"
+        raise UsageError([problem("usage", message, hint=hint)])
+    if not asked.place.stated.register:
+        message = "registry.register is false, and a challenger is a version"
+        raise UsageError([problem("usage", message, ("registry", "register"), "let it be true")])
+    with opened(asked.place) as registry:
+        if registry.meant(name, CHAMPION)[0] is None:
+            message = f"{name} has no champion to be improved"
+            hint = f"let one be it: mlops-compile registry promote {name}"
+            raise UsageError([problem("registry", message, hint=hint)])
 
 
 def _loop(asked: Asked, overrides: tuple[str, ...], name: str, now: datetime) -> Loop:
     config = compose(overrides, asked.project)
     place = asked.place
-    if not place.stated.register:
-        message = "registry.register is false, and a challenger is a version"
-        raise UsageError([problem("usage", message, ("registry", "register"), "let it be true")])
+    if (own := name_of(config, place)) != name:
+        message = f"this project makes versions of {own}, and not of {name}"
+        raise UsageError([problem("usage", message, hint=f"mlops-compile improve {own}")])
     with opened(place) as registry:
-        if registry.meant(name, CHAMPION)[0] is None:
-            message = f"{name} has no champion to be improved"
-            hint = f"let one be it: mlops-compile registry promote {name}"
-            raise UsageError([problem("registry", message, hint=hint)])
         champion = find_version(f"{name}@{CHAMPION}", registry)
     lock = lock_of_version(champion, place.state.store)
     return Loop(
@@ -122,23 +141,48 @@ def _loop(asked: Asked, overrides: tuple[str, ...], name: str, now: datetime) ->
 
 
 def _improve(loop: Loop, observer: Callable[[Lock], Observer]) -> Improved:
+    head = {"name": loop.name, "champion": str(loop.champion)}
+    if (held := open_round(loop.place, loop.champion.plan, loop.causes)) is not None:
+        result = _round(loop, held, observer)
+        told = {**head, "triggers": result["triggers"]}
+        return _told(loop, told, held, result, str(result["status"]))
     base = _base(loop)
-    live = _live(loop, base)
-    known = known_ids(loop.place, loop.champion.plan, loop.causes)
-    fresh = sum(one not in known for one in live.ids)
+    live = None if loop.served.sensitive else _live(loop, base)
+    known = known_ids(loop.place, loop.causes)
+    fresh = sum(one not in known for one in live.ids) if live else 0
     triggers = tuple(_triggers(loop, fresh))
-    head = {"name": loop.name, "champion": str(loop.champion), "triggers": triggers}
-    least = loop.improve.least_rows
+    told = {**head, "triggers": triggers}
+    least = max(loop.improve.least_rows, ceil(LEAST_ROWS / loop.improve.recent))
     if not triggers:
-        return Improved(**head, status="quiet", rows=fresh, needed=least)  # type: ignore[arg-type]
+        return Improved(**told, status="quiet", rows=fresh, needed=least)  # type: ignore[arg-type]
+    if live is None:
+        message = f"the log of {loop.name} has no values of its sensitive columns to learn from"
+        hint = "make the next snapshot from your own records of them, and run"
+        raise UsageError([problem("usage", message, ("data", "columns"), hint)])
     rows = tuple(f"{one} {digest}" for one, digest in zip(live.ids, live.contents, strict=True))
     found = round_of(loop.place, loop.champion.plan, loop.causes, rows)
-    if (result := found.result) is not None:
-        return _told(loop, head, found, result, "done")
+    if (result_ := found.result) is not None:
+        return _told(loop, told, found, result_, "done")
     if fresh < least:
-        return Improved(**head, status="waiting", rows=fresh, needed=least)  # type: ignore[arg-type]
-    result = _round(loop, found, base, live, triggers, observer)
-    return _told(loop, head, found, result, str(result["status"]))
+        return Improved(**told, status="waiting", rows=fresh, needed=least)  # type: ignore[arg-type]
+    _begin(loop, found, base, live, triggers)
+    result = _round(loop, found, observer)
+    return _told(loop, told, found, result, str(result["status"]))
+
+
+def _finish(loop: Loop) -> bool:
+    """Do what a closed round decided, and was cut off before it did; whether there was any."""
+    done = False
+    for held, _ in rounds_of(loop.place, loop.causes):
+        result = held.result
+        if result is None or result["status"] not in _ALIASES:
+            continue
+        with opened(loop.asked.place) as registry:
+            events = registry.history(loop.name)
+        if not any(held.name in event.reason for event in events):
+            _follow(loop, held, result)
+            done = True
+    return done
 
 
 def _told(
@@ -183,12 +227,13 @@ def _base(loop: Loop) -> Base:
         kind = str(split.get("kind"))
         keys = {"group": [split.get("column")], "stratified": [split.get("group")]}.get(kind, [])
         keys = [*split["columns"]] if kind == "hash" else keys  # type: ignore[misc]
+    asked = {column.name for column in loop.served.reference.columns}
     return Base(
         table=output_of(loop.side, store, "validate", "table"),
         target=output_of(loop.side, store, "validate", "target"),
         parts={part: output_of(loop.side, store, "split", part) for part in made},
         name=loop.served.reference.target,
-        keys=tuple(str(name) for name in keys if name),
+        keys=tuple(str(name) for name in keys) if {*keys} <= asked else (),
         by_time=kind == "time",
     )
 
@@ -203,10 +248,11 @@ def _live(loop: Loop, base: Base) -> Live:
     with opened(loop.asked.place) as registry:
         models = frozenset(version.model for version in registry.versions(loop.name))
     log, reference = Log(loop.asked.log), loop.served.reference
-    if reference.truth.sensitive or any(column.sensitive for column in reference.columns):
-        message = f"the log of {loop.name} leaves sensitive columns out: there is nothing to learn"
-        hint = "make the next snapshot from your own records of them, and run"
-        raise UsageError([problem("usage", message, ("data", "columns"), hint)])
+    asked = [column.name for column in reference.columns]
+    if loop.improve.source is not None and loop.improve.source not in asked:
+        message = f"{loop.improve.source!r} is no column of a request"
+        hint = f"columns: {', '.join(asked)}; null: a day is a source"
+        raise CompileError([problem("no-column", message, ("improve", "source"), hint)])
     begin = datetime(1970, 1, 1, tzinfo=UTC)
     lines = read_lines(log, reference, models, begin, loop.now)
     feedback, columns = read_feedback(log, reference), dict(check(loop.config).data.columns)
@@ -216,30 +262,48 @@ def _live(loop: Loop, base: Base) -> Live:
 # What then
 
 
-def _round(
-    loop: Loop,
-    held: Round,
-    base: Base,
-    live: Live,
-    triggers: tuple[str, ...],
-    observer: Callable[[Lock], Observer],
-) -> Map:
+def _begin(loop: Loop, held: Round, base: Base, live: Live, triggers: tuple[str, ...]) -> None:
+    """Write the data of a round, then what it works with: from here on the log is not needed."""
+    from mlops_compile.monitor.snapshot import snapshot, write_parquet
+    from mlops_compile.steps.tables import write_table
+
+    held.directory.mkdir(parents=True, exist_ok=True)
+    made = snapshot(base, live, loop.served.reference, loop.improve)
+    write_parquet(made.table, held.directory / _SNAPSHOT)
+    write_table(held.directory / _RECENT, made.recent)
+    held.begin(
+        Map(
+            {
+                "against": loop.champion.plan,
+                "config": config_digest(loop.causes),
+                "triggers": triggers,
+                "ids": live.ids,
+                "told": made.told,
+                "parts": made.parts,
+                "columns": tuple(made.table.column_names),
+            }
+        )
+    )
+
+
+def _round(loop: Loop, held: Round, observer: Callable[[Lock], Observer]) -> Map:
     """Make the challenger, compare it, and do as the policy says; the result that closes it."""
-    made = _snapshot(held, base, live, loop)
-    record = _run(loop, held, made, observer)
+    begun = held.begun
+    assert begun is not None
+    record = _run(loop, held, begun, observer)
     lock = record.lock
     result: dict[str, Value] = {
         "format": 1,
         "round": held.name,
         "champion": str(loop.champion),
         "against": loop.champion.plan,
-        "config": config_digest(loop.causes),
-        "triggers": triggers,
-        "data": made.told,
+        "config": begun["config"],
+        "triggers": begun["triggers"],
+        "data": begun["told"],
         "plan": lock.digest,
     }
-    review = diff(f"registry:{loop.champion}", str(held.directory / "run" / "plan.lock.json"),
-                  project=loop.asked.project)  # fmt: skip
+    plan = str(held.directory / "run" / LOCK_FILE)
+    review = diff(f"registry:{loop.champion}", plan, project=loop.asked.project)
     if not record.ok:
         error = failure(record)
         if not isinstance(error, GateError) and error.exit_code != GateError.exit_code:
@@ -261,53 +325,51 @@ def _round(
     told: dict[str, Value] = {"challenger": str(version), "contest": found.to_dict()}
     end = Map({**result, **told, "why": found.why, "status": status})
     held.report(improved_markdown(end, review))
-    if found.wins:
-        alias = CHAMPION if status == "promoted" else CHALLENGER
-        why = f"improve, round {held.name}: {found.why}"
-        promote(loop.asked.place, str(version), alias, why)
     held.close(end)
-    return end
+    return _follow(loop, held, end) if found.wins else end
 
 
-def _snapshot(held: Round, base: Base, live: Live, loop: Loop) -> Snapshot:
-    """Write the data of the round, the same whenever it is written."""
-    from mlops_compile.monitor.snapshot import snapshot, write_parquet
-    from mlops_compile.steps.tables import write_table
+def _follow(loop: Loop, held: Round, result: Map) -> Map:
+    """Let the champion's alias, or the challenger's, mean a version that won, unless the champion
+    that it won against is none any more; the result, with what came of it."""
+    alias = _ALIASES[str(result["status"])]
+    why = f"improve, round {held.name}: {result['why']}"
+    against = int(str(result["champion"]).rpartition(":")[2]) if alias == CHAMPION else None
+    try:
+        promote(loop.asked.place, str(result["challenger"]), alias, why, against)
+    except GateError as error:
+        told = "; ".join(item.message for item in error.problems)
+        result = Map({**result, "status": "kept", "why": f"{result['why']}, but {told}"})
+        held.close(result)
+    return result
 
-    held.begin(live.ids)
-    made = snapshot(base, live, loop.served.reference, loop.improve)
-    write_parquet(made.table, held.directory / _SNAPSHOT)
-    write_table(held.directory / _RECENT, made.recent)
-    return made
 
-
-def _run(
-    loop: Loop, held: Round, made: Snapshot, observer: Callable[[Lock], Observer]
-) -> RunRecord:
+def _run(loop: Loop, held: Round, begun: Map, observer: Callable[[Lock], Observer]) -> RunRecord:
     """Compile the config with the snapshot for its data, and run it."""
     project, state = loop.asked.project, loop.asked.place.state
-    lock = compile_config(_with(loop, held, made), project).lock
+    lock = compile_config(_with(loop, held, begun), project).lock
     resources = resources_of(check_places(loop.config).execution)
     directory = held.directory / "run"
     record, _ = run_and_write(lock, state, project, directory, observer(lock), resources)
     return record
 
 
-def _with(loop: Loop, held: Round, made: Snapshot) -> Config:
+def _with(loop: Loop, held: Round, begun: Map) -> Config:
     """The config with the snapshot in place of its data: of the columns that it has, split as it
     says, without what was joined or tested on besides."""
-    from mlops_compile.monitor.snapshot import PART
+    from mlops_compile.monitor.snapshot import PART, SOURCE
 
-    data = loop.config.values["data"]
-    assert isinstance(data, Map)
-    stated, there = data.get("columns", Map()), {*made.table.column_names}
+    data, there, parts = loop.config.values["data"], begun["columns"], begun["parts"]
+    assert isinstance(data, Map) and isinstance(there, tuple) and isinstance(parts, tuple)
+    stated = data.get("columns", Map())
     assert isinstance(stated, Map)
     columns = {name: column for name, column in stated.items() if name in there}
+    columns |= {name: Map({"role": "id"}) for name in (PART, SOURCE)}
     file = os.path.relpath(held.directory / _SNAPSHOT, loop.asked.project)
-    parts = Map({part: part for part in made.parts})
+    named = Map({str(part): part for part in parts})
     now = {name: value for name, value in data.items() if name not in ("test", "join")} | {
         "source": Map({"kind": "parquet", "path": file}),
-        "split": Map({"kind": "column", "column": PART, "parts": parts}),
-        "columns": Map({**columns, PART: Map({"role": "id"})}),
+        "split": Map({"kind": "column", "column": PART, "parts": named}),
+        "columns": Map(columns),
     }
     return replace(loop.config, values=Map({**loop.config.values, "data": Map(now)}))

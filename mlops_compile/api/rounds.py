@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops_compile.ir.digest import digest_of
+from mlops_compile.ir.problem import StoreError, problem
 from mlops_compile.ir.value import Map, Value, canonical, parse, pretty
 from mlops_compile.store.files import write_atomic
 
 FOLDER = "improve"
 REPORT = "report.md"
-_RESULT, _IDS = "result.json", "ids.json"
+_RESULT, _BEGUN = "result.json", "round.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,21 +30,30 @@ class Round:
 
     @property
     def result(self) -> Map | None:
-        """What came of it; None while it is not closed."""
-        file = self.directory / _RESULT
-        found = parse(file.read_bytes()) if file.is_file() else None
-        return found if isinstance(found, Map) else None
+        """What came of it; None while it is not closed. StoreError where its file is damaged."""
+        return self._read(_RESULT, ("status", "against", "config", "champion"))
 
     @property
-    def ids(self) -> frozenset[str]:
-        """The ids of its labelled rows."""
-        found = parse((self.directory / _IDS).read_bytes())
-        assert isinstance(found, tuple)
-        return frozenset(map(str, found))
+    def begun(self) -> Map | None:
+        """What it works with, once its data is written. StoreError where its file is damaged."""
+        return self._read(_BEGUN, ("against", "config", "ids", "triggers", "told", "parts"))
 
-    def begin(self, ids: tuple[str, ...]) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        write_atomic(self.directory / _IDS, canonical(ids))
+    def _read(self, name: str, keys: tuple[str, ...]) -> Map | None:
+        file = self.directory / name
+        if not file.is_file():
+            return None
+        try:
+            found = parse(file.read_bytes())
+        except ValueError:
+            found = None
+        if not isinstance(found, Map) or not {*keys} <= {*found}:
+            hint = f"remove the directory {self.directory}: what it was made of is in the log"
+            raise StoreError([problem("store", f"{file} is damaged", hint=hint)])
+        return found
+
+    def begin(self, told: Map) -> None:
+        """Say what it works with, once its data is written."""
+        write_atomic(self.directory / _BEGUN, pretty(told).encode("utf-8"))
 
     def report(self, text: str) -> None:
         """Write how it ends, before it does: what follows may be cut off."""
@@ -60,15 +70,31 @@ def round_of(place: Path, champion: str, config: Value, rows: tuple[Value, ...])
     return Round(directory=place / digest_of(canonical(said)).sha256[:12])
 
 
-def known_ids(place: Path, champion: str, config: Value) -> frozenset[str]:
-    """The ids of the labelled rows of the rounds of a champion and config that are closed."""
-    found: frozenset[str] = frozenset()
+def rounds_of(place: Path, config: Value) -> Iterator[tuple[Round, Map]]:
+    """The rounds of a config whose data is written, with what each works with."""
     for directory in sorted(place.glob("*/")):
         held = Round(directory=directory)
-        result = held.result
-        if result and result["against"] == champion and result["config"] == config_digest(config):
-            found |= held.ids
-    return found
+        if (begun := held.begun) is not None and begun["config"] == config_digest(config):
+            yield held, begun
+
+
+def known_ids(place: Path, config: Value) -> frozenset[str]:
+    """The ids of the labelled rows of the rounds of a config that are closed, whether they were
+    learned from, compared on, or capped."""
+    found: set[str] = set()
+    for held, begun in rounds_of(place, config):
+        ids = begun["ids"]
+        if held.result is not None and isinstance(ids, tuple):
+            found |= {*map(str, ids)}
+    return frozenset(found)
+
+
+def open_round(place: Path, champion: str, config: Value) -> Round | None:
+    """The round of a champion and config that was cut off after its data was written."""
+    for held, begun in rounds_of(place, config):
+        if held.result is None and begun["against"] == champion:
+            return held
+    return None
 
 
 def config_digest(config: Value) -> str:

@@ -84,7 +84,9 @@ def lock_of_version(version: Version, store: Store) -> Lock:
     return lock_of(text, f"the lock of {version}")
 
 
-def promote(place: Place, words: str, alias: str, force: str) -> Promotion:
+def promote(
+    place: Place, words: str, alias: str, force: str, against: int | None = None
+) -> Promotion:
     """Let an alias mean a version, unless the one that it means is better on the version's own test
     rows; with `force`, a reason, whatever the comparison says. GateError where it is refused, and
     where somebody else changed the alias meanwhile."""
@@ -93,6 +95,11 @@ def promote(place: Place, words: str, alias: str, force: str) -> Promotion:
         version = find_version(words, registry)
         number, revision = registry.meant(version.name, alias)
         before = None if number is None else registry.version(version.name, number)
+        if against is not None and number not in (against, version.number):
+            message = (
+                f"{version.name}@{alias} means {before} by now, and not {version.name}:{against}"
+            )
+            raise GateError([problem("promotion", message, hint="compare with that one")])
         if before == version:
             return Promotion(version=version, alias=alias, before=before, changed=False)
         verdict, costs, about = None, Map(), {}

@@ -226,9 +226,12 @@ def _breaks(monitor: Monitor, job: str, name: str) -> Iterator[Rule]:
         share = f"job_column:mlops_values_{measured}_share:window{{{job}}}"
         if kind == "missing":
             share = f"({share} - on (job, column) {before})"
+        compared = ""  # times move on, unless monitor.times says otherwise
+        if kind == "range":
+            compared = f"\nand on (job, column) job_column:mlops_bins:half{{{job}}}"
         yield Rule(
             name=f"Mlops{title}",
-            query=f"{share} {'>=' if threshold else '>'} {threshold!r}\n{enough}",
+            query=f"{share} {'>=' if threshold else '>'} {threshold!r}{compared}\n{enough}",
             lasts="10m",
             severity="warning",
             summary=f"{{{{ $labels.column }}}} of {name} broke.",

@@ -24,17 +24,22 @@ def watched(spec: ServingSpec, reference: Reference, stated: Value) -> ServingSp
     """A spec with the bins of its columns and its score, and the keys of `monitor`, of which those
     are `stated` that are not the defaults."""
     attributes = {column.name: column.attribute for column in spec.columns}
-    found = (*(bins(c, attributes[c.name]) for c in reference.columns), bins(reference.score, ""))
-    monitor = to_value(from_value(Monitor, stated))
-    assert isinstance(monitor, Map)
-    return replace(spec, served=replace(spec.served, bins=found, monitor=monitor))
+    monitor = from_value(Monitor, stated)
+    columns = tuple(
+        bins(one, attributes[one.name], monitor.times or not one.is_time)
+        for one in reference.columns
+    )
+    found, keys = (*columns, bins(reference.score, "")), to_value(monitor)
+    assert isinstance(keys, Map)
+    return replace(spec, served=replace(spec.served, bins=found, monitor=keys))
 
 
-def bins(column: ColumnReference, attribute: str) -> Bins:
-    """The bins of a column, or of the score."""
+def bins(column: ColumnReference, attribute: str, is_compared: bool = True) -> Bins:
+    """The bins of a column, or of the score; of one that is not compared, that of missing values
+    alone."""
     missing = column.missing / column.rows if column.rows else 0.0
     about: dict[str, Any] = {"name": column.name, "attribute": attribute, "kind": column.kind}
-    if column.sensitive:
+    if column.sensitive or not is_compared:
         return Bins(**about, names=(MISSING,), shares=(missing,))
     if column.is_number:
         counts, names = column.counts or (0,), _intervals(column)

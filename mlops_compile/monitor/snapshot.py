@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from mlops_compile.ir.reference import Reference
 from mlops_compile.ir.value import Map, Value
 from mlops_compile.monitor.feedback import Feedback
+from mlops_compile.monitor.log import WRONG
 from mlops_compile.monitor.windows import Lines, times_of
 from mlops_compile.steps.columns import Column
 from mlops_compile.steps.improving import Improve
@@ -31,8 +32,8 @@ from mlops_compile.steps.tables import read_table
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
-# The column of a snapshot that names the part of each row.
-PART = "mlops_part"
+# The columns of a snapshot that name the part of each row, and where live ones came from.
+PART, SOURCE = "mlops_part", "mlops_source"
 _MOST_UNIT = 1 << 64
 
 
@@ -50,10 +51,21 @@ class Base:
     def read(self) -> pa.Table:
         """The rows in their order, without an earlier snapshot's parts, with the target."""
         table = read_table(self.table)
-        if PART in table.column_names:
-            table = table.drop_columns([PART])
+        table = table.drop_columns([name for name in (PART, SOURCE) if name in table.column_names])
         truth = read_table(self.target).column("target")
         return table.append_column(pa.field(self.name, truth.type), truth)
+
+    def each_source(self) -> list[str | None]:
+        """Where each row came from, of those that were live; None of the others."""
+        table = read_table(self.table)
+        if SOURCE not in table.column_names:
+            return [None] * table.num_rows
+        found: list[str | None] = table[SOURCE].to_pylist()
+        return found
+
+    def sources(self) -> Iterator[str]:
+        """Where the live ones came from."""
+        yield from (source for source in self.each_source() if source is not None)
 
     def part_of(self) -> Array:
         """The name of each row's part."""
@@ -103,20 +115,22 @@ def live_rows(
     truths = feedback.table["truth"].combine_chunks().take(pc.drop_null(places).combine_chunks())
     counts: Counter[str] = Counter()
     found, good = _typed(labelled, truths, held.schema, reference)
+    good &= pc.is_null(labelled[WRONG.name]).to_numpy(zero_copy_only=False)
     counts["of another type"] = int((~good).sum())
     for name, column in columns.items():
         if name in found.column_names:
             for rule in broken(name, column, found[name]):
                 counts["against a rule"] += int(good[rule.rows].sum())
                 good[rule.rows] = False
-    fresh = _fresh(found, held, good)
+    asked = [column.name for column in reference.columns if column.name in held.column_names]
+    fresh = _fresh(found, base, [*asked, reference.target], asked, good)
     counts["known already"] = int((good & ~fresh).sum())
     kept = pa.array(np.flatnonzero(good & fresh))
     rows, table = labelled.take(kept), found.take(kept)
     return Live(
         table=table,
         ids=tuple(rows["id"].to_pylist()),
-        contents=tuple(digest.hex() for digest in _contents(table)),
+        contents=tuple(digest.hex() for digest in _contents(table.select(asked))),
         sources=tuple(_sources(rows, source)),
         left_out=Map({**counts, "without a truth": lines.table.num_rows - labelled.num_rows}),
     )
@@ -165,13 +179,17 @@ def _unasked(field: pa.Field, labelled: pa.Table) -> pa.Array:
     return pa.nulls(labelled.num_rows, kind)
 
 
-def _fresh(found: pa.Table, held: pa.Table, good: Array) -> Array:
-    """Which rows hold what no row of the base, and no earlier one of these, does."""
-    names = found.column_names
-    seen = {*_contents(held.select(names))}
+def _fresh(found: pa.Table, base: Base, whole: list[str], asked: list[str], good: Array) -> Array:
+    """Which rows hold, in the columns of a request and the target, what no row of the base and no
+    earlier one of these does, and ask what no test row of the base does, whatever is true of it."""
+    held, parts = base.read(), base.part_of()
+    seen = {*_contents(held.select(whole))}
+    tests = held.filter(pa.array(parts == "test")).select(asked)
+    tested = {*_contents(tests)}
     fresh = np.zeros(found.num_rows, dtype=bool)
-    for number, content in enumerate(_contents(found)):
-        if good[number] and content not in seen:
+    pairs = zip(_contents(found.select(whole)), _contents(found.select(asked)), strict=True)
+    for number, (content, request) in enumerate(pairs):
+        if good[number] and content not in seen and request not in tested:
             seen.add(content)
             fresh[number] = True
     return fresh
@@ -208,43 +226,89 @@ def snapshot(base: Base, live: Live, reference: Reference, asked: Improve) -> Sn
     recent = max(1, round(count * asked.recent))
     older = count - recent
     digests = [bytes.fromhex(content) for content in live.contents]
-    learned = int((parts != "test").sum() - (parts == NO_PART).sum())
-    capped = _capped(live.sources[:older], digests[:older], learned, asked)
+    before = Counter(base.sources())
+    learned = int((parts != NO_PART).sum() - (parts == "test").sum()) - before.total()
+    capped = _capped(live.sources[:older], digests[:older], before, learned, asked)
     own = np.array([*_parts(base, held, parts, live.table, digests, capped)], dtype=object)
     table = pa.concat_tables([_plain(held), _plain(live.table.take(pa.array(capped, pa.int64())))])
     table = _as_source(_whole(table), reference)
     table = table.append_column(PART, pa.array([*parts.tolist(), *own.tolist()], pa.string()))
+    sources = [*base.each_source(), *(live.sources[row] for row in capped)]
+    table = table.append_column(SOURCE, pa.array(sources, pa.string()))
+    latest = range(older, count)
+    jury = _capped(
+        tuple(live.sources[row] for row in latest),
+        [digests[row] for row in latest],
+        Counter(),
+        None,
+        asked,
+    )
     told: dict[str, Value] = {
         "base": held.num_rows,
         "live": count,
-        "recent": recent,
+        "recent": len(jury),
         "learned": len(capped),
-        "capped": older - len(capped),
+        "capped": count - len(capped) - len(jury),
         "left_out": live.left_out,
         "parts": Map({part: int((own == part).sum()) for part in PARTS if (own == part).any()}),
     }
     return Snapshot(
         table=table,
-        recent=_plain(live.table.slice(older)),
+        recent=_plain(live.table.slice(older).take(pa.array(jury, pa.int64()))),
         told=Map(told),
         parts=tuple(sorted({*parts.tolist(), *own.tolist()})),
     )
 
 
-def _capped(sources: tuple[str, ...], digests: list[bytes], base: int, asked: Improve) -> list[int]:
-    """Which rows are learned from: so many of each source, and so many in all, that none outweighs
-    the rest; those whose digest is least, whoever sent them and when."""
-    share = asked.most_share
-    most = int(base * share / (1 - share))
-    total = min(len(sources), most)
-    each = max(1, int(total * asked.most_source)) if len({*sources}) > 1 else total
+def _capped(
+    sources: tuple[str, ...],
+    digests: list[bytes],
+    before: Counter[str],
+    base: int | None,
+    asked: Improve,
+) -> list[int]:
+    """Which rows are taken: so few of each source that it is no more of all live rows than
+    `most_source`, with those that were learned `before`; and so few in all that the `base` has its
+    share (None: any). Where there are too few sources for that, each is as many as the least.
+    Which they are is decided by a digest of what they hold, whoever sent them and when."""
+    counts = Counter(before)
+    most = len(sources)
+    if base is not None:
+        most = max(0, int(base * asked.most_share / (1 - asked.most_share)) - before.total())
+    known, share = Counter(sources) + before, asked.most_source
+    if asked.source is None:  # a first week has few days, and one that is not over
+        share = max(share, 2 / max(1, len(known)))
+    each = _each(known, share)
+    if most < len(sources) and len(known) > 1:
+        each = min(each, max(1, int(share * (most + before.total()))))
     taken: list[int] = []
-    counts: Counter[str] = Counter()
-    for row in sorted(range(len(sources)), key=lambda row: digests[row]):
+    for row in sorted(range(len(sources)), key=lambda row: _salted(b"cap", digests[row])):
         if len(taken) < most and counts[sources[row]] < each:
             counts[sources[row]] += 1
             taken.append(row)
     return sorted(taken)
+
+
+def _each(counts: Counter[str], share: float) -> int:
+    """The most rows k of each source with k <= share * (all that are taken then); where there are
+    fewer sources than that asks for, as many of each as the smallest has, or all of a single
+    one."""
+    if len(counts) <= 1:
+        return max(counts.values(), default=0)
+    ordered = sorted(counts.values())
+    if share * len(ordered) < 1:
+        return ordered[0]
+    low, high = ordered[0], ordered[-1]
+    while low < high:
+        middle = (low + high + 1) // 2
+        total = sum(min(count, middle) for count in ordered)
+        low, high = (middle, high) if middle <= share * total else (low, middle - 1)
+    return low
+
+
+def _salted(salt: bytes, digest: bytes) -> bytes:
+    """Another digest: what is decided by one says nothing of what is by another."""
+    return hashlib.blake2b(digest, digest_size=16, salt=salt).digest()
 
 
 def _parts(
@@ -264,7 +328,7 @@ def _parts(
 
 
 def _part(digest: bytes, counts: Mapping[str, int]) -> str:
-    point = int.from_bytes(digest[:8], "big") / _MOST_UNIT
+    point = int.from_bytes(_salted(b"part", digest)[:8], "big") / _MOST_UNIT
     total = sum(counts.values())
     reached = 0.0
     for part in reversed(PARTS):
@@ -287,6 +351,11 @@ def _plain(table: pa.Table) -> pa.Table:
     return pa.table(columns)
 
 
+def _is_whole(name: str) -> bool:
+    """Whether a class is the text of a whole number, as a number would be written."""
+    return name.lstrip("-").isascii() and name.lstrip("-").isdecimal() and str(int(name)) == name
+
+
 def _whole(table: pa.Table) -> pa.Table:
     """With columns of whole numbers as such, as a csv's are."""
     for place, name in enumerate(table.column_names):
@@ -304,7 +373,7 @@ def _as_source(table: pa.Table, reference: Reference) -> pa.Table:
     classes = reference.classes
     if {*classes} == {"true", "false"}:
         values = pc.equal(table[reference.target], "true")
-    elif classes and all(name.lstrip("-").isdecimal() for name in classes):
+    elif classes and all(_is_whole(name) for name in classes):
         values = table[reference.target].cast(pa.int64())
     else:
         return table
