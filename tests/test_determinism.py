@@ -151,8 +151,9 @@ def _made(project: Path, document: dict) -> dict:
     }
     made["lock"] = (directory / "plan.lock.json").read_bytes()
     made["metrics"] = (directory / "metrics.json").read_bytes()
-    for file in sorted(bundle.rglob("*")):
-        made[f"bundle/{file.name}"] = file.read_bytes()
+    bundle = directory / "bundle"
+    for file in sorted(path for path in bundle.rglob("*") if path.is_file()):
+        made[f"bundle/{file.relative_to(bundle)}"] = file.read_bytes()
     return made
 
 

@@ -162,8 +162,10 @@ def test_bundle(project: Path, tmp_path: Path) -> None:
     ):
         out = tmp_path / str(number)
         good(project, "bundle", model, "-o", str(out))
-        for file in out.iterdir():
-            assert file.read_bytes() == (kept / file.name).read_bytes()
+        names = {file.relative_to(kept) for file in kept.rglob("*") if file.is_file()}
+        assert names == {file.relative_to(out) for file in out.rglob("*") if file.is_file()}
+        for name in names:
+            assert (out / name).read_bytes() == (kept / name).read_bytes()
     full = mlops(project, "bundle", document["model"], "-o", str(tmp_path / "0"))
     assert full.code == 2 and "not empty" in full.err
     unknown = mlops(project, "bundle", "f" * 12, "-o", str(tmp_path / "9"))
