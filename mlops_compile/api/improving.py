@@ -36,7 +36,6 @@ from mlops_compile.api.rounds import (
 from mlops_compile.api.running import failure, resources_of, run_and_write
 from mlops_compile.api.versions import LEAST_ROWS, find_version, lock_of_version, output_of, promote
 from mlops_compile.compiler.check import check, check_improve, check_places
-from mlops_compile.compiler.compose.config import compose
 from mlops_compile.execute.observer import Observer
 from mlops_compile.ir.config import LOCK_FILE, Config
 from mlops_compile.ir.improved import Improved
@@ -65,8 +64,6 @@ class Loop:
     name: str
     asked: Asked
     improve: Improve
-    config: Config
-    overrides: tuple[str, ...]
     now: datetime
     champion: Version
     served: Served
@@ -80,7 +77,7 @@ class Loop:
     def causes(self) -> Value:
         """What of the config the next model follows from."""
         places = ("store", "registry", "execution", "monitor", "improve", "review")
-        held = self.config.values
+        held = self.asked.config.values
         return Map({name: value for name, value in held.items() if name not in places})
 
 
@@ -97,9 +94,9 @@ def improve(
     asked = asked_with(overrides, project)
     _check_name(asked, name)
     with alone(asked.place.state.root / FOLDER / name):
-        loop = _loop(asked, tuple(overrides), name, now)
+        loop = _loop(asked, name, now)
         if _finish(loop):
-            loop = _loop(asked, tuple(overrides), name, now)
+            loop = _loop(asked, name, now)
         return _improve(loop, observer)
 
 
@@ -118,9 +115,8 @@ def _check_name(asked: Asked, name: str) -> None:
             raise UsageError([problem("registry", message, hint=hint)])
 
 
-def _loop(asked: Asked, overrides: tuple[str, ...], name: str, now: datetime) -> Loop:
-    config = compose(overrides, asked.project)
-    place = asked.place
+def _loop(asked: Asked, name: str, now: datetime) -> Loop:
+    config, place = asked.config, asked.place
     if (own := name_of(config, place)) != name:
         message = f"this project makes versions of {own}, and not of {name}"
         raise UsageError([problem("usage", message, hint=f"mlops-compile improve {own}")])
@@ -131,8 +127,6 @@ def _loop(asked: Asked, overrides: tuple[str, ...], name: str, now: datetime) ->
         name=name,
         asked=asked,
         improve=check_improve(config),
-        config=config,
-        overrides=overrides,
         now=now,
         champion=champion,
         served=served_model(str(champion), place),
@@ -219,7 +213,7 @@ def _triggers(loop: Loop, fresh: int) -> Iterator[str]:
 def _base(loop: Loop) -> Base:
     from mlops_compile.monitor.snapshot import Base  # pyarrow, where there is something to do
 
-    store, split = loop.asked.place.state.store, pick(loop.config.values, ("data", "split"))
+    store, split = loop.asked.place.state.store, pick(loop.asked.config.values, ("data", "split"))
     action = loop.side.own("split")
     made = [part for part in PARTS if action and part in dict(action.outputs)]
     kind, keys = "", []
@@ -255,7 +249,7 @@ def _live(loop: Loop, base: Base) -> Live:
         raise CompileError([problem("no-column", message, ("improve", "source"), hint)])
     begin = datetime(1970, 1, 1, tzinfo=UTC)
     lines = read_lines(log, reference, models, begin, loop.now)
-    feedback, columns = read_feedback(log, reference), dict(check(loop.config).data.columns)
+    feedback, columns = read_feedback(log, reference), dict(check(loop.asked.config).data.columns)
     return live_rows(lines, feedback, reference, base, columns, loop.improve.source)
 
 
@@ -348,7 +342,7 @@ def _run(loop: Loop, held: Round, begun: Map, observer: Callable[[Lock], Observe
     """Compile the config with the snapshot for its data, and run it."""
     project, state = loop.asked.project, loop.asked.place.state
     lock = compile_config(_with(loop, held, begun), project).lock
-    resources = resources_of(check_places(loop.config).execution)
+    resources = resources_of(check_places(loop.asked.config).execution)
     directory = held.directory / "run"
     record, _ = run_and_write(lock, state, project, directory, observer(lock), resources)
     return record
@@ -359,7 +353,7 @@ def _with(loop: Loop, held: Round, begun: Map) -> Config:
     says, without what was joined or tested on besides."""
     from mlops_compile.monitor.snapshot import PART, SOURCE
 
-    data, there, parts = loop.config.values["data"], begun["columns"], begun["parts"]
+    data, there, parts = loop.asked.config.values["data"], begun["columns"], begun["parts"]
     assert isinstance(data, Map) and isinstance(there, tuple) and isinstance(parts, tuple)
     stated = data.get("columns", Map())
     assert isinstance(stated, Map)
@@ -372,4 +366,4 @@ def _with(loop: Loop, held: Round, begun: Map) -> Config:
         "split": Map({"kind": "column", "column": PART, "parts": named}),
         "columns": Map(columns),
     }
-    return replace(loop.config, values=Map({**loop.config.values, "data": Map(now)}))
+    return replace(loop.asked.config, values=Map({**loop.asked.config.values, "data": Map(now)}))

@@ -14,6 +14,7 @@ from mlops_compile.api.registering import Place, place_of
 from mlops_compile.api.state import state_of
 from mlops_compile.compiler.check import check_monitor
 from mlops_compile.compiler.compose.config import compose
+from mlops_compile.ir.config import Config
 from mlops_compile.ir.finding import Finding
 from mlops_compile.ir.problem import CompileError, UsageError, problem
 from mlops_compile.ir.reference import FILE, Reference, reference_of
@@ -31,6 +32,7 @@ FORMAT = 1
 class Asked:
     """What a project's config says of monitoring, and where it keeps its state."""
 
+    config: Config
     monitor: Monitor
     place: Place
     project: Path
@@ -108,7 +110,7 @@ def asked_with(overrides: Sequence[str], project: Path) -> Asked:
     """What the project's config says, with these overrides."""
     config = compose(tuple(overrides), project)
     place = place_of(config, state_of(config, project))
-    return Asked(monitor=check_monitor(config), place=place, project=project)
+    return Asked(config=config, monitor=check_monitor(config), place=place, project=project)
 
 
 def served_model(words: str, place: Place) -> Served:

@@ -28,6 +28,7 @@ from mlops_compile.steps.improving import Improve
 from mlops_compile.steps.rules import broken
 from mlops_compile.steps.splits import NO_PART, PARTS
 from mlops_compile.steps.tables import read_table
+from mlops_compile.steps.versus import contents
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
@@ -197,17 +198,7 @@ def _fresh(found: pa.Table, base: Base, whole: list[str], asked: list[str], good
 
 def _contents(table: pa.Table) -> Iterator[bytes]:
     """What each row holds, as a digest of its values in order; missing values are one value."""
-    columns = []
-    for column in table.columns:
-        plain = column.combine_chunks()
-        if pa.types.is_dictionary(plain.type):
-            plain = plain.dictionary_decode()
-        if pa.types.is_integer(plain.type):
-            plain = plain.cast(pa.float64())
-        if pa.types.is_floating(plain.type):
-            plain = pc.if_else(pc.is_nan(plain), None, plain)
-        columns.append(plain.to_pylist())
-    for row in zip(*columns, strict=True):
+    for row in contents(_plain(table)):
         yield hashlib.blake2b(repr(row).encode(), digest_size=16).digest()
 
 

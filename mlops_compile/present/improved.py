@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mlops_compile.ir.improved import Improved
 from mlops_compile.ir.review import Review
 from mlops_compile.ir.value import Map, Value
-from mlops_compile.present.review_markdown import markdown
+from mlops_compile.present.review_markdown import escaped, markdown
 from mlops_compile.present.words import number
 
 _MOST = 45_000  # characters of the plan's diff
@@ -73,10 +73,10 @@ def improved_markdown(result: Map, review: Review) -> str:
         "review": f"{new} wins against {old}, and is left for review",
     }
     lines = [f"## {titles.get(str(result['status']), f'{new} does not win against {old}')}"]
-    lines += ["", *(f"- {line}" for line in _lines(result)), ""]
+    lines += ["", *(f"- {escaped(line)}" for line in _lines(result)), ""]
     triggers = result["triggers"]
     assert isinstance(triggers, tuple)
-    lines += ["**Asked for by**", "", *(f"- {trigger}" for trigger in triggers), ""]
+    lines += ["**Asked for by**", "", *(f"- {escaped(str(trigger))}" for trigger in triggers), ""]
     lines += ["**Data**", "", "| rows | |", "| --: | --- |"]
     lines += [f"| {count:,} | {words} |" for count, words in _counts(data)]
     return "\n".join(lines) + "\n\n" + markdown(review, _MOST)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mlops_compile.ir.finding import Finding
 from mlops_compile.ir.value import Map
+from mlops_compile.present.review_markdown import escaped
 from mlops_compile.present.words import counted, number, visible
 
 # What a person looks for, by kind of finding.
@@ -154,5 +155,4 @@ def _row(finding: Finding) -> str:
 
 def _prose(text: str) -> str:
     """A text in which nothing is markup."""
-    shown = visible(text)
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|~#" else c for c in shown)
+    return escaped(visible(text))

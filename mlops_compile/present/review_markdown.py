@@ -27,8 +27,8 @@ def markdown(review: Review, most: int = MOST) -> str:
 
 
 def _text(review: Review, found: tuple[Part, ...], rows: int) -> str:
-    head = f"### Plan: {_escaped(verdict(review))}"
-    told = [f"> [!WARNING]\n> {_escaped(text)}" for text in warnings(review)]
+    head = f"### Plan: {escaped(verdict(review))}"
+    told = [f"> [!WARNING]\n> {escaped(text)}" for text in warnings(review)]
     sections = [_part(part, rows) for part in found]
     named = _table(
         ("", "what", "plan"),
@@ -39,14 +39,14 @@ def _text(review: Review, found: tuple[Part, ...], rows: int) -> str:
 
 
 def _part(part: Part, most: int) -> str:
-    lines = [_escaped(part.lead)] if part.lead else []
+    lines = [escaped(part.lead)] if part.lead else []
     if part.rows:
         lines.append(_table(part.head, part.rows[:most], part.quoted))
     if (more := len(part.rows) - most) > 0:
         lines.append(f"… and {more:,} more; `mlops-compile diff` lists them all.")
     body = "\n\n".join(lines)
     if part.name in _OPEN:
-        return f"**{_escaped(part.title)}**\n\n{body}"
+        return f"**{escaped(part.title)}**\n\n{body}"
     return _folded(_summary(part), body)
 
 
@@ -66,7 +66,7 @@ def _table(head: tuple[str, ...], rows: tuple[Row, ...] | list[Row], quoted: fro
 
 def _cells(head: tuple[str, ...], row: Row, quoted: frozenset[str]) -> Iterator[str]:
     for name, cell in zip(head, row.cells, strict=True):
-        yield code(cell) if name in quoted and cell else _escaped(cell)
+        yield code(cell) if name in quoted and cell else escaped(cell)
 
 
 def code(text: str) -> str:
@@ -81,7 +81,7 @@ def _backslashed(found: re.Match[str]) -> str:
     return "".join(f"\\{char}" for char in found[0])
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """A text that stays what it is: no markup, no mention, no reference."""
     shown = re.sub(r"([\\`*_\[\]|#]|~~|^[-+=~>](?= ))", _backslashed, text)
     shown = html.escape(shown, quote=False)

@@ -116,12 +116,12 @@ def unseen(
         return np.flatnonzero(~np.isin(rows, learned))
     held, known = read_table(table), read_table(theirs)
     names = [n for n in columns if n in held.column_names and n in known.column_names]
-    seen = {*_contents(known.select(names).take(learned))}
-    fresh = (row not in seen for row in _contents(held.select(names).take(rows)))
+    seen = {*contents(known.select(names).take(learned))}
+    fresh = (row not in seen for row in contents(held.select(names).take(rows)))
     return np.flatnonzero(np.fromiter(fresh, dtype=bool, count=len(rows)))
 
 
-def _contents(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+def contents(table: pa.Table) -> Iterator[tuple[Any, ...]]:
     """What each row holds; what is no number is missing, and so the same as another of its kind."""
     columns = []
     for column in table.columns:
