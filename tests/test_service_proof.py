@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,37 @@ def test_a_host_that_computes_other_bits_is_told(tmp_path: Path, workers: tuple[
     told = "answers record 8 of proof.json otherwise here than where it was packaged"
     assert told in done.stderr and "package it for this kind of host" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")])
+def test_it_serves_unproved_where_that_is_said(tmp_path: Path, workers: tuple[str, ...]) -> None:
+    text = (write(people(), tmp_path / "bundle") / FILE).read_text("utf-8")
+    bundle = write(people(), tmp_path / "bundle", **{FILE: _one_bit(text)})
+    running = Running(bundle, "--unproved", *workers)
+    assert running.predict(EXAMPLE).status_code == 200
+    about = running.client.get("/model").json()
+    assert about["proved"] is False
+    assert about["scorer"] == ("C" if shutil.which("cc") else "Python")  # both answer alike here
+    assert running.metrics()["mlops_unproved"] == 1
+    said = running.end()
+    assert "warning: UNPROVED: it answers record 8 of proof.json otherwise here" in said
+    assert re.search(r"\(of 8 records, by \S+e-1\d at most\); it answers all the same", said)
+
+
+def test_a_corrupt_bundle_is_refused_unproved_too(tmp_path: Path) -> None:
+    bundle = write(people(), tmp_path / "bundle")
+    with (bundle / FILE).open("a") as file:
+        file.write("\n")
+    command = [sys.executable, "app.py", "--port", "0", "--unproved"]
+    done = subprocess.run(command, cwd=bundle, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "proof.json is not the file that was packaged" in done.stderr
+
+
+def test_who_is_proved_is_so_whatever_is_allowed(tmp_path: Path) -> None:
+    running = Running(write(people(), tmp_path / "bundle"), MLOPS_UNPROVED="1")
+    assert running.client.get("/model").json()["proved"] is True
+    assert running.metrics()["mlops_unproved"] == 0
+    assert "UNPROVED" not in running.end()
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
@@ -74,6 +106,9 @@ def test_a_command_writes_nothing_where_it_is_unproved(batch: Made, tmp_path: Pa
     done = subprocess.run(command, cwd=bundle, capture_output=True, text=True)
     assert done.returncode == 1 and "record 64 of proof.json otherwise here" in done.stderr
     assert not (tmp_path / "out.csv").exists()
+    done = subprocess.run([*command, "--unproved"], cwd=bundle, capture_output=True, text=True)
+    assert done.returncode == 0 and "warning: UNPROVED: it answers record 64" in done.stderr
+    assert (tmp_path / "out.csv").exists()
 
 
 def test_of_sensitive_columns_it_holds_nothing_of_the_data(tmp_path: Path) -> None:

@@ -317,6 +317,7 @@ def test_a_description_that_is_none_is_refused(tmp_path: Path, text: str) -> Non
     ("variables", "says"),
     [
         ({"MLOPS_PORT": "x"}, "MLOPS_PORT must be a number"),
+        ({"MLOPS_UNPROVED": "yes"}, "MLOPS_UNPROVED must be 1 or 0, not 'yes'"),
         ({"MLOPS_WORKERS": "-1"}, "workers must lie from 0"),
         ({"MLOPS_TOKEN_ADMIN": "a", "MLOPS_TOKEN_ADMIN_FILE": "b"}, "are both given"),
         ({"MLOPS_TOKEN_PREDICT_FILE": "/nowhere"}, "/nowhere cannot be read"),

@@ -63,6 +63,11 @@ def schemas(spec: ServingSpec) -> dict[str, Any]:
                 **dict.fromkeys(("bundle", "model", "plan"), ID),
                 "contract": {"type": "object"},
                 "explains": {"type": "boolean"},
+                "scorer": {"type": ["string", "null"], "description": "C or Python"},
+                "proved": {
+                    "type": ["boolean", "null"],
+                    "description": "whether this host answers as the one that packaged",
+                },
                 "levels": {"type": "object"},
             }
         ),

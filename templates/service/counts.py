@@ -84,6 +84,9 @@ class Counts:
         if path in self._times:
             self._times[path].add(seconds)
 
+    def loaded(self, proved: bool) -> None:
+        self._numbers[self._place["mlops_unproved"]] = float(not proved)
+
     def under_way(self, more: int) -> None:
         self._numbers[self._place["mlops_http_requests_in_progress"]] += more
 
@@ -127,6 +130,7 @@ _SINGLE = (
     "mlops_log_queued",
     "mlops_feedback_total",
     "mlops_workers",
+    "mlops_unproved",
 )
 
 

@@ -43,6 +43,7 @@ FAMILIES = {
     "mlops_feedback_total": ("counter", "Truths that were kept."),
     "mlops_workers": ("gauge", "Processes that answer."),
     "mlops_bundle_info": ("fact", "What is served."),
+    "mlops_unproved": ("fact", "1: this host answers otherwise than where it was packaged."),
     "mlops_values_mark": ("mark", ""),
 }
 MARKED, MARK = "mlops_values_total", "mlops_values_mark"

@@ -35,8 +35,9 @@ _many = msgspec.json.Decoder(list[schema.Record])
 class Model:
     """The model of a bundle, loaded and found to answer."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._scorer = proved(bundle.directory)
+    def __init__(self, bundle: Bundle, unproved: bool) -> None:
+        """`unproved`: even where this host computes other answers than the one that packaged."""
+        self._scorer, self.proved = proved(bundle.directory, unproved)
         # What the model is run in: C where that could be compiled, or Python.
         self.language = getattr(self._scorer, "language", "Python")
         self._quiet = bundle.facts["quiet"]

@@ -124,7 +124,8 @@ class Service:
         import predict  # it loads the scorer, which may take its time
         import schema
 
-        model = predict.Model(self.bundle)
+        model = predict.Model(self.bundle, self.settings.unproved)
+        self.counts.loaded(model.proved)
         self._predictions = predict
         self._kept.begin(schema.ZONED, self.counts.logged)
         self.model = model
@@ -315,8 +316,9 @@ class Service:
         return 200, JSON, _encode(answer), ()
 
     async def _about(self, about: dict[str, object], asked: Asked) -> Answer:
-        language = None if self.model is None else self.model.language
-        return 200, JSON, _encode({**about, "scorer": language}), ()
+        model = self.model
+        found = {"scorer": model and model.language, "proved": model and model.proved}
+        return 200, JSON, _encode({**about, **found}), ()
 
     async def _ready(self, text: bytes, asked: Asked) -> Answer:
         if self.stopping:

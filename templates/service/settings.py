@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROLES = ("predict", "feedback", "admin")
+SWITCH = {"1": True, "true": True, "0": False, "false": False}
 # Flags with the variables that hold the same, what they are, and what is usual.
 FLAGS = (
     ("host", "MLOPS_HOST", str, "127.0.0.1", "address to listen on"),
@@ -18,6 +19,7 @@ FLAGS = (
     ("log", "MLOPS_LOG", str, "", "directory for predictions and feedback; else none are kept"),
     ("drain", "MLOPS_DRAIN", float, 0.0, "seconds to go on accepting once it is told to stop"),
     ("grace", "MLOPS_GRACE", float, 30.0, "seconds for what was accepted before that"),
+    ("unproved", "MLOPS_UNPROVED", bool, False, "serve where this host answers otherwise (proof.json)"),
 )
 
 
@@ -37,6 +39,7 @@ class Settings:
     log: str
     drain: float
     grace: float
+    unproved: bool
     tokens: Mapping[str, bytes]
     hash_key: bytes
 
@@ -45,6 +48,9 @@ def variables(words: list[str], environment: Mapping[str, str], about: str) -> d
     """The variables that the flags of a command line set; exits with 2 for a wrong one."""
     parser = argparse.ArgumentParser(description=about, allow_abbrev=False)
     for name, variable, kind, usual, text in FLAGS:
+        if kind is bool:
+            parser.add_argument(f"--{name}", action="store_const", const="1", help=text)
+            continue
         help_ = f"{text} ({environment.get(variable, usual)})" if usual != "" else text
         parser.add_argument(f"--{name}", type=kind, metavar=name.upper(), help=help_)
     given = vars(parser.parse_args(words))
@@ -57,9 +63,10 @@ def settings(environment: Mapping[str, str]) -> Settings:
     for name, variable, kind, usual, _ in FLAGS:
         text = environment.get(variable, "")
         try:
-            found[name] = kind(text) if text else usual
-        except ValueError:
-            raise Unusable(f"{variable} must be a number, not {text!r}") from None
+            found[name] = (SWITCH[text] if kind is bool else kind(text)) if text else usual
+        except (KeyError, ValueError):
+            wanted = "1 or 0" if kind is bool else "a number"
+            raise Unusable(f"{variable} must be {wanted}, not {text!r}") from None
     for name in ("port", "workers", "drain", "grace"):
         if not 0 <= found[name] <= 65535:
             raise Unusable(f"{name} must lie from 0 to 65535, and is {found[name]:g}")
