@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -212,8 +213,30 @@ def test_every_reading_of_csv_gives_the_same(command: Command) -> None:
     assert command.answers("out.csv") == right
 
 
+@pytest.mark.parametrize("odd", [False, True])
+def test_cells_are_read_as_those_of_the_data_were(command: Command, odd: bool) -> None:
+    """White space around them, and how accents are written, say nothing; column by column, or where
+    a row has to be looked at, row by row."""
+    rows = _rows(command.made)
+    (command.place / "plain.csv").write_text(csv_text(rows, NAMES), "utf-8")
+    command("plain.csv", "-o", "right.csv")
+    padded = [[f" {cell(row.get(name))}\t\u00a0" for name in NAMES] for row in rows]
+    if odd:
+        padded.append(["no number", *padded[0][1:]])
+    with (command.place / "in.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerows(
+            [normalize("NFD", text) for text in line]
+            for line in ([f"{name} " for name in NAMES], *padded)
+        )
+    words = ("in.csv", "-o", "out.csv", *(("--aside", "aside.jsonl") if odd else ()))
+    said = command(*words, exit_code=4 if odd else 0)
+    assert "that the data had not" not in said
+    assert command.answers("out.csv") == command.answers("right.csv")
+
+
 ODD = {
-    NUMBER: ["old", "nan", "inf", "1e999", "1_0", " 1", "0x1", "1,5"],
+    NUMBER: ["old", "nan", "inf", "1e999", "1_0", "1 2", "0x1", "1,5"],
     FLAG: ["yes", "1", ""],
     TIME: ["yesterday", "", "2024-01-01T00:00:00Z"],
 }
@@ -270,7 +293,7 @@ def test_texts_that_the_data_had_not_are_answered_and_told(command: Command, odd
 def test_rows_of_another_form_are_told_too(command: Command) -> None:
     good = csv_text(_rows(command.made)[:3], NAMES).encode().splitlines(keepends=True)
     lines = [*good, b"1,2\n", b'"a"b,x,true,2020-01-01\n', b"\xff,x,true,2020-01-01\n", good[1]]
-    lines = [*lines, b'"\n', b'",x,true,2020-01-01\n', good[2]]
+    lines = [*lines, b'"1\n', b'2",x,true,2020-01-01\n', good[2]]
     (command.place / "in.csv").write_bytes(b"".join(lines))
     command("in.csv", "-o", "out.csv", "--aside", "odd.jsonl", exit_code=4)
     aside = [

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlops_compile.ir.problem import StepError
 from mlops_compile.ir.serving import ServedColumn, ServingSpec
@@ -129,12 +130,18 @@ def _column(column: ServedColumn, requests: Sequence[Request]) -> Feature:
         case "boolean":
             array = pa.array(values, pa.bool_())
         case "categorical":
-            array = pa.array(values, pa.string()).dictionary_encode()
+            texts = pa.array(values, pa.string())
+            array = _read(texts, column.trimmed).dictionary_encode()
         case _:
             sort = "datetime"
             array = pa.array(map(_moment, values), pa.timestamp("us"))
     field = pa.field(column.name, array.type, metadata={"sort": sort})
     return load_column(field, pa.chunked_array([array]))
+
+
+def _read(texts: pa.Array, trimmed: bool) -> pa.Array:
+    """Texts as the source of the data would have read them."""
+    return pc.utf8_normalize(pc.utf8_trim_whitespace(texts) if trimmed else texts, form="NFC")
 
 
 def _moment(text: str | None) -> datetime | None:

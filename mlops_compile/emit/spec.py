@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlops_compile.emit.gates import at
 from mlops_compile.emit.preparation import (
@@ -49,7 +50,7 @@ def serving_spec(work: Work) -> ServingSpec:
     schema = table.schema
     attributes = _attributes(contract.request, derived_names(preparation))
     codes = column_codes(preparation, attributes)
-    columns = _columns(contract.request, schema, codes)
+    columns = _columns(contract.request, table, codes)
     target, container = TARGETS[deploy.target], to_value(deploy.container)
     assert isinstance(container, Map)
     needed = sorted({*target.distributions, *family.serving})
@@ -88,20 +89,28 @@ def serving_spec(work: Work) -> ServingSpec:
 
 
 def _columns(
-    request: tuple[RequestField, ...], schema: pa.Schema, codes: Mapping[str, ColumnCode]
+    request: tuple[RequestField, ...], table: pa.Table, codes: Mapping[str, ColumnCode]
 ) -> tuple[ServedColumn, ...]:
     return tuple(
         ServedColumn(
             name=field.name,
             attribute=f"c{position}",
-            kind=_kind(field, schema),
+            kind=_kind(field, table.schema),
             nullable=field.nullable,
             lines=codes[field.name].lines,
             tables=codes[field.name].tables,
             numbers=codes[field.name].numbers,
+            trimmed=field.type == "categorical" and _are_trimmed(table.column(field.name)),
         )
         for position, field in enumerate(request)
     )
+
+
+def _are_trimmed(column: pa.ChunkedArray) -> bool:
+    """Whether no text of a column has white space around it: so it is where they are read from csv or
+    JSON lines, and mostly elsewhere."""
+    texts = column.combine_chunks().dictionary
+    return bool(pc.all(pc.equal(texts, pc.utf8_trim_whitespace(texts)), min_count=0).as_py())
 
 
 def _derived(

@@ -35,7 +35,8 @@ class ServedColumn:
 
     `attribute` is its name in the generated code; `kind` is one of `KINDS`. `lines` are
     straight-line Python that turn the variable `attribute` (None or NaN where missing) into
-    features, `tables` the constants that they use.
+    features, `tables` the constants that they use. `trimmed` says of a column of texts that none in
+    the data has white space around it, so that none of a request is taken with it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ServedColumn:
     lines: tuple[str, ...]
     tables: tuple[LevelTable, ...] = ()
     numbers: tuple[NumberTable, ...] = ()
+    trimmed: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -278,7 +278,7 @@ KINDS: Mapping[str, StepKind] = table(
     ),
     StepKind(
         name="package",
-        version=7,
+        version=8,
         run="mlops_compile.emit.package:run",
         inputs=(
             "model",
