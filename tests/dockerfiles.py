@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 # Directories that stages make; others that commands name are this machine's.
-_OWN = re.compile(r"(?<![\w./])/(bundle|cache|venv)(?![\w])")
+_OWN = re.compile(r"(?<![\w./])/(bundle|cache|log|venv)(?![\w])")
 
 
 @dataclass

@@ -170,6 +170,23 @@ def test_the_compose_file_is_valid_and_gives_no_right() -> None:
     assert service["security_opt"] == ["no-new-privileges:true"] and service["tmpfs"] == ["/tmp"]
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     assert {"cpus", "memory"} <= {*service["deploy"]["resources"]["limits"]}
+    assert "MLOPS_LOG=/log" in service["environment"] and service["volumes"] == ["log:/log"]
+    assert yaml.safe_load(text)["volumes"] == {"log": None}  # one that Docker makes
+
+
+def test_a_container_that_hashes_columns_is_not_started_without_their_key() -> None:
+    spec = spec_of("docker")
+    name = spec.columns[0].name
+    for sensitive in ("hash", "omit"):
+        log = Map({**spec.served.service["log"], "sensitive": sensitive})
+        service = Map({**spec.served.service, "log": log})
+        served = replace(spec.served, sensitive=(name,), service=service)
+        text = render(replace(spec, served=served))["compose.yaml"]
+        compose_spec.PyCompose.from_yaml(text).validate()
+        given = yaml.safe_load(text)["services"]["service"]["environment"]
+        assert any("MLOPS_HASH_KEY=${MLOPS_HASH_KEY:?" in one for one in given) == (
+            sensitive == "hash"
+        )
 
 
 @pytest.mark.parametrize("family", ["lightgbm", "ridge"])
@@ -207,11 +224,16 @@ def test_what_a_dockerfile_says_can_be_done(tmp_path: Path, family: str) -> None
     assert image.user == "10001:10001"
     before = sorted(image.root.rglob("*"))
     rows, predictions = made.held_out()
-    with Running(image.command, image.place("/bundle"), image.environment, port=8000) as service:
+    log = image.words("/log")
+    with Running(
+        image.command, image.place("/bundle"), {**image.environment, "MLOPS_LOG": log}, port=8000
+    ) as service:
         assert image.is_healthy()
         answers = [service.predict(row) for row in rows[:20]]
     assert not image.is_healthy()
     key = "probability" if task == "binary" else "prediction"
     name = next(n for n in reversed(predictions) if n not in ("row", "truth", "decision"))
     assert [answer[key] for answer in answers] == predictions[name][:20]
-    assert sorted(image.root.rglob("*")) == before  # a root that is read-only does
+    kept = [*Path(log).iterdir()]
+    assert sum(len(file.read_bytes().splitlines()) for file in kept) == len(rows[:20])
+    assert sorted({*image.root.rglob("*")} - {*kept}) == before  # a root that is read-only does

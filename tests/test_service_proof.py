@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlops_compile.emit.carried_proof import FILE
+from mlops_compile.emit.package import _seal
 from mlops_compile.emit.render import render
 from tests.bundles import LEVEL, LEVELS, NUMBER, Made, make
 from tests.serving import EXAMPLE, Running, people, write
@@ -103,6 +104,10 @@ def test_a_command_writes_nothing_where_it_is_unproved(batch: Made, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     (tmp_path / "out.csv").unlink()
     (bundle / FILE).write_text(_one_bit((bundle / FILE).read_text("utf-8")), "utf-8")
+    done = subprocess.run([*command, "--unproved"], cwd=bundle, capture_output=True, text=True)
+    assert done.returncode == 1 and "proof.json is not the file that was packaged" in done.stderr
+    assert not (tmp_path / "out.csv").exists()
+    _seal(bundle)
     done = subprocess.run(command, cwd=bundle, capture_output=True, text=True)
     assert done.returncode == 1 and "record 64 of proof.json otherwise here" in done.stderr
     assert not (tmp_path / "out.csv").exists()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlops_compile.emit.batches import differences
+from mlops_compile.ir.resources import resource
 from mlops_compile.ir.serving import DerivedColumn, ServedColumn, ServingSpec
 from mlops_compile.ir.value import canonical
 from mlops_compile.steps.targets import Target
@@ -63,6 +64,7 @@ def files(spec: ServingSpec, templates: jinja2.Environment) -> Mapping[str, str]
         "times": any(column.kind.startswith("datetime") for column in spec.columns),
     }
     found = {name: templates.get_template(f"batch/{name}.jinja").render(own) for name in _FILES}
+    found["bundle.py"] = (resource("templates") / "service" / "bundle.py").read_text("utf-8")
     return {**found, "example.jsonl": canonical(spec.example).decode("utf-8") + "\n"}
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import jinja2
 
 # What people may leave beside a bundle's files; all of these go into the image, because a service
-# sees at its start that its bundle is whole.
-_NOT_OURS = (".git", ".venv", "**/__pycache__", "*.proof.json")
+# sees at its start that its bundle is whole. `.env` holds secrets.
+_NOT_OURS = (".env", ".git", ".venv", "**/__pycache__", "*.proof.json")
 
 
 def files(spec: ServingSpec, templates: jinja2.Environment) -> Mapping[str, str]:
