@@ -1,4 +1,4 @@
-"""A dashboard over a Prometheus that asks a running service: each query of each panel finds data."""
+"""A dashboard over a Prometheus that asks a running service: each query of a panel finds data."""
 
 from __future__ import annotations
 

@@ -107,8 +107,7 @@ def _columns(
 
 
 def _are_trimmed(column: pa.ChunkedArray) -> bool:
-    """Whether no text of a column has white space around it: so it is where they are read from csv or
-    JSON lines, and mostly elsewhere."""
+    """Whether no text of a column has white space around it, as none of csv or JSON lines has."""
     texts = column.combine_chunks().dictionary
     return bool(pc.all(pc.equal(texts, pc.utf8_trim_whitespace(texts)), min_count=0).as_py())
 
