@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 
@@ -23,6 +24,7 @@ from mlops_compile.api.models import checkout_bundle
 from mlops_compile.api.registering import place_with
 from mlops_compile.api.state import State
 from mlops_compile.emit import package
+from mlops_compile.emit.modules import module_of
 from mlops_compile.emit.render import render
 from mlops_compile.ir.problem import GateError, StepError
 from mlops_compile.ir.value import freeze
@@ -294,6 +296,14 @@ def _work(service: Service, directory: Path, **params: object) -> Work:
         key=record["package"].action,
         contract=record.lock.contract,
     )
+
+
+def test_the_example_has_no_value_that_the_data_had_not(service: Service) -> None:
+    observed = module_of(service.bundle, "observed")
+    record = msgspec.convert(service.example(), module_of(service.bundle, "schema").Record)
+    counts = [[0] * len(names) for names in (observed.MISSING, observed.UNSEEN, observed.BEYOND)]
+    observed.observe(record, *counts)
+    assert not any(map(any, counts)) and observed.UNSEEN and "since" in observed.BEYOND
 
 
 def test_the_same_inputs_give_the_same_bundle(service: Service, tmp_path: Path) -> None:

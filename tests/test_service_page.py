@@ -96,6 +96,18 @@ def test_a_form_an_answer_and_a_refusal(
         assert [text for text in tab.complaints() if "422" not in text] == []
 
 
+def test_what_is_not_shown_of_many_features_is_said(running: Running, tmp_path: Path) -> None:
+    with Tab(tmp_path) as tab:
+        tab.open(f"{running.url}/")
+        tab.value(READY)
+        for features, said in ((12, ""), (15, "and 3 more that add less")):
+            names = f"[...Array({features}).keys()].map(n => ['f' + n, n])"
+            tab.value(f"drivers({{base: 0, features: Object.fromEntries({names})}})")
+            assert tab.value("document.querySelectorAll('#drivers .row').length") == 12
+            text = tab.value("document.getElementById('drivers').textContent")
+            assert text.endswith(said) and ("more that" in text) == bool(said)
+
+
 def test_values_are_text_whatever_they_are(tmp_path: Path) -> None:
     """Nothing of names, levels or answers becomes a part of the page."""
     spec = people()

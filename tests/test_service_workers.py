@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -172,12 +173,18 @@ def test_a_bundle_that_is_not_well_does_not_come_in(bundles: Path) -> None:
     shutil.copytree(bundles / "second", corrupt)
     (corrupt / "trees.py").write_text("x = 1\n", "utf-8")
     write(people(SECOND), broken, **{"scorer.py": "1 / 0\n"})
+    commanded = shutil.copytree(bundles / "second", bundles / "command")
+    (commanded / "app.py").unlink()
+    facts = json.loads((commanded / "bundle.json").read_text("utf-8"))
+    del facts["files"]["app.py"]
+    (commanded / "bundle.json").write_text(json.dumps({**facts, "target": "batch"}), "utf-8")
     (bundles / "file").write_text("x", "utf-8")
     (bundles.parent / "outside").mkdir()
     with _service(bundles) as running, Load(running.url, clients=2) as load:
         for name, status, says in (
             ("corrupt", 409, "trees.py is not the file that was packaged"),
             ("broken", 409, "ZeroDivisionError"),
+            ("command", 409, "is the bundle of no service: deploy.target was 'batch'"),
             ("nothing", 404, "no bundle 'nothing'"),
             ("file", 404, "no bundle"),
             ("../outside", 404, "no bundle"),

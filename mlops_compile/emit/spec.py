@@ -219,11 +219,12 @@ def _typical(column: ServedColumn, facts: Value) -> Value:
             found = facts.get("top")
             return min(found, key=lambda level: (-found[level], level)) if found else None
         case _:
-            found = facts.get("low")
-            if found is None:
+            if facts.get("low") is None:
                 return None
-            day = datetime.fromisoformat(str(found)).replace(hour=12, minute=0, second=0)
-            return day.replace(microsecond=0).isoformat()
+            low, high = (datetime.fromisoformat(str(facts[end])) for end in ("low", "high"))
+            middle = (low + (high - low) / 2).replace(microsecond=0)
+            noon = middle.replace(hour=12, minute=0, second=0)
+            return next((t for t in (noon, middle) if low <= t <= high), low).isoformat()
 
 
 _NOTHING: Mapping[str, Value] = {

@@ -35,8 +35,9 @@ def main() -> int:
         found = settings(os.environ)
         place = Path(found.bundle or HERE).resolve()
         if found.workers:
-            return _parent(own if place == HERE else bundle.read(place), found)
+            return _parent(own if place == HERE else bundle.of_service(place), found)
         if place != HERE:
+            bundle.of_service(place)
             del os.environ["MLOPS_BUNDLE"]  # the other flags are in the environment too
             os.execv(sys.executable, [sys.executable, str(place / "app.py")])
         from service import Service

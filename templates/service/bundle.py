@@ -46,5 +46,14 @@ def read(directory: Path) -> Bundle:
     return Bundle(directory, facts, hashlib.sha256(listing.encode("utf-8")).hexdigest())
 
 
+def of_service(directory: Path) -> Bundle:
+    """The same, of a service; Corrupt where the bundle is something else."""
+    found = read(directory)
+    if "app.py" not in found.facts["files"]:
+        target = found.facts.get("target")
+        raise Corrupt(f"{directory} is the bundle of no service: deploy.target was {target!r}")
+    return found
+
+
 def _entry(data: bytes) -> dict[str, object]:
     return {"digest": hashlib.sha256(data).hexdigest(), "size": len(data)}

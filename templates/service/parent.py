@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import metrics
-from bundle import Bundle, Corrupt, read
+from bundle import Bundle, Corrupt, of_service
 from settings import Settings
 from shared import shared
 from signals import end_well
@@ -184,7 +184,7 @@ class Parent:
         """Swap to the bundle in a directory; what is served then, or the error."""
         async with self._swapping:
             try:
-                bundle = await asyncio.to_thread(read, directory.resolve())
+                bundle = await asyncio.to_thread(of_service, directory.resolve())
             except Corrupt as error:
                 return {"error": str(error)}
             if digest is not None and digest != bundle.digest:
