@@ -108,7 +108,7 @@ def _run(parser: ArgumentParser) -> None:
 
 
 def _bundle(parser: ArgumentParser) -> None:
-    parser.add_argument("model", help="a run directory, or a digest of a model or bundle")
+    parser.add_argument("model", help="a version (NAME, NAME:NUMBER, NAME@ALIAS), a run directory, or a digest")
     parser.add_argument(
         "-o", dest="directory", type=Path, required=True, help="an empty or new directory"
     )
@@ -128,7 +128,7 @@ def _port(text: str) -> int:
 
 
 def _serve(parser: ArgumentParser) -> None:
-    parser.add_argument("model", help="a run directory, or a digest of a model or bundle")
+    parser.add_argument("model", help="a version (NAME, NAME:NUMBER, NAME@ALIAS), a run directory, or a digest")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=_port, default=8000, help="port to listen on (8000)")
     parser.add_argument(

@@ -29,6 +29,7 @@ _encode = msgspec.json.Encoder().encode
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")  # of a bundle's directory
 JSON, PROBLEM = b"application/json", b"application/problem+json"
+_WORDS = {"true": True, "false": False}  # of a parameter
 TEXT, PAGE = b"text/plain; version=0.0.4; charset=utf-8", b"text/html; charset=utf-8"
 # An answer: its status, its kind, its bytes, and headers of its own.
 Answer = tuple[int, bytes, bytes, tuple[tuple[bytes, bytes], ...]]
@@ -240,7 +241,7 @@ class Service:
             data = await self._body(asked, "predict")
             is_list = data.lstrip()[:1] == b"["
             records = self.model.records(data, is_list, self.limits["max_records"])
-            explain = _is_asked(asked.scope["query_string"], "contributions")
+            explain = _explains(asked.scope["query_string"])
             answers = await self._scored(asked.id, records, is_list, explain)
         finally:
             self._busy -= 1
@@ -256,7 +257,9 @@ class Service:
         model, contributions, start = self.model, None, perf_counter()
         aside = partial(self._predictions.aside, busy=self._count_busy)
         if explain and len(records) > (most := self._predictions.MOST_EXPLAINED):
-            raise Refused(413, "too-many-records", f"contributions are told of {most} records at most")
+            raise Refused(
+                413, "too-many-records", f"contributions are told of {most} records at most"
+            )
         if len(records) <= self._predictions.LARGE:
             scores = model.scores(records, is_list)
         else:
@@ -335,8 +338,10 @@ async def _fixed(kind: bytes, text: bytes, asked: Asked, headers: tuple = ()) ->
     return 200, kind, text, headers
 
 
-def _is_asked(query: bytes, name: str) -> bool:
-    if not query:
-        return False
-    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
-    return given.get(name, "false").lower() in ("true", "1", "")
+def _explains(query: bytes) -> bool:
+    """Whether contributions are asked for; refused where that is said in another way, or twice."""
+    given = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
+    said = [value for name, value in given if name == "contributions"]
+    if len(said) > 1 or (said and said[0] not in _WORDS):
+        raise Refused(400, "wrong-parameter", "contributions is true or false, once")
+    return bool(said) and _WORDS[said[0]]
