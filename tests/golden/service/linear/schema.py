@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from unicodedata import normalize
 
 import msgspec
 
@@ -32,6 +33,13 @@ class Record(
     def __post_init__(self) -> None:
         if self.c1 is not None:
             self.c1 = moment(self.c1, "from", False)
+        if self.c2 is not None:
+            self.c2 = composed(self.c2)
+
+
+def composed(text: str) -> str:
+    """A text in NFC, as those of the data are."""
+    return text if text.isascii() else normalize("NFC", text)
 
 
 def moment(text: str, field: str, zoned: bool) -> datetime:

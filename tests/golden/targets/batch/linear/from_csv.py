@@ -9,16 +9,17 @@ import re
 from collections.abc import Iterator
 from io import RawIOBase
 from itertools import repeat
+from unicodedata import normalize
 
-from columns import FIELDS, NAN
+from columns import FIELDS, NAN, READ, read
 from reading import LONGEST, Odd, Piece, Row, Source, Unfit, blocks, checked, is_text
 from schema import moment
 
 # The texts of a csv file that stand for true and false.
 TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-# What a number in text consists of, between commas.
-DIGITS = b"0123456789.eE+-,"
+# What a number in text consists of, between commas and perhaps spaces.
+DIGITS = b"0123456789.eE+-, "
 
 
 def delimited(
@@ -36,6 +37,7 @@ def delimited(
         raise Unfit(f"line 1: {error}") from None
     if not names:
         raise Unfit("it is empty; its first line has to name the columns")
+    names = [normalize("NFC", name.strip()) for name in names]
     for name in names:
         if names.count(name) > 1:
             raise Unfit(f"two columns are called {name!r}")
@@ -131,13 +133,13 @@ class Table:
         """The values of columns of texts; Odd where one is not as it should be."""
         try:
             return {
-                attribute: self.values(texts[place], sort, nullable)
+                attribute: self.values(texts[place], attribute, sort, nullable)
                 for place, attribute, sort, nullable in self.fields
             }
         except (KeyError, ValueError):
             raise Odd from None
 
-    def values(self, texts: list, sort: str, nullable: bool) -> list:
+    def values(self, texts: list, attribute: str, sort: str, nullable: bool) -> list:
         """The values of a column; KeyError, ValueError or Odd where a text is none."""
         gaps = self.missing if nullable else ()
         if sort == "numeric":
@@ -153,7 +155,8 @@ class Table:
         if sort == "boolean":
             return [NAN if text in gaps else float(TRUTHS[text]) for text in texts]
         if sort == "categorical":
-            return [None if text in gaps else text for text in texts] if gaps else list(texts)
+            texts = read(attribute, list(texts))
+            return [None if text in gaps else text for text in texts] if gaps else texts
         zoned = sort == "datetime_utc"
         return [None if text in gaps else moment(text, "", zoned) for text in texts]
 
@@ -183,8 +186,9 @@ class Table:
         if not is_text("".join(cells)):
             return Row(line, None, "it is not UTF-8", [ascii(cell) for cell in cells])
         found = {}
-        for (name, _, sort, nullable), (place, *_) in zip(FIELDS, self.fields):
+        for (name, attribute, sort, nullable), (place, *_) in zip(FIELDS, self.fields):
             text = cells[place]
+            text = READ[attribute](text) if sort == "categorical" else text.strip()
             if nullable and text in self.missing:
                 continue
             if sort == "numeric":

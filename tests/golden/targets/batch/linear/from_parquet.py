@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from columns import FIELDS, NAN
+from columns import FIELDS, NAN, read
 from reading import BLOCK, Odd, Piece, Row, Source, Unfit, checked
 
 def parquet(path: Path, keep: list[str]) -> Source:
@@ -105,7 +105,7 @@ def arrays_of(pa, batch) -> Callable[[], dict[str, list]]:
             column = batch.column(batch.schema.get_field_index(name))
             if column.null_count and not nullable:
                 raise Odd
-            found[attribute] = values_of(pa, column, sort)
+            found[attribute] = values_of(pa, column, attribute, sort)
             if sort == "numeric" and not are_given(found[attribute], nullable):
                 raise Odd
         return found
@@ -121,7 +121,7 @@ def are_given(values: list, nullable: bool) -> bool:
     return math.isfinite(total)
 
 
-def values_of(pa, column, sort: str) -> list:
+def values_of(pa, column, attribute: str, sort: str) -> list:
     """The values of an Arrow array, as `features` takes them."""
     if sort == "numeric":
         return numbers(pa, column.cast(pa.float64(), safe=False).fill_null(NAN), "d")
@@ -131,7 +131,7 @@ def values_of(pa, column, sort: str) -> list:
     if sort == "categorical":
         if not pa.types.is_dictionary(column.type):
             column = column.cast(pa.string()).dictionary_encode()
-        levels = [*column.dictionary.to_pylist(), None]
+        levels = [*read(attribute, column.dictionary.to_pylist()), None]
         return [levels[code] for code in numbers(pa, column.indices.cast("int32").fill_null(-1), "i")]
     return column.cast(pa.timestamp("us"), safe=False).to_pylist()
 

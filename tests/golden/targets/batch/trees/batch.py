@@ -14,6 +14,15 @@ import msgspec
 # Bytecode beside the bundle's files would change the bundle, which is named by its digest.
 sys.dont_write_bytecode = True
 
+import bundle  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+# Nothing else of a bundle is run before it is known to be whole: imports stand below that.
+try:
+    bundle.read(HERE)
+except bundle.Corrupt as error:
+    sys.exit(f"error: {error}; nothing is written")
+
 from columns import OUTPUTS, QUICK, Unseen, are_numbers, features, of_records  # noqa: E402
 from from_csv import delimited  # noqa: E402
 from from_jsonl import json_lines  # noqa: E402
@@ -24,14 +33,14 @@ from scorer import Scorer  # noqa: E402
 from scorer import features as features_of  # noqa: E402
 from writing import TAKEN, WRITERS, Unwritten, Whole  # noqa: E402
 
-HERE = Path(__file__).resolve().parent
 SORTS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
 DONE, UNPROVED, USAGE, UNFIT, ASIDE, UNWRITTEN = 0, 1, 2, 3, 4, 5
 # So many rows that do not fit are told before nothing is written.
 MOST_TOLD = 10
 NO_NUMBER = "the values are too large for this model: its answer is no number"
-EXITS = """exit codes: 0 all rows are scored; 1 this host computes other answers than the one that packaged (proof.json);
-2 usage; 3 IN cannot be read, or a row does not fit, and nothing
+EXITS = """exit codes: 0 all rows are scored; 1 a file of the bundle is not the one
+that was packaged, or this host computes other answers than the one that packaged (proof.json)
+and --unproved is not given; 2 usage; 3 IN cannot be read, or a row does not fit, and nothing
 is written; 4 written, and rows that do not fit are set aside; 5 OUT cannot be written; 130, 143
 interrupted, and nothing is written."""
 
@@ -154,7 +163,8 @@ def run(options: argparse.Namespace) -> int:
         told = Progress(source.size, options.quiet)
         try:
             aside = files[1] if options.aside else None
-            rows, odd = score_all(source, proved(HERE), out, aside, told)
+            scorer, _ = proved(HERE, options.unproved)
+            rows, odd = score_all(source, scorer, out, aside, told)
         finally:
             told.end()
         out.end()
@@ -196,6 +206,7 @@ def parsed(words: list[str] | None) -> argparse.Namespace:
     add("--delimiter", default=",", help="what stands between the cells of csv (,)")
     add("--missing", action="append", default=[], metavar="TEXT", help="a text of csv that says that a value is missing, as an empty one does; may be given again")
     add("--keep", action="append", default=[], metavar="COLUMN", help="a column of IN that goes into OUT as it is, such as an id; may be given again")
+    add("--unproved", action="store_true", help="score where this host computes other answers than the one that packaged")
     add("--quiet", action="store_true", help="tell nothing but errors")
     options = parser.parse_args(words)
     for end, path, flag in (("from_", options.file, "--from"), ("to", options.out, "--to")):

@@ -12,6 +12,7 @@ from scorer import (
     LEVELS_C3_0,
     NAN,
 )
+from schema import composed
 
 # The fields of the contract: name, attribute of a record, sort, and whether it may be missing.
 FIELDS = [
@@ -20,6 +21,10 @@ FIELDS = [
     ("yes: &a *b - no {% if %}", "c2", "boolean", False),
     ("{{ 7*7 }} */ $(touch x) `t`, 'b'", "c3", "categorical", True),
 ]
+# By attribute, how a column's texts are read.
+READ = {
+    "c3": composed,
+}
 # By attribute the name of a column and the levels that the data had; none of sensitive columns.
 LEVELS = {
 }
@@ -46,6 +51,13 @@ def features(count: int, columns: dict[str, list]) -> array:
     c3_0_all = list(map(LEVELS_C3_0.get, columns["c3"], repeat(NAN)))
     packed[3::FEATURES] = array("d", c3_0_all)
     return packed
+
+
+def read(attribute: str, texts: list) -> list:
+    """A column's texts (None: missing) as the data's were read."""
+    way = READ[attribute]
+    other = {text: new for text in {*texts} if text is not None and (new := way(text)) != text}
+    return [other.get(text, text) for text in texts] if other else texts
 
 
 def of_records(records: list) -> dict[str, list]:
