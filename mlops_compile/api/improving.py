@@ -87,13 +87,15 @@ def improve(
     project: Path,
     now: datetime,
     observer: Callable[[Lock], Observer],
+    waiting: Callable[[Path], None],
 ) -> Improved:
     """Look whether the champion of a name can be made better from its log and feedback, and do as
     `improve.policy` says. What was done for the same rows is not done again, and what was cut off
-    is gone on with. Raises what running the new plan raises; UsageError without a champion."""
+    is gone on with; `waiting` is told the file that another call has locked. Raises what running
+    the new plan raises; UsageError without a champion."""
     asked = asked_with(overrides, project)
     _check_name(asked, name)
-    with alone(asked.place.state.root / FOLDER / name):
+    with alone(asked.place.state.root / FOLDER / name, waiting):
         loop = _loop(asked, name, now)
         if _finish(loop):
             loop = _loop(asked, name, now)
@@ -214,8 +216,11 @@ def _base(loop: Loop) -> Base:
     from mlops_compile.monitor.snapshot import Base  # pyarrow, where there is something to do
 
     store, split = loop.asked.place.state.store, pick(loop.asked.config.values, ("data", "split"))
+    parts = {"train": output_of(loop.side, store, "split", "train")}
     action = loop.side.own("split")
-    made = [part for part in PARTS if action and part in dict(action.outputs)]
+    assert action is not None  # it has made the part above
+    more = [part for part in PARTS if part != "train" and part in dict(action.outputs)]
+    parts |= {part: output_of(loop.side, store, "split", part) for part in more}
     kind, keys = "", []
     if isinstance(split, Map):
         kind = str(split.get("kind"))
@@ -225,7 +230,7 @@ def _base(loop: Loop) -> Base:
     return Base(
         table=output_of(loop.side, store, "validate", "table"),
         target=output_of(loop.side, store, "validate", "target"),
-        parts={part: output_of(loop.side, store, "split", part) for part in made},
+        parts=parts,
         name=loop.served.reference.target,
         keys=tuple(str(name) for name in keys) if {*keys} <= asked else (),
         by_time=kind == "time",

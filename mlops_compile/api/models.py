@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mlops_compile.api.registering import Place, opened
+from mlops_compile.api.registering import Place, check_held, opened
 from mlops_compile.api.running import BUNDLE_DIRECTORY, read_run
 from mlops_compile.api.versions import find_version, is_words_of_version
 from mlops_compile.ir.digest import Digest
@@ -60,7 +60,10 @@ def find_bundle(model: str, place: Place) -> Digest:
     if not found and is_words_of_version(model, place):
         with opened(place) as registry:
             if model.partition(":")[0].partition("@")[0] in registry.names():
-                return find_version(model, registry).bundle
+                version = find_version(model, registry)
+            if version.archived is None or state.store.blobs.sound(version.bundle):
+                return version.bundle
+            check_held(version)
     what = f"{len(found)} bundles of" if found else "no bundle of"
     hint = "give a run directory, a version (`registry list`), or a digest that `run --json` prints"
     raise CompileError([problem("no-model", f"there is {what} {model!r} here", hint=hint)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,9 +102,15 @@ def config_digest(config: Value) -> str:
 
 
 @contextmanager
-def alone(place: Path) -> Iterator[None]:
-    """Only one improvement of a name at a time: another one waits."""
+def alone(place: Path, waiting: Callable[[Path], None]) -> Iterator[None]:
+    """Only one improvement of a name at a time: another one waits, once `waiting` was called with
+    the file that is locked."""
     place.mkdir(parents=True, exist_ok=True)
-    with (place / "lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    file = place / "lock"
+    with file.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting(file)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield

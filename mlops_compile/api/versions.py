@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mlops_compile.api.behaving import costs_of
 from mlops_compile.api.locks import lock_of
 from mlops_compile.api.measured import Measured, made_of
-from mlops_compile.api.registering import Place, opened
+from mlops_compile.api.registering import Place, check_held, opened
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import (
@@ -102,6 +102,7 @@ def promote(
             raise GateError([problem("promotion", message, hint="compare with that one")])
         if before == version:
             return Promotion(version=version, alias=alias, before=before, changed=False)
+        check_held(version)
         verdict, costs, about = None, Map(), {}
         if before is not None:
             verdict, costs, why = _compared(place, before, version)
@@ -126,11 +127,13 @@ def rollback(place: Place, name: str, alias: str, reason: str) -> Promotion:
         number, revision = registry.meant(name, alias)
         earlier = _earlier(registry, name, alias)
         if number is None or earlier is None:
-            message = f"{name}@{alias} meant nothing before what it means now"
-            hint = f"`mlops-compile registry history {name}` tells what happened"
+            told = "meant nothing before what it means now" if number else "means nothing"
+            message = f"{name}@{alias} {told}"
+            hint = f"`mlops-compile registry history --name {name}` tells what happened"
             raise UsageError([problem("registry", message, hint=hint)])
         version, before = registry.version(name, earlier), registry.version(name, number)
         assert version is not None  # the history holds what there is
+        check_held(version)
         _assign(registry, version, alias, revision, "rolled back", reason, Map())
         return Promotion(version=version, alias=alias, before=before, changed=True)
 
@@ -264,19 +267,22 @@ def judged_by(lock: Lock) -> Map:
 
 
 def output_of(one: Measured, store: Store, kind: str, port: str) -> Path:
-    """The verified file of an output. ValueError where it was not made here."""
-    action = one.own(kind)
-    digest = dict(action.outputs).get(port) if action else None
-    if digest is None:
-        raise ValueError(f"the store has no {port} of plan {one.lock.digest[:12]}")
-    return store.blobs.read(digest)
+    """The verified file of an output. StoreError where the store has it not."""
+    return store.blobs.read(_digest_of(one, kind, port))
 
 
 def bundle_of(one: Measured) -> Digest:
-    action = one.own("package")
-    digest = dict(action.outputs).get("bundle") if action else None
+    return _digest_of(one, "package", "bundle")
+
+
+def _digest_of(one: Measured, kind: str, port: str) -> Digest:
+    """StoreError where the store has no result of the plan's own step of a kind."""
+    action = one.own(kind)
+    digest = dict(action.outputs).get(port) if action else None
     if digest is None:
-        raise ValueError(f"the store has no bundle of plan {one.lock.digest[:12]}")
+        message = f"the store has no {port} of plan {one.lock.digest[:12]} (step {kind})"
+        hint = "make it again: mlops-compile run --plan FILE, with the lock of its run"
+        raise StoreError([problem("store", message, hint=hint)])
     return digest
 
 
