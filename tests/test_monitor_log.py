@@ -156,6 +156,18 @@ def test_a_log_that_is_not_there_says_so(tmp_path: Path) -> None:
         looked(tmp_path / "none")
 
 
+def test_a_file_is_no_log(tmp_path: Path) -> None:
+    (tmp_path / "predictions-1.jsonl").write_text(json.dumps(line("1")) + "\n", "utf-8")
+    with pytest.raises(CompileError, match="it is a file, and no directory"):
+        looked(tmp_path / "predictions-1.jsonl")
+
+
+def test_the_name_of_a_file_need_not_have_a_time(tmp_path: Path) -> None:
+    for number, name in enumerate(("mine", "99999999T999999-1", "20260101T000000-1")):
+        write(tmp_path, f"predictions-{name}.jsonl", [line(str(number))])
+    assert looked(tmp_path).window.rows == 3
+
+
 def test_an_empty_log_is_a_window_without_rows(tmp_path: Path) -> None:
     seen = looked(tmp_path)
     assert seen.window.rows == 0 and seen.window.predicted.shape == (0, 2)
