@@ -256,6 +256,27 @@ def test_results_that_are_gone_are_no_bug(project: Path, kind: str) -> None:
     assert improve(project)["status"] == "review"
 
 
+@pytest.mark.parametrize("place", ["improve", "cache", "room"])
+def test_a_full_disk_is_no_bug(project: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """Wherever there is no room, that is said, and with room the same call ends as it should."""
+    disk = project / ("room" if place == "room" else f".mlops/{place}")
+    shutil.rmtree(disk, ignore_errors=True)
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("mounting is not allowed")
+    try:
+        with monkeypatch.context() as patch:
+            if place == "room":
+                patch.setattr("tempfile.tempdir", str(disk))
+            full = mlops(project, "improve", "shop", "--until", AFTER, *WORDS)
+            assert full.code == 7 and "cannot be written: No space left" in full.err, full.err
+            assert f"/{disk.name}/" in full.err and len(listed(project)) <= 2
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert improve(project)["status"] == "review" and len(listed(project)) == 2
+
+
 @pytest.mark.slow
 def test_a_killed_round_is_gone_on_with(project: Path, tmp_path: Path) -> None:
     """Killed wherever it is, the next call ends with what an undisturbed one would have made."""

@@ -35,6 +35,7 @@ from mlops_compile.api.rounds import (
 )
 from mlops_compile.api.running import failure, resources_of, run_and_write
 from mlops_compile.api.versions import LEAST_ROWS, find_version, lock_of_version, output_of, promote
+from mlops_compile.api.writing import written
 from mlops_compile.compiler.check import check, check_improve, check_places
 from mlops_compile.execute.observer import Observer
 from mlops_compile.ir.config import LOCK_FILE, Config
@@ -266,10 +267,11 @@ def _begin(loop: Loop, held: Round, base: Base, live: Live, triggers: tuple[str,
     from mlops_compile.monitor.snapshot import snapshot, write_parquet
     from mlops_compile.steps.tables import write_table
 
-    held.directory.mkdir(parents=True, exist_ok=True)
     made = snapshot(base, live, loop.served.reference, loop.improve)
-    write_parquet(made.table, held.directory / _SNAPSHOT)
-    write_table(held.directory / _RECENT, made.recent)
+    with written(held.directory):
+        held.directory.mkdir(parents=True, exist_ok=True)
+        write_parquet(made.table, held.directory / _SNAPSHOT)
+        write_table(held.directory / _RECENT, made.recent)
     held.begin(
         Map(
             {

@@ -12,6 +12,7 @@ from mlops_compile.api.behaving import costs_of
 from mlops_compile.api.locks import lock_of
 from mlops_compile.api.measured import Measured, made_of
 from mlops_compile.api.registering import Place, check_held, opened
+from mlops_compile.api.writing import written
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import (
@@ -193,11 +194,17 @@ def _compared(place: Place, old: Version, new: Version) -> tuple[Verdict | None,
         try:
             return _verdict(place, *sides), costs, ""
         except (ValueError, ProblemsError) as error:
-            return None, costs, f"{old} and {new} cannot be compared: {error}"
+            return None, costs, _why_not(old, new, error)
     except (CompileError, StoreError) as error:
-        return None, Map(), f"{old} and {new} cannot be compared: {error}"
+        return None, Map(), _why_not(old, new, error)
     finally:
         store.close()
+
+
+def _why_not(old: Version, new: Version, error: Exception) -> str:
+    problems = error.problems if isinstance(error, ProblemsError) else ()
+    why = "; ".join(item.message for item in problems) or str(error)
+    return f"{old} and {new} cannot be compared: {why}"
 
 
 def _measured(version: Version, store: Store) -> Measured:
@@ -244,7 +251,8 @@ def _verdict(place: Place, old: Measured, new: Measured) -> Verdict:
             raise ValueError(f"only {few}")
         with tempfile.TemporaryDirectory() as room:
             bundle = Path(room) / "bundle"
-            store.blobs.checkout(bundle_of(old), bundle)
+            with written(bundle):
+                store.blobs.checkout(bundle_of(old), bundle)
             mine = mine.take(places)
             predicted = answers_of(bundle, asked, tables[1], rows[places])
             theirs = replace(mine, predicted=predicted)
