@@ -20,10 +20,10 @@ _HEAD = """\
 Every problem has a code, which stays the same from version to version, a place where there is one,
 and a line that says what to do. All that can be seen at once is said at once, files first, then
 overrides. `mlops-compile explain MC0012` prints what a code means; `--json` gives problems as
-`{"format": 1, "problems": [{"code", "name", "key", "message", "help", "origin"}]}`. The exit code
-is 2 for the command line, 3 for configs and data, 4 for a lock that is not current, 5 for a step
-that failed, 6 for a gate that was not met, 7 for the store; a traceback is shown with `--debug`
-only.
+`{"format": 1, "problems": [{"code", "name", "key", "message", "note", "help", "origin"}]}`. The
+exit code is 2 for the command line, 3 for configs and data, 4 for a lock that is not current, 5
+for a step that failed, 6 for a gate that was not met, 7 for the store; a traceback is shown with
+`--debug` only.
 
 Built-in config files are shown as `mlops_compile:conf/...`, wherever they are installed.
 """

@@ -212,7 +212,7 @@ def test_wrong_numbers_and_times_of_a_file_are_told_as_they_stand(tmp_path: Path
 
 
 def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
-    with pytest.raises(CompileError, match="none.csv is not there"):
+    with pytest.raises(CompileError, match=r"none\.csv is not there"):
         outcomes(tmp_path / "none.csv", ("id", "truth", None), REFERENCE, END)
 
 

@@ -13,11 +13,11 @@ from mlops_compile.api.versions import (
     LEAST_ROWS,
     bundle_of,
     facts_of,
-    judged_by,
     output_of,
     threshold_of,
 )
 from mlops_compile.api.writing import written
+from mlops_compile.ir.criteria import criteria_of
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.value import Map
 
@@ -81,7 +81,7 @@ def _verdicts(
         contract.classes,
     ):
         raise ValueError("they answer with other classes")
-    judged = judged_by(challenger.lock)
+    judged = criteria_of(challenger.lock)
     metric = str(judged["primary"])
     options = from_value(MetricOptions, judged.get("options", Map()))
     predictions = output_of(champion, store, "evaluate", "predictions")

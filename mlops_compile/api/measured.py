@@ -10,6 +10,7 @@ from mlops_compile.api.running import read_run
 from mlops_compile.api.searching import Searched, best_of, search_step
 from mlops_compile.emit.gates import refusals
 from mlops_compile.execute.platform import this_platform
+from mlops_compile.ir.criteria import criteria_of
 from mlops_compile.ir.digest import content_size
 from mlops_compile.ir.key import action_preimage, key_of
 from mlops_compile.ir.lock import Lock
@@ -89,9 +90,8 @@ def measured(operand: Operand, store: Store | None) -> Measured:
 def unmet_gates(lock: Lock, metrics: Map, evaluation: Map) -> tuple[Problem, ...]:
     """The gates that what was measured of a plan does not reach; those of folds that are not there
     yet are not judged."""
-    package = next((step for step in lock.plan.steps if step.kind == "package"), None)
-    judged = package.params.get("evaluate") if package else None
-    if not isinstance(judged, Map) or not len(evaluation):
+    judged = criteria_of(lock)
+    if not len(judged) or not len(evaluation):
         return ()
     folds, gates = metrics.get("folds"), judged.get("gates")
     if folds is not None:

@@ -18,6 +18,7 @@ from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.config import compose
 from mlops_compile.compiler.spec import Registry as Stated
 from mlops_compile.ir.config import Config
+from mlops_compile.ir.criteria import primary_of
 from mlops_compile.ir.lock import Lock, encode
 from mlops_compile.ir.problem import StoreError, UsageError, problem
 from mlops_compile.ir.record import RunRecord, encode_record
@@ -137,7 +138,7 @@ def register_run(record: RunRecord, name: str, place: Place) -> Registered | Non
         model=record.model,
         bundle=bundle.output("bundle"),
         metrics=test if isinstance(test, Map) else Map(),
-        primary=_primary(lock),
+        primary=primary_of(lock),
         data=Map({source: pinned.digest.sha256 for source, pinned in lock.sources}),
         code=Map({function.name: function.digest for function in lock.code.functions}),
     )
@@ -145,13 +146,6 @@ def register_run(record: RunRecord, name: str, place: Place) -> Registered | Non
         made, _ = registry.register(version)
     remembered.keep(made.number)
     return Registered(name=name, number=made.number)
-
-
-def _primary(lock: Lock) -> str:
-    """The metric that the model is judged by."""
-    package = next(step for step in lock.plan.steps if step.kind == "package")
-    judged = package.params.get("evaluate")
-    return str(judged.get("primary", "")) if isinstance(judged, Map) else ""
 
 
 class _Remembered:

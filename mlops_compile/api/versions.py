@@ -13,6 +13,7 @@ from mlops_compile.api.locks import lock_of
 from mlops_compile.api.measured import Measured, made_of
 from mlops_compile.api.registering import Place, check_held, opened
 from mlops_compile.api.writing import written
+from mlops_compile.ir.criteria import criteria_of
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import (
@@ -235,7 +236,7 @@ def _verdict(place: Place, old: Measured, new: Measured) -> Verdict:
     store, contract = place.state.store, new.lock.contract
     if (old.lock.contract.task, old.lock.contract.classes) != (contract.task, contract.classes):
         raise ValueError("they answer with other classes")
-    judged = judged_by(new.lock)
+    judged = criteria_of(new.lock)
     before, after = (output_of(one, store, "evaluate", "predictions") for one in (old, new))
     tables = [output_of(one, store, "validate", "table") for one in (old, new)]
     mine = answers_in(after, contract.classes, threshold_of(facts_of(new, store)))
@@ -264,14 +265,6 @@ def _verdict(place: Place, old: Measured, new: Measured) -> Verdict:
         level=place.stated.confidence,
         options=from_value(MetricOptions, judged.get("options", Map())),
     )
-
-
-def judged_by(lock: Lock) -> Map:
-    """What a plan is judged by: the `evaluate` of its package step."""
-    for step in lock.plan.steps:
-        if step.kind == "package" and isinstance(judged := step.params.get("evaluate"), Map):
-            return judged
-    raise ValueError("its plan makes no bundle")
 
 
 def output_of(one: Measured, store: Store, kind: str, port: str) -> Path:

@@ -29,6 +29,9 @@ usage: mlops-compile VERB [options] [hydra flags and overrides]
   serve MODEL                            run that bundle's service on 127.0.0.1
   report RUN -o page.html                one page of a run or sweep, for a browser
   registry list|show|promote|rollback|...  versions of models, and which is served
+  monitor MODEL                          what its service was asked, beside its reference
+  feedback MODEL FILE                    what turned out to be true, from a file
+  improve NAME                           the next version, from the log and feedback
   store du|fsck|gc|pin|unpin|forget      look after the store of results
   git install                            git shows and merges locks by what they mean
   schema                                 JSON Schema of the config, for editors

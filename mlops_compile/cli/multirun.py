@@ -28,11 +28,11 @@ from mlops_compile.compiler.check import check_places
 from mlops_compile.compiler.compose.origins import places_of
 from mlops_compile.compiler.effects import Effect
 from mlops_compile.ir.config import LOCK_FILE
-from mlops_compile.ir.lock import Lock
+from mlops_compile.ir.criteria import primary_of
 from mlops_compile.ir.problem import CompileError, ProblemsError, StoreError, UsageError, problem
 from mlops_compile.ir.record import RunRecord, StepResult
 from mlops_compile.ir.sweep import Sweep
-from mlops_compile.ir.value import Map, parse, pick
+from mlops_compile.ir.value import Map, parse
 from mlops_compile.present.board import Entry, folds_of, objective_of, told_apart
 from mlops_compile.present.words import counted, duration
 from mlops_compile.store.files import write_atomic
@@ -155,7 +155,7 @@ def _run(
 
     def objective(point: int, result: StepResult) -> tuple[str, float] | None:
         lock = swept.points[point].lock
-        metric = _primary(lock) if lock else ""
+        metric = primary_of(lock) if lock else ""
         try:
             text = store.blobs.read(result.output("metrics")).read_bytes()
         except (StoreError, OSError, KeyError):
@@ -202,7 +202,7 @@ def _done(number: int, swept: Swept, run: PointRun | None, directory: Path) -> P
             error=str(error) if error else "another point failed (--fail-fast)",
         )
         return PointDone(entry=entry, run=None, exit_code=error.exit_code if error else 0)
-    record, metric = run.record, _primary(run.record.lock)
+    record, metric = run.record, primary_of(run.record.lock)
     code = 0 if record.ok else failure(record).exit_code
     status = "ok" if record.ok else "failed" if _failed(record) else "skipped"
     entry = Entry(
@@ -277,14 +277,6 @@ def _summary(done: Sequence[PointDone], directory: Path) -> str:
     again = "; the same command tries the rest again" if bad or skipped else ""
     lines.append(f"{', '.join(told)}{again}; see {shown(directory)}")
     return "\n".join(filter(None, lines))
-
-
-def _primary(lock: Lock) -> str:
-    """The metric that a plan's model is judged by; empty where it is not packaged."""
-    for step in lock.plan.steps:
-        if step.kind == "package":
-            return str(pick(step.params, ("evaluate", "primary")))
-    return ""
 
 
 def shown(directory: Path) -> str:

@@ -28,6 +28,7 @@ from mlops_compile.compiler.verify import verify
 from mlops_compile.execute.pool import Workers
 from mlops_compile.execute.resources import Resources
 from mlops_compile.ir.config import LOCK_FILE
+from mlops_compile.ir.criteria import primary_of
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import (
     CompileError,
@@ -37,7 +38,7 @@ from mlops_compile.ir.problem import (
     problem,
 )
 from mlops_compile.ir.record import RunRecord
-from mlops_compile.ir.value import Map, pick, pretty
+from mlops_compile.ir.value import Map, pretty
 from mlops_compile.ir.version import Registered
 from mlops_compile.steps.kinds import needs_of
 from mlops_compile.steps.targets import target_of
@@ -198,7 +199,7 @@ def _summary(
     ran = sum(result.status == "ran" for result in record.results)
     hits = sum(result.status == "hit" for result in record.results)
     lines = [metrics_table(record.metrics, record.evaluation)] if record.metrics else []
-    lines += worst_levels(record.evaluation, _primary(record))
+    lines += worst_levels(record.evaluation, primary_of(record.lock))
     lines += leaderboard(record)
     if not record.ok:
         failed = [result for result in record.results if result.status == "failed"]
@@ -218,14 +219,6 @@ def _next(record: RunRecord, directory: Path) -> str:
     if all(target_of(step.params).serves for step in made):
         return f"serve it: mlops-compile serve {shown(directory)}"
     return f"take it: mlops-compile bundle {shown(directory)} -o DIR"
-
-
-def _primary(record: RunRecord) -> str:
-    """The metric that the run's model is judged by; empty where it is not packaged."""
-    for step in record.lock.plan.steps:
-        if step.kind == "package":
-            return str(pick(step.params, ("evaluate", "primary")))
-    return ""
 
 
 def _document(done: list[Done]) -> str:

@@ -16,6 +16,8 @@ from mlops_compile.cli import registry_verbs
 from mlops_compile.cli.verb import Verb
 from mlops_compile.ir.config import LOCK_FILE
 
+_MODEL = "a version (NAME, NAME:NUMBER, NAME@ALIAS), a run directory or a digest"
+
 
 def _option(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
@@ -108,7 +110,7 @@ def _run(parser: ArgumentParser) -> None:
 
 
 def _bundle(parser: ArgumentParser) -> None:
-    parser.add_argument("model", help="a version (NAME, NAME:NUMBER, NAME@ALIAS), a run directory, or a digest")
+    parser.add_argument("model", help=_MODEL)
     parser.add_argument(
         "-o", dest="directory", type=Path, required=True, help="an empty or new directory"
     )
@@ -128,7 +130,7 @@ def _port(text: str) -> int:
 
 
 def _serve(parser: ArgumentParser) -> None:
-    parser.add_argument("model", help="a version (NAME, NAME:NUMBER, NAME@ALIAS), a run directory, or a digest")
+    parser.add_argument("model", help=_MODEL)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=_port, default=8000, help="port to listen on (8000)")
     parser.add_argument(
@@ -152,9 +154,7 @@ def _moment(text: str) -> datetime:
 
 
 def _monitor(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "model", help="a version (NAME, NAME:NUMBER, NAME@ALIAS), a run directory or a digest"
-    )
+    parser.add_argument("model", help=_MODEL)
     parser.add_argument(
         "--since", type=_moment, metavar="TIME", help="look from then on (else one monitor.window)"
     )
@@ -178,9 +178,7 @@ def _monitor(parser: ArgumentParser) -> None:
 
 
 def _feedback(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "model", help="a version (NAME, NAME:NUMBER, NAME@ALIAS), a run directory or a digest"
-    )
+    parser.add_argument("model", help=_MODEL)
     parser.add_argument("file", type=Path, metavar="FILE", help="a csv, parquet or jsonl file")
     parser.add_argument("--id", default="id", metavar="COLUMN", help="ids of predictions (id)")
     parser.add_argument("--truth", default="truth", metavar="COLUMN", help="what is true (truth)")
@@ -321,7 +319,7 @@ def _fsck(parser: ArgumentParser) -> None:
 _KEEPING: Mapping[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "du": ("What takes the space, and what gc would free.", lambda parser: None),
     "fsck": ("Check every object, and mend what is wrong.", _fsck),
-    "gc": ("Remove what no lock, pin or live run needs.", _gc),
+    "gc": ("Remove what no lock, version, pin or live run needs.", _gc),
     "pin": ("Keep what a lock needs, under a name.", _pin),
     "unpin": ("Take a pin away.", _unpin),
     "forget": ("Remove a source and all that was made of it.", _forget),

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlops_compile.ir.contract import TASKS
 from mlops_compile.ir.schema import group, key, to_value
-from mlops_compile.ir.value import Map, Value
+from mlops_compile.ir.value import Map
 from mlops_compile.steps.calibrations import Calibration
 from mlops_compile.steps.columns import Column, Rows
 from mlops_compile.steps.deploy import Deploy
@@ -237,10 +237,3 @@ def supervised(prepare: Prepare) -> bool:
     value = to_value(prepare, defaults=True)
     assert isinstance(value, Map)
     return learns_from_target(value)
-
-
-def chain_of(prepare: Prepare, sort: str) -> tuple[Value, ...]:
-    """The settled list of preparations of a column type."""
-    chain = getattr(prepare, sort)
-    assert isinstance(chain, tuple)
-    return chain

@@ -15,15 +15,13 @@ from mlops_compile.compiler.spec import Data, searches
 from mlops_compile.ir.config import Composition, Config
 from mlops_compile.ir.lock import Lock, plan_value, to_value
 from mlops_compile.ir.plan import Step
-from mlops_compile.ir.problem import CompileError, Problem, problem
+from mlops_compile.ir.problem import LOCK_HINT, CompileError, Problem, problem
 from mlops_compile.ir.source import Source
 from mlops_compile.ir.value import Map, Value, dotted, leaves, pick, same
 from mlops_compile.steps.joins import where_of
 from mlops_compile.steps.kinds import FITTED, KINDS
 from mlops_compile.steps.sources import SOURCES
 from mlops_compile.steps.sources.kind import SOURCE_KEYS
-
-_HINT = "a lock is made, not edited; write it again with `mlops-compile compile`"
 
 
 def verify(lock: Lock) -> None:
@@ -34,7 +32,9 @@ def verify(lock: Lock) -> None:
     """
     sources = dict(lock.sources)
     if SOURCE not in sources:
-        raise CompileError([problem("lock", "must hold the source `data`", ("sources",), _HINT)])
+        raise CompileError(
+            [problem("lock", "must hold the source `data`", ("sources",), LOCK_HINT)]
+        )
     try:
         values = config_of(lock)
         spec = check(Config(values=values, composition=NOWHERE))
@@ -63,7 +63,7 @@ def verify(lock: Lock) -> None:
     }
     if names != {function.name for function in lock.code.functions}:
         message = "holds other functions than the plan calls"
-        found.append(problem("lock", message, ("code", "functions"), _HINT))
+        found.append(problem("lock", message, ("code", "functions"), LOCK_HINT))
     if found:
         raise CompileError(found)
 
@@ -76,13 +76,13 @@ def _source_problems(data: Data, sources: Mapping[str, Source]) -> Iterator[Prob
     wanted = {SOURCE: SOURCE_KEYS, **others_of(data)}
     for name in sorted({*sources} ^ {*wanted}):
         message = "is not in the lock" if name in wanted else "is read by no step"
-        yield problem("lock", f"the source {name} {message}", ("sources",), _HINT)
+        yield problem("lock", f"the source {name} {message}", ("sources",), LOCK_HINT)
     for name in sorted({*sources} & {*wanted}):
         keys = data.source if name == SOURCE else data.test
         keys = keys if name in (SOURCE, TEST) else dict(data.join)[name].source
         if sources[name].kind != keys.kind:
             message = f"is {sources[name].kind!r}, and the plan reads {keys.kind!r}"
-            yield problem("lock", message, ("sources", name, "kind"), _HINT)
+            yield problem("lock", message, ("sources", name, "kind"), LOCK_HINT)
 
 
 def config_of(lock: Lock) -> Map:
@@ -143,7 +143,7 @@ def _merged(one: Value, other: Value) -> Value:
 
 
 def _from_lock(found: Problem) -> Problem:
-    return problem(found.code, f"the lock's params: {found.message}", found.where, _HINT)
+    return problem(found.code, f"the lock's params: {found.message}", found.where, LOCK_HINT)
 
 
 def _differences(expected: Value, found: Value, where: tuple[str, ...]) -> Iterator[Problem]:
@@ -152,4 +152,4 @@ def _differences(expected: Value, found: Value, where: tuple[str, ...]) -> Itera
     for path in sorted({*old, *new}):
         if path not in old or path not in new or not same(old[path], new[path]):
             message = f"{dotted(path)} is not what the rest of the lock compiles to"
-            yield problem("lock", message, where, _HINT)
+            yield problem("lock", message, where, LOCK_HINT)

@@ -65,9 +65,15 @@ def _variables(job: str) -> list[Panel]:
 
 def _panels(monitor: Monitor) -> Iterator[Panel]:
     """The panels, each with its width."""
-    rate = "[$__rate_interval]"
+    yield from _traffic(monitor)
+    yield from _drift(monitor)
+    yield from _kept()
+
+
+def _traffic(monitor: Monitor) -> Iterator[Panel]:
+    """What is asked, and how it is answered."""
     http, answers = "mlops_http_requests_total{%s}", f'job="$job", {_ANSWERS}'
-    bucket = f"mlops_http_request_duration_seconds_bucket{{{answers}}}{rate}"
+    bucket = f"mlops_http_request_duration_seconds_bucket{{{answers}}}{_RATE}"
     yield _stat("Up", [('sum(up{job="$job"})', "")])
     yield _stat("Workers", [('sum(mlops_workers{job="$job"})', "")])
     yield _stat("Records answered", [(_increase("mlops_predictions_total"), "")], "short")
@@ -76,7 +82,7 @@ def _panels(monitor: Monitor) -> Iterator[Panel]:
     yield _stat("Model", [('mlops_bundle_info{job="$job"}', "{{model}}")], names=True)
     yield _lines(
         "Requests",
-        [(f"sum by (path) (rate({http % _JOB}{rate}))", "{{path}}")],
+        [(f"sum by (path) (rate({http % _JOB}{_RATE}))", "{{path}}")],
         "reqps",
         about="Requests a second, by path.",
     )
@@ -85,8 +91,8 @@ def _panels(monitor: Monitor) -> Iterator[Panel]:
         "Errors",
         [
             (
-                f"sum by (status) (rate({http % (failed % digit)}{rate}))\n"
-                f"/ on () group_left () sum(rate({http % answers}{rate}))",
+                f"sum by (status) (rate({http % (failed % digit)}{_RATE}))\n"
+                f"/ on () group_left () sum(rate({http % answers}{_RATE}))",
                 "{{status}}",
             )
             for digit in "45"
@@ -107,7 +113,7 @@ def _panels(monitor: Monitor) -> Iterator[Panel]:
     )
     yield _lines(
         "Predictions",
-        [(f"sum by (class) (rate(mlops_predictions_total{{{_JOB}}}{rate}))", "{{class}}")],
+        [(f"sum by (class) (rate(mlops_predictions_total{{{_JOB}}}{_RATE}))", "{{class}}")],
         "short",
         about="Records answered a second, by class.",
     )
@@ -116,6 +122,10 @@ def _panels(monitor: Monitor) -> Iterator[Panel]:
         **_bars("Scores", [(f"sum by (le) (increase({buckets}))", "{{le}}", "heatmap")]),
         "description": "Scores over the shown time, by the upper edge of their bucket.",
     }
+
+
+def _drift(monitor: Monitor) -> Iterator[Panel]:
+    """Beside the reference: the values of columns, and what is answered."""
     yield _lines(
         "Drift by column",
         [(f"mlops_drift_psi{{{_JOB}}}", "{{column}}")],
@@ -134,8 +144,8 @@ def _panels(monitor: Monitor) -> Iterator[Panel]:
         ("unseen", "Unseen levels"),
         ("out_of_range", "Values out of range"),
     ):
-        share = f"sum by (column) (rate(mlops_values_{name}_total{{{_JOB}}}{rate}))"
-        records = f"sum(rate(mlops_predictions_total{{{_JOB}}}{rate}))"
+        share = f"sum by (column) (rate(mlops_values_{name}_total{{{_JOB}}}{_RATE}))"
+        records = f"sum(rate(mlops_predictions_total{{{_JOB}}}{_RATE}))"
         yield _lines(
             title,
             [(f"{share}\n/ on () group_left () {records}", "{{column}}")],
@@ -161,12 +171,16 @@ def _panels(monitor: Monitor) -> Iterator[Panel]:
         "percentunit",
         about=f"Shares of the bins, in the test rows and over {monitor.window}.",
     )
+
+
+def _kept() -> Iterator[Panel]:
+    """What is logged, and who works."""
     yield _lines(
         "Log",
         [
-            (f"sum(rate(mlops_log_records_total{{{_JOB}}}{rate}))", "written"),
+            (f"sum(rate(mlops_log_records_total{{{_JOB}}}{_RATE}))", "written"),
             (
-                f"sum by (reason) (rate(mlops_log_dropped_total{{{_JOB}}}{rate}))",
+                f"sum by (reason) (rate(mlops_log_dropped_total{{{_JOB}}}{_RATE}))",
                 "lost: {{reason}}",
             ),
             (f"sum(mlops_log_queued{{{_JOB}}})", "waiting"),
@@ -176,13 +190,13 @@ def _panels(monitor: Monitor) -> Iterator[Panel]:
     yield _lines(
         "Feedback and workers",
         [
-            (f"sum(rate(mlops_feedback_total{{{_JOB}}}{rate}))", "truths a second"),
+            (f"sum(rate(mlops_feedback_total{{{_JOB}}}{_RATE}))", "truths a second"),
             (f"sum(mlops_workers{{{_JOB}}})", "workers"),
         ],
     )
 
 
-_JOB = 'job="$job"'
+_JOB, _RATE = 'job="$job"', "[$__rate_interval]"
 
 
 def _increase(name: str) -> str:

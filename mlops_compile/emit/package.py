@@ -17,7 +17,7 @@ from mlops_compile.emit.prove import Proof, prove
 from mlops_compile.emit.reference import reference
 from mlops_compile.emit.render import MANIFEST, render, sealed
 from mlops_compile.emit.spec import serving_spec
-from mlops_compile.ir.problem import GateError, StepError, problem
+from mlops_compile.ir.problem import LOCK_HINT, GateError, StepError, problem
 from mlops_compile.ir.reference import FILE as REFERENCE
 from mlops_compile.ir.serving import ServingSpec
 from mlops_compile.ir.value import Map, canonical, parse
@@ -44,9 +44,8 @@ def run(work: Work) -> None:
     classes = read_meta(work.inputs["model"])["classes"]
     if work.contract is None or classes != work.contract.classes:
         message = "the lock's contract names other classes than the data and the model have"
-        hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
         where = ("contract", "response", "classes")
-        raise StepError([problem("contract", message, where, hint)])
+        raise StepError([problem("contract", message, where, LOCK_HINT)])
     spec = serving_spec(work)
     compared = reference(work, spec, evaluation)
     spec = watched(spec, compared, work.params.get("monitor", Map()))

@@ -15,7 +15,7 @@ from mlops_compile.ir.interned import Interned
 from mlops_compile.ir.lock_format import FORMAT, check_format, upgraded
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.plan import Plan, Ref, Step, in_order, violations
-from mlops_compile.ir.problem import CompileError, Problem, problem
+from mlops_compile.ir.problem import LOCK_HINT, CompileError, Problem, problem
 from mlops_compile.ir.source import ColumnFact, Source
 from mlops_compile.ir.value import KeyPath, Map, Value, parse, pretty
 
@@ -170,9 +170,7 @@ class Reading:
         self._memo = memo or Memo()
 
     def fault(self, where: KeyPath, message: str) -> None:
-        self.problems.append(
-            problem("lock", f"{self.name}: {message}", where, hint="a lock is made, not edited")
-        )
+        self.problems.append(problem("lock", f"{self.name}: {message}", where, hint=LOCK_HINT))
 
     def get(self, value: Map, name: str, kind: type[T], where: KeyPath, default: Any = None) -> T:
         found = value.get(name)

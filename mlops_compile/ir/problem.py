@@ -9,6 +9,9 @@ from mlops_compile.ir.codes import CODES, Code
 from mlops_compile.ir.origin import Origin, Settings
 from mlops_compile.ir.value import KeyPath, dotted
 
+# What to do about a lock whose parts do not fit.
+LOCK_HINT = "a lock is made, not edited; write it again with `mlops-compile compile`"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from mlops_compile.ir.finding import KINDS, Finding
@@ -13,17 +14,18 @@ from mlops_compile.monitor.observed import Window
 from mlops_compile.monitor.performance import performance, segments
 from mlops_compile.steps.monitoring import Monitor
 
+# The longest first.
+_PARTS = (estimates, performance, segments, drift, breaks)
+
 
 def findings(reference: Reference, window: Window, monitor: Monitor) -> tuple[Finding, ...]:
     """What is found, in the order of its kinds; an alert is only of a kind that the config names.
     Of a window without rows only its volume is told."""
     found = [volume(window, monitor)]
     if window.rows:
-        found += breaks(reference, window, monitor)
-        found += drift(reference, window, monitor)
-        found += estimates(reference, window, monitor)
-        found += performance(reference, window, monitor)
-        found += segments(reference, window, monitor)
+        with ThreadPoolExecutor(2) as pool:  # numpy lets the other one work
+            for some in pool.map(lambda of: [*of(reference, window, monitor)], _PARTS):
+                found += some
         found += latency(window, monitor)
     found.sort(key=lambda finding: KINDS.index(finding.kind))
     return tuple(

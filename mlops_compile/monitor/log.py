@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import fsspec
 import msgspec
@@ -22,12 +25,12 @@ import pyarrow.json
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.reference import ColumnReference, Reference
 
-_BLOCK = 16 << 20  # bytes that are read together
+_BLOCK = 8 << 20  # bytes that are read together
 _PARSED = 2 << 20  # bytes that one thread parses; a line that is longer is read by itself
 _FILE = re.compile(r"-(\d{8}T\d{6})-[^/]*\.jsonl$")
 TIME = pa.timestamp("us", "UTC")
 _TYPES = {"numeric": pa.float64(), "boolean": pa.bool_()}  # times are texts
-Accepts = Callable[[Any], bool]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +82,35 @@ class Log:
     def tables(self, file: File, schema: pa.Schema, counts: Counts) -> Iterator[pa.Table]:
         """A file's lines, some at a time, with the columns of a schema; null where a line has them
         not. Fields that the schema has not are passed over."""
+        return self.each(file, schema, counts, lambda table: table)
+
+    def each(
+        self, file: File, schema: pa.Schema, counts: Counts, made: Callable[[pa.Table], Made]
+    ) -> Iterator[Made]:
+        """What is `made` of each of these tables, in their order; it is made on all cores."""
+
+        def read(lines: bytes) -> tuple[Made, int]:
+            table, broken = _table(lines, schema)
+            return made(table), broken
+
+        blocks = self._blocks(file)
+        with ThreadPoolExecutor(threads := pa.cpu_count()) as pool:
+            reading = deque(pool.submit(read, lines) for lines in islice(blocks, threads + 1))
+            while reading:
+                found, broken = reading.popleft().result()
+                reading += [pool.submit(read, lines) for lines in islice(blocks, 1)]
+                counts.broken += broken
+                yield found
+
+    def _blocks(self, file: File) -> Iterator[bytes]:
+        """Whole lines, some at a time."""
         try:
             with self._files.open(file.path, "rb") as stream:
                 rest = b""
                 while block := stream.read(_BLOCK):
                     whole, newline, rest = (rest + block).rpartition(b"\n")
                     if newline:
-                        yield _table(whole + b"\n", schema, counts)
+                        yield whole + b"\n"
         except FileNotFoundError:
             return  # the oldest are removed while others are written
         except OSError as error:
@@ -148,18 +173,21 @@ IDS = pa.schema([("id", pa.string())])
 WRONG = pa.field("wrong", pa.list_(pa.string()))
 
 
-def _table(lines: bytes, schema: pa.Schema, counts: Counts) -> pa.Table:
-    """Read together what can be, else line by line; with the column WRONG."""
+def _table(lines: bytes, schema: pa.Schema) -> tuple[pa.Table, int]:
+    """Read together what can be, else line by line; with the column WRONG, and how many lines are
+    none."""
     asked = pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
-    options = pyarrow.json.ReadOptions(block_size=_PARSED)
+    options = pyarrow.json.ReadOptions(block_size=_PARSED, use_threads=False)
     try:
         found = _timed(pyarrow.json.read_json(pa.BufferReader(lines), options, asked))
         if found["id"].null_count or ("time" in schema.names and found["time"].null_count):
             raise pa.ArrowInvalid("a line that is none")
-        return found.append_column(WRONG, pa.nulls(len(found), WRONG.type))
+        return found.append_column(WRONG, pa.nulls(len(found), WRONG.type)), 0
     except pa.ArrowInvalid:
-        rows = [*_each(lines, schema, counts)]
-        return _timed(pa.Table.from_pylist(rows, schema.append(WRONG)))
+        each = [*_each(lines, schema)]
+        rows = [row for row in each if row is not None]
+        table = _timed(pa.Table.from_pylist(rows, schema.append(WRONG)))
+        return table, len(each) - len(rows)
 
 
 def _timed(table: pa.Table) -> pa.Table:
@@ -170,7 +198,8 @@ def _timed(table: pa.Table) -> pa.Table:
     return table.set_column(place, "time", pc.cast(table.column("time"), TIME))
 
 
-def _each(lines: bytes, schema: pa.Schema, counts: Counts) -> Iterator[dict[str, Any]]:
+def _each(lines: bytes, schema: pa.Schema) -> Iterator[dict[str, Any] | None]:
+    """Of each line what its columns hold; None where it is none."""
     for line in lines.splitlines():
         if not line.strip():
             continue
@@ -181,7 +210,7 @@ def _each(lines: bytes, schema: pa.Schema, counts: Counts) -> Iterator[dict[str,
             if "time" in schema.names:
                 pc.cast(pa.scalar(found["time"], pa.string()), TIME)
         except (ValueError, KeyError, pa.ArrowInvalid, pa.ArrowTypeError):
-            counts.broken += 1
+            yield None
             continue
         wrong: list[str] = []
         row = {one.name: _fitting(found.get(one.name), one, wrong) for one in schema}

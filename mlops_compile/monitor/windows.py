@@ -62,14 +62,20 @@ def read_lines(
     others = 0
     wanted = pa.array(sorted(models), pa.string())
     low, high = pa.scalar(start, TIME), pa.scalar(end, TIME)
+
+    def own(table: pa.Table) -> tuple[pa.Array, int, pa.Table]:
+        """Ids of all lines, lines of other models in the window, and those of these models."""
+        times = table["time"]
+        inside = table.filter(pc.and_(pc.greater_equal(times, low), pc.less(times, high)))
+        kept = inside.filter(pc.is_in(inside["model"], wanted))
+        packed = _packed(kept.drop_columns(["model"]))
+        return table["id"].combine_chunks(), inside.num_rows - kept.num_rows, packed
+
     for file in read:
-        for table in log.tables(file, schema, counts):
-            ids += table["id"].chunks
-            times = table["time"]
-            inside = table.filter(pc.and_(pc.greater_equal(times, low), pc.less(times, high)))
-            own = inside.filter(pc.is_in(inside["model"], wanted))
-            others += inside.num_rows - own.num_rows
-            found.append(_packed(own.drop_columns(["model"])))
+        for names, more, table in log.each(file, schema, counts, own):
+            ids.append(names)
+            others += more
+            found.append(table)
     table = pa.concat_tables(found) if found else _packed(schema_of_none(schema.append(WRONG)))
     table = table.unify_dictionaries().combine_chunks()
     order = np.argsort(table["time"].cast(pa.int64()).to_numpy(), kind="stable")

@@ -8,7 +8,7 @@ from functools import cache
 from mlops_compile.ir.key import Needs
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.plan import Step
-from mlops_compile.ir.problem import CompileError, Problem, problem
+from mlops_compile.ir.problem import LOCK_HINT, CompileError, Problem, problem
 from mlops_compile.ir.schema import declared
 from mlops_compile.ir.value import KeyPath, Map, Value, pick
 from mlops_compile.steps.evaluation import JUDGED, MEASURED, draws
@@ -332,13 +332,11 @@ def needs_of(lock: Lock) -> dict[str, Needs]:
     try:
         return {step.name: _needs(step, lock) for step in lock.plan.steps}
     except KeyError as error:
-        hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
         message = f"the lock names {error.args[0]!r}, which is not known here"
-        raise CompileError([problem("lock", message, ("steps",), hint)]) from None
+        raise CompileError([problem("lock", message, ("steps",), LOCK_HINT)]) from None
     except (AssertionError, AttributeError, TypeError, ValueError):  # params of no kind's form
-        hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
         message = "the params of a step have not the form that its kind reads"
-        raise CompileError([problem("lock", message, ("steps",), hint)]) from None
+        raise CompileError([problem("lock", message, ("steps",), LOCK_HINT)]) from None
 
 
 def kind_problems(steps: Iterable[Step]) -> Iterator[Problem]:
@@ -360,8 +358,7 @@ def kind_problems(steps: Iterable[Step]) -> Iterator[Problem]:
             step.source is None
         ) != bool(step.inputs):
             message = f"the ports of the step are not those of its kind {step.kind!r}"
-            hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
-            yield problem("step-kind", message, where, hint)
+            yield problem("step-kind", message, where, LOCK_HINT)
 
 
 def asked_of(step: Step) -> Needs | None:
@@ -393,8 +390,7 @@ def _needs(step: Step, lock: Lock) -> Needs:
     versions = dict(lock.environment)
     if kind.seeded(step.params) != (step.seed is not None):
         message = "the step needs a seed" if step.seed is None else "the step takes no seed"
-        hint = "a lock is made, not edited; write it again with `mlops-compile compile`"
-        raise CompileError([problem("lock", message, ("steps", step.name, "seed"), hint)])
+        raise CompileError([problem("lock", message, ("steps", step.name, "seed"), LOCK_HINT)])
     if missing := {*needs.functions} - {function.name for function in lock.code.functions}:
         raise KeyError(f"code.functions.{min(missing)}")
     for name in (*needs.distributions, *lock.code.distributions(needs.functions)):

@@ -29,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 _ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")  # of a bundle's directory
 JSON, PROBLEM = b"application/json", b"application/problem+json"
-_WORDS = {"": True, "1": True, "true": True, "0": False, "false": False}  # of a parameter
+_WORDS = {"true": True, "false": False}  # of a parameter
 TEXT, PAGE = b"text/plain; version=0.0.4; charset=utf-8", b"text/html; charset=utf-8"
 # An answer: its status, its kind, its bytes, and headers of its own.
 Answer = tuple[int, bytes, bytes, tuple[tuple[bytes, bytes], ...]]
@@ -339,7 +339,7 @@ async def _fixed(kind: bytes, text: bytes, asked: Asked, headers: tuple = ()) ->
 def _explains(query: bytes) -> bool:
     """Whether contributions are asked for; refused where that is said in another way, or twice."""
     given = parse_qsl(query.decode("latin-1"), keep_blank_values=True) if query else []
-    said = [value.lower() for name, value in given if name == "contributions"]
+    said = [value for name, value in given if name == "contributions"]
     if len(said) > 1 or (said and said[0] not in _WORDS):
         raise Refused(400, "wrong-parameter", "contributions is true or false, once")
     return bool(said) and _WORDS[said[0]]

@@ -182,12 +182,32 @@ def _kinds(found: tuple[Finding, ...]) -> set[str]:
     return {finding.kind for finding in found if finding.alert}
 
 
+def _rules(found: tuple[Finding, ...]) -> bool:
+    """Whether a rule for Prometheus would hold: the stability index alone, or a share of breaks
+    (beyond the reference's, where that is what is compared), whatever may be an accident."""
+    asked = Monitor()
+    limits = {"missing": asked.breaks.missing, "unseen": asked.breaks.unseen}
+    limits |= {"range": asked.breaks.range}
+    return any(
+        finding.value is not None
+        and (
+            (finding.test == "psi" and finding.value >= asked.drift.psi)
+            or (
+                finding.kind in limits
+                and finding.value - (finding.reference or 0.0) * (finding.kind == "missing")
+                > limits[finding.kind]
+            )
+        )
+        for finding in found
+    )
+
+
 def _tell(seen: Mapping[str, list[dict[str, Any]]], seeds: int, rows: int) -> None:
     """A row a kind of month: the share of windows that are alerts."""
     print(f"{seeds} seeds, {rows:,} rows a month")
     print("| month | windows | alert | of it by the data | by labels, late "
-          "| Evidently: a column | half of them |")  # fmt: skip
-    print("| --- | --: | --: | --: | --: | --: | --: |")
+          "| a rule for Prometheus | Evidently: a column | half of them |")  # fmt: skip
+    print("| --- | --: | --: | --: | --: | --: | --: | --: |")
     for name, windows in seen.items():
         told = [_kinds(one["found"]) - LATE for one in windows]
         late = [_kinds(one["found"]) & LATE for one in windows]
@@ -196,6 +216,7 @@ def _tell(seen: Mapping[str, list[dict[str, Any]]], seeds: int, rows: int) -> No
             _share(told),
             _share([kinds - {"estimate"} for kinds in told]),
             _share(late),
+            _share([_rules(one["found"]) for one in windows]),
             _share(columns),
             _share([count >= 7 for count in columns]),
         ]
