@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import signal
@@ -216,6 +217,64 @@ def test_two_at_once_make_one_challenger(project: Path) -> None:
     assert [one.code for one in both] == [0, 0]
     assert sorted(one.document["status"] for one in both) == ["done", "review"]
     assert len(listed(project)) == 2
+
+
+def test_who_waits_for_another_one_says_so(project: Path) -> None:
+    file = project / ".mlops" / "improve" / "shop" / "lock"
+    file.parent.mkdir(parents=True)
+    words = ("improve", "shop", "--until", (START + WEEK).isoformat(), *WORDS)
+    with file.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlops_compile", *words],
+            cwd=project,
+            env=package_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stderr is not None
+        line = process.stderr.readline()
+    told = (line, *process.communicate())
+    assert line.startswith("another improve of shop is at work") and "/shop/lock" in line, told
+    assert process.returncode == 0 and "nothing asks" in told[1]
+
+
+@pytest.mark.parametrize("kind", ["validate", "split", "package"])
+def test_results_that_are_gone_are_no_bug(project: Path, kind: str) -> None:
+    """A store that lost what the champion was made of is told, with what to do, and once that is
+    done, the loop goes on."""
+    actions = project / ".mlops" / "store" / "actions"
+    for file in actions.rglob("*"):
+        if file.is_file() and json.loads(file.read_text("utf-8"))["record"]["kind"] == kind:
+            file.unlink()
+    lost = mlops(project, "improve", "shop", "--until", AFTER, *WORDS)
+    assert lost.code == 7 and "the store has no" in lost.err, lost.err
+    assert "run --plan FILE" in lost.err
+    (ran,) = (project / "outputs").glob("*/*")
+    good(project, "run", "--plan", str(ran / "plan.lock.json"), "--quiet")
+    assert improve(project)["status"] == "review"
+
+
+@pytest.mark.parametrize("place", ["improve", "cache", "room"])
+def test_a_full_disk_is_no_bug(project: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """Wherever there is no room, that is said, and with room the same call ends as it should."""
+    disk = project / ("room" if place == "room" else f".mlops/{place}")
+    shutil.rmtree(disk, ignore_errors=True)
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("mounting is not allowed")
+    try:
+        with monkeypatch.context() as patch:
+            if place == "room":
+                patch.setattr("tempfile.tempdir", str(disk))
+            full = mlops(project, "improve", "shop", "--until", AFTER, *WORDS)
+            assert full.code == 7 and "cannot be written: No space left" in full.err, full.err
+            assert f"/{disk.name}/" in full.err and len(listed(project)) <= 2
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert improve(project)["status"] == "review" and len(listed(project)) == 2
 
 
 @pytest.mark.slow

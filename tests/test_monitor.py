@@ -77,6 +77,7 @@ def test_the_page_is_the_same_each_time_and_loads_nothing(project: Path, tmp_pat
     assert monitor(project, LOUD, "--html", str(file)).code == 8
     text = file.read_text("utf-8")
     assert "src=" not in text and "amount drifted" in text
+    assert "from the service&#39;s log" in text and "measured anew" not in text
     again = tmp_path / "again.html"
     monitor(project, LOUD, "--html", str(again))
     assert again.read_bytes() == file.read_bytes()

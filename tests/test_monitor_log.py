@@ -4,6 +4,7 @@ truths; each line is counted once, and none is lost."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,18 @@ def test_a_log_that_is_not_there_says_so(tmp_path: Path) -> None:
         looked(tmp_path / "none")
 
 
+def test_a_file_is_no_log(tmp_path: Path) -> None:
+    (tmp_path / "predictions-1.jsonl").write_text(json.dumps(line("1")) + "\n", "utf-8")
+    with pytest.raises(CompileError, match="it is a file, and no directory"):
+        looked(tmp_path / "predictions-1.jsonl")
+
+
+def test_the_name_of_a_file_need_not_have_a_time(tmp_path: Path) -> None:
+    for number, name in enumerate(("mine", "99999999T999999-1", "20260101T000000-1")):
+        write(tmp_path, f"predictions-{name}.jsonl", [line(str(number))])
+    assert looked(tmp_path).window.rows == 3
+
+
 def test_an_empty_log_is_a_window_without_rows(tmp_path: Path) -> None:
     seen = looked(tmp_path)
     assert seen.window.rows == 0 and seen.window.predicted.shape == (0, 2)
@@ -183,7 +196,24 @@ def test_a_file_with_a_wrong_row_is_refused_whole(tmp_path: Path) -> None:
         outcomes(file, ("id", "truth", None), REFERENCE, END)
     text = str(caught.value)
     assert "row 2 has no id" in text and "row 3 has the truth 'perhaps'" in text
-    assert "row 4 has no truth" in text
+    assert "row 4 has no truth" in text and "a truth is one of no, yes" in text
+
+
+def test_wrong_numbers_and_times_of_a_file_are_told_as_they_stand(tmp_path: Path) -> None:
+    file = tmp_path / "truths.csv"
+    file.write_text("id,truth,at\na,dear,2026-01-01\nb,inf,2026-01-01\nc,3,soon\n", "utf-8")
+    numbers = replace(REFERENCE, classes=())
+    with pytest.raises(CompileError) as caught:
+        outcomes(file, ("id", "truth", "at"), numbers, END)
+    text = str(caught.value)
+    assert "row 1 has the truth 'dear'" in text and "row 2 has the truth 'inf'" in text
+    assert "a truth is a finite number" in text
+    assert "row 3 has no time that can be read" in text and "2026-11-26T12:00:00Z" in text
+
+
+def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(CompileError, match=r"none\.csv is not there"):
+        outcomes(tmp_path / "none.csv", ("id", "truth", None), REFERENCE, END)
 
 
 def test_fast_and_slow_reading_are_one(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_version_is_served_by_its_names_and_never_collected(project: Path) -> 
         (("show", "nope"), "there is no version nope"),
         (("show", "a b"), "write NAME, NAME:NUMBER or NAME@ALIAS"),
         (("promote", "nope:1", "not an alias"), "cannot be an alias"),
-        (("rollback", "nope"), "meant nothing before"),
+        (("rollback", "nope"), "nope@champion means nothing"),
     ],
 )
 def test_what_names_no_version_is_told(words: tuple[str, ...], said: str, project: Path) -> None:
@@ -209,13 +209,42 @@ def test_what_is_archived_may_go_and_comes_back(project: Path) -> None:
     assert [one["version"] for one in archived] == [2]
     shutil.rmtree(project / "outputs")
     freed = good(project, "store", "gc", "--json").document
-    assert mlops(project, "bundle", f"{name}:2", "-o", "gone").code == 7 and freed
+    for words in (
+        ("bundle", f"{name}:2", "-o", "gone"),
+        ("registry", "promote", f"{name}:2", "--force", "back"),
+        ("registry", "export", f"{name}:2", "-o", "gone.tar"),
+    ):
+        gone = mlops(project, *words)
+        assert gone.code == 2 and f"registry restore {name}:2" in gone.err
+    assert freed["freed"]["blob_count"]
     good(project, "bundle", f"{name}:1", "-o", "kept")
     assert told(project, "restore", f"{name}:2")["versions"][0]["new"] is True
     good(project, "bundle", f"{name}:2", "-o", "back")
     again = good(project, "run", "--json", *FEW).document
     assert {step["status"] for step in again["steps"]} == {"hit"}
     assert [event[0] for event in events(project)][:2] == ["restored", "archived"]
+
+
+def test_an_alias_goes_not_back_to_what_is_archived(project: Path) -> None:
+    """What an alias means is there: neither promotion nor rollback lets it mean an archived one."""
+    name = name_of(project)
+    good(project, "registry", "promote", f"{name}:2")
+    good(project, "registry", "promote", f"{name}:1")
+    good(project, "registry", "archive", f"{name}:2")
+    refused = mlops(project, "registry", "rollback", name)
+    assert refused.code == 2 and f"{name}:2 is archived" in refused.err
+    good(project, "registry", "restore", f"{name}:2")
+    assert told(project, "rollback", name)["version"] == 2
+    again = mlops(project, "registry", "rollback", name)
+    assert again.code == 2 and f"registry history --name {name}" in again.err
+
+
+def test_a_name_without_versions_is_told_as_that(project: Path) -> None:
+    listed = good(project, "registry", "list", "--name", "nope").out
+    assert listed.startswith("nothing is registered as nope")
+    assert good(project, "registry", "history", "--name", "nope").out == (
+        "nothing has happened to nope\n"
+    )
 
 
 def test_what_is_pinned_is_not_archived_with_the_old(project: Path) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from mlops_compile.api.registering import FOLDER, Place, opened
+from mlops_compile.api.registering import FOLDER, Place, check_held, opened
 from mlops_compile.api.roots import reached_by
 from mlops_compile.api.state import State
 from mlops_compile.api.versions import find_version, lock_of_version
@@ -48,10 +48,7 @@ def export_version(place: Place, words: str, file: Path) -> Carried:
         version = find_version(words, registry)
     if file.exists():
         raise UsageError([problem("exists", f"{file} is there already", hint="name a new file")])
-    if version.archived is not None:
-        message = f"{version} is archived"
-        hint = f"`mlops-compile registry restore {version}` brings it back; or copy its file"
-        raise UsageError([problem("registry", message, hint=hint)])
+    check_held(version)
     return Carried(version=version, file=file, size=_write(version, place.state.store, file))
 
 

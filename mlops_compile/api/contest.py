@@ -16,6 +16,7 @@ from mlops_compile.api.versions import (
     output_of,
     threshold_of,
 )
+from mlops_compile.api.writing import written
 from mlops_compile.ir.criteria import criteria_of
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.value import Map
@@ -91,7 +92,8 @@ def _verdicts(
     with tempfile.TemporaryDirectory() as room:
         for number, side in enumerate((champion, challenger)):
             bundle = Path(room) / str(number)
-            store.blobs.checkout(bundle_of(side), bundle)
+            with written(bundle):
+                store.blobs.checkout(bundle_of(side), bundle)
             asked, decision = side.lock.contract, threshold_of(facts_of(side, store))
             tests = answered_tests(bundle, asked, table, predictions, decision)
             found.append((tests, answered_rows(bundle, asked, recent, decision)))

@@ -35,6 +35,7 @@ from mlops_compile.api.rounds import (
 )
 from mlops_compile.api.running import failure, resources_of, run_and_write
 from mlops_compile.api.versions import LEAST_ROWS, find_version, lock_of_version, output_of, promote
+from mlops_compile.api.writing import written
 from mlops_compile.compiler.check import check, check_improve, check_places
 from mlops_compile.execute.observer import Observer
 from mlops_compile.ir.config import LOCK_FILE, Config
@@ -87,13 +88,15 @@ def improve(
     project: Path,
     now: datetime,
     observer: Callable[[Lock], Observer],
+    waiting: Callable[[Path], None],
 ) -> Improved:
     """Look whether the champion of a name can be made better from its log and feedback, and do as
     `improve.policy` says. What was done for the same rows is not done again, and what was cut off
-    is gone on with. Raises what running the new plan raises; UsageError without a champion."""
+    is gone on with; `waiting` is told the file that another call has locked. Raises what running
+    the new plan raises; UsageError without a champion."""
     asked = asked_with(overrides, project)
     _check_name(asked, name)
-    with alone(asked.place.state.root / FOLDER / name):
+    with alone(asked.place.state.root / FOLDER / name, waiting):
         loop = _loop(asked, name, now)
         if _finish(loop):
             loop = _loop(asked, name, now)
@@ -214,8 +217,11 @@ def _base(loop: Loop) -> Base:
     from mlops_compile.monitor.snapshot import Base  # pyarrow, where there is something to do
 
     store, split = loop.asked.place.state.store, pick(loop.asked.config.values, ("data", "split"))
+    parts = {"train": output_of(loop.side, store, "split", "train")}
     action = loop.side.own("split")
-    made = [part for part in PARTS if action and part in dict(action.outputs)]
+    assert action is not None  # it has made the part above
+    more = [part for part in PARTS if part != "train" and part in dict(action.outputs)]
+    parts |= {part: output_of(loop.side, store, "split", part) for part in more}
     kind, keys = "", []
     if isinstance(split, Map):
         kind = str(split.get("kind"))
@@ -225,7 +231,7 @@ def _base(loop: Loop) -> Base:
     return Base(
         table=output_of(loop.side, store, "validate", "table"),
         target=output_of(loop.side, store, "validate", "target"),
-        parts={part: output_of(loop.side, store, "split", part) for part in made},
+        parts=parts,
         name=loop.served.reference.target,
         keys=tuple(str(name) for name in keys) if {*keys} <= asked else (),
         by_time=kind == "time",
@@ -261,10 +267,11 @@ def _begin(loop: Loop, held: Round, base: Base, live: Live, triggers: tuple[str,
     from mlops_compile.monitor.snapshot import snapshot, write_parquet
     from mlops_compile.steps.tables import write_table
 
-    held.directory.mkdir(parents=True, exist_ok=True)
     made = snapshot(base, live, loop.served.reference, loop.improve)
-    write_parquet(made.table, held.directory / _SNAPSHOT)
-    write_table(held.directory / _RECENT, made.recent)
+    with written(held.directory):
+        held.directory.mkdir(parents=True, exist_ok=True)
+        write_parquet(made.table, held.directory / _SNAPSHOT)
+        write_table(held.directory / _RECENT, made.recent)
     held.begin(
         Map(
             {

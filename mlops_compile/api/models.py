@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mlops_compile.api.registering import Place, opened
+from mlops_compile.api.registering import Place, check_held, opened
 from mlops_compile.api.running import BUNDLE_DIRECTORY, read_run
 from mlops_compile.api.versions import find_version, is_words_of_version
+from mlops_compile.api.writing import written
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.problem import CompileError, problem
 from mlops_compile.ir.value import pick
@@ -18,20 +19,22 @@ from mlops_compile.store.files import copy_tree
 def checkout_bundle(model: str, place: Place, directory: Path) -> str:
     """Write the bundle of a model (a run directory; a version as NAME, NAME:NUMBER or NAME@ALIAS;
     the digest of a model or bundle, at least 8 digits) into a directory; its digest. CompileError
-    where there is none."""
+    where there is none; StoreError where the directory cannot be written."""
     digest, state = find_bundle(model, place), place.state
     own = Path(model) / BUNDLE_DIRECTORY
-    try:
-        state.store.blobs.checkout(digest, directory)
-    except MissingBlob:
-        if not own.is_dir() or tree_digest(own) != digest:
-            raise
-        copy_tree(own, directory)
+    with written(directory):
+        try:
+            state.store.blobs.checkout(digest, directory)
+        except MissingBlob:
+            if not own.is_dir() or tree_digest(own) != digest:
+                raise
+            copy_tree(own, directory)
     return digest.sha256
 
 
 def bundle_to_serve(model: str, place: Place) -> Path:
-    """A verified directory of a model's bundle, below the state's cache."""
+    """A verified directory of a model's bundle, below the state's cache. As above; StoreError where
+    it cannot be written."""
     found = find_bundle(model, place)
     directory = place.state.root / "cache" / "bundles" / found.sha256
     checkout_bundle(model, place, directory)
@@ -60,7 +63,10 @@ def find_bundle(model: str, place: Place) -> Digest:
     if not found and is_words_of_version(model, place):
         with opened(place) as registry:
             if model.partition(":")[0].partition("@")[0] in registry.names():
-                return find_version(model, registry).bundle
+                version = find_version(model, registry)
+            if version.archived is None or state.store.blobs.sound(version.bundle):
+                return version.bundle
+            check_held(version)
     what = f"{len(found)} bundles of" if found else "no bundle of"
     hint = "give a run directory, a version (`registry list`), or a digest that `run --json` prints"
     raise CompileError([problem("no-model", f"there is {what} {model!r} here", hint=hint)])

@@ -42,7 +42,7 @@ class Asked:
         """The place of the log. UsageError where the config names none."""
         stated = self.monitor.log
         if stated is None:
-            hint = "name the directory that the service was started with: monitor.log=DIR"
+            hint = "name the directory that the service was started with: --log DIR"
             raise UsageError([problem("usage", "monitor.log names no log", hint=hint)])
         is_elsewhere = "://" in stated or os.path.isabs(stated)
         return stated if is_elsewhere else str(self.project / stated)

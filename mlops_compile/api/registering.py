@@ -20,7 +20,7 @@ from mlops_compile.compiler.spec import Registry as Stated
 from mlops_compile.ir.config import Config
 from mlops_compile.ir.criteria import primary_of
 from mlops_compile.ir.lock import Lock, encode
-from mlops_compile.ir.problem import StoreError, problem
+from mlops_compile.ir.problem import StoreError, UsageError, problem
 from mlops_compile.ir.record import RunRecord, encode_record
 from mlops_compile.ir.value import Map
 from mlops_compile.ir.version import Registered, Version
@@ -74,11 +74,21 @@ def opened(place: Place) -> Iterator[Registry]:
 
 
 def versions_to_keep(place: Place) -> tuple[Version, ...]:
-    """The versions whose results are in the store: all but those that are archived."""
+    """The versions whose results stay in the store: those that are not archived, and those that an
+    alias means."""
     if place.file is not None and not place.file.exists():
         return ()
     with opened(place) as registry:
-        return tuple(version for version in registry.versions() if version.archived is None)
+        meant = {(name, number) for (name, _), number in registry.aliases().items()}
+        versions = registry.versions()
+    return tuple(v for v in versions if v.archived is None or (v.name, v.number) in meant)
+
+
+def check_held(version: Version) -> None:
+    """UsageError for a version that is archived, whose results may be gone."""
+    if version.archived is not None:
+        hint = f"bring it back: mlops-compile registry restore {version}"
+        raise UsageError([problem("registry", f"{version} is archived", hint=hint)])
 
 
 def import_ahead() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlops_compile.api.writing import written
 from mlops_compile.ir.digest import digest_of
 from mlops_compile.ir.problem import StoreError, problem
 from mlops_compile.ir.value import Map, Value, canonical, parse, pretty
@@ -53,15 +54,19 @@ class Round:
 
     def begin(self, told: Map) -> None:
         """Say what it works with, once its data is written."""
-        write_atomic(self.directory / _BEGUN, pretty(told).encode("utf-8"))
+        self._write(_BEGUN, pretty(told))
 
     def report(self, text: str) -> None:
         """Write how it ends, before it does: what follows may be cut off."""
-        write_atomic(self.directory / REPORT, text.encode("utf-8"))
+        self._write(REPORT, text)
 
     def close(self, result: Map) -> None:
         """Write the result: a round that has one is closed."""
-        write_atomic(self.directory / _RESULT, pretty(result).encode("utf-8"))
+        self._write(_RESULT, pretty(result))
+
+    def _write(self, name: str, text: str) -> None:
+        with written(self.directory):
+            write_atomic(self.directory / name, text.encode("utf-8"))
 
 
 def round_of(place: Path, champion: str, config: Value, rows: tuple[Value, ...]) -> Round:
@@ -102,9 +107,17 @@ def config_digest(config: Value) -> str:
 
 
 @contextmanager
-def alone(place: Path) -> Iterator[None]:
-    """Only one improvement of a name at a time: another one waits."""
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / "lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+def alone(place: Path, waiting: Callable[[Path], None]) -> Iterator[None]:
+    """Only one improvement of a name at a time: another one waits, once `waiting` was called with
+    the file that is locked."""
+    file = place / "lock"
+    with written(place):
+        place.mkdir(parents=True, exist_ok=True)
+        handle = file.open("w")
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting(file)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from mlops_compile.api.behaving import costs_of
 from mlops_compile.api.locks import lock_of
 from mlops_compile.api.measured import Measured, made_of
-from mlops_compile.api.registering import Place, opened
+from mlops_compile.api.registering import Place, check_held, opened
+from mlops_compile.api.writing import written
 from mlops_compile.ir.criteria import criteria_of
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
@@ -103,6 +104,7 @@ def promote(
             raise GateError([problem("promotion", message, hint="compare with that one")])
         if before == version:
             return Promotion(version=version, alias=alias, before=before, changed=False)
+        check_held(version)
         verdict, costs, about = None, Map(), {}
         if before is not None:
             verdict, costs, why = _compared(place, before, version)
@@ -127,11 +129,13 @@ def rollback(place: Place, name: str, alias: str, reason: str) -> Promotion:
         number, revision = registry.meant(name, alias)
         earlier = _earlier(registry, name, alias)
         if number is None or earlier is None:
-            message = f"{name}@{alias} meant nothing before what it means now"
-            hint = f"`mlops-compile registry history {name}` tells what happened"
+            told = "meant nothing before what it means now" if number else "means nothing"
+            message = f"{name}@{alias} {told}"
+            hint = f"`mlops-compile registry history --name {name}` tells what happened"
             raise UsageError([problem("registry", message, hint=hint)])
         version, before = registry.version(name, earlier), registry.version(name, number)
         assert version is not None  # the history holds what there is
+        check_held(version)
         _assign(registry, version, alias, revision, "rolled back", reason, Map())
         return Promotion(version=version, alias=alias, before=before, changed=True)
 
@@ -191,11 +195,17 @@ def _compared(place: Place, old: Version, new: Version) -> tuple[Verdict | None,
         try:
             return _verdict(place, *sides), costs, ""
         except (ValueError, ProblemsError) as error:
-            return None, costs, f"{old} and {new} cannot be compared: {error}"
+            return None, costs, _why_not(old, new, error)
     except (CompileError, StoreError) as error:
-        return None, Map(), f"{old} and {new} cannot be compared: {error}"
+        return None, Map(), _why_not(old, new, error)
     finally:
         store.close()
+
+
+def _why_not(old: Version, new: Version, error: Exception) -> str:
+    problems = error.problems if isinstance(error, ProblemsError) else ()
+    why = "; ".join(item.message for item in problems) or str(error)
+    return f"{old} and {new} cannot be compared: {why}"
 
 
 def _measured(version: Version, store: Store) -> Measured:
@@ -242,7 +252,8 @@ def _verdict(place: Place, old: Measured, new: Measured) -> Verdict:
             raise ValueError(f"only {few}")
         with tempfile.TemporaryDirectory() as room:
             bundle = Path(room) / "bundle"
-            store.blobs.checkout(bundle_of(old), bundle)
+            with written(bundle):
+                store.blobs.checkout(bundle_of(old), bundle)
             mine = mine.take(places)
             predicted = answers_of(bundle, asked, tables[1], rows[places])
             theirs = replace(mine, predicted=predicted)
@@ -257,19 +268,22 @@ def _verdict(place: Place, old: Measured, new: Measured) -> Verdict:
 
 
 def output_of(one: Measured, store: Store, kind: str, port: str) -> Path:
-    """The verified file of an output. ValueError where it was not made here."""
-    action = one.own(kind)
-    digest = dict(action.outputs).get(port) if action else None
-    if digest is None:
-        raise ValueError(f"the store has no {port} of plan {one.lock.digest[:12]}")
-    return store.blobs.read(digest)
+    """The verified file of an output. StoreError where the store has it not."""
+    return store.blobs.read(_digest_of(one, kind, port))
 
 
 def bundle_of(one: Measured) -> Digest:
-    action = one.own("package")
-    digest = dict(action.outputs).get("bundle") if action else None
+    return _digest_of(one, "package", "bundle")
+
+
+def _digest_of(one: Measured, kind: str, port: str) -> Digest:
+    """StoreError where the store has no result of the plan's own step of a kind."""
+    action = one.own(kind)
+    digest = dict(action.outputs).get(port) if action else None
     if digest is None:
-        raise ValueError(f"the store has no bundle of plan {one.lock.digest[:12]}")
+        message = f"the store has no {port} of plan {one.lock.digest[:12]} (step {kind})"
+        hint = "make it again: mlops-compile run --plan FILE, with the lock of its run"
+        raise StoreError([problem("store", message, hint=hint)])
     return digest
 
 

@@ -24,8 +24,13 @@ def run(call: Call) -> int:
     def told(lock: Lock) -> Observer:
         return observer(call.err, options.quiet, [step.name for step in lock.plan.steps])
 
+    def waiting(file: Path) -> None:
+        if not options.quiet:
+            told = f"another improve of {options.name} is at work ({file} is locked)"
+            print(f"{told}; waiting for that", file=call.err, flush=True)
+
     now = options.until or datetime.now(UTC)
-    found = improve([*options.overrides, *own], options.name, Path(), now, told)
+    found = improve([*options.overrides, *own], options.name, Path(), now, told, waiting)
     if options.json:
         print(pretty(found.to_dict()), end="", file=call.out)
     else:

@@ -38,7 +38,8 @@ def _list(call: Call, place: Place) -> int:
         print(pretty(Map({"format": FORMAT, "versions": rows})), end="", file=call.out)
         return 0
     if not versions:
-        print("nothing is registered; a run whose gates hold is", file=call.out)
+        of = f" as {call.options.name}" if call.options.name else ""
+        print(f"nothing is registered{of}; a run whose gates hold is", file=call.out)
         return 0
     rows_ = [
         (
@@ -86,7 +87,8 @@ def _history(call: Call, place: Place) -> int:
         print(pretty(Map({"format": FORMAT, "events": rows})), end="", file=call.out)
         return 0
     rows_ = [(moment(e.made), visible(e.by), event_text(e), visible(e.reason)) for e in events]
-    print(table(rows_) if rows_ else "nothing has happened", file=call.out)
+    of = f" to {call.options.name}" if call.options.name else ""
+    print(table(rows_) if rows_ else f"nothing has happened{of}", file=call.out)
     return 0
 
 

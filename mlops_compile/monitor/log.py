@@ -60,15 +60,15 @@ class Log:
             self._names = sorted(map(str, self._files.ls(self._root, detail=False)))
         except (OSError, ValueError, ImportError) as error:
             raise _unreadable(place, error) from None
+        if self._names == [str(self._root)]:  # the listing of a file is the file
+            raise _unreadable(place, NotADirectoryError("it is a file, and no directory"))
 
     def files(self, name: str) -> list[File]:
         """Those of `predictions` or `feedback`, in the order of their names."""
         found = []
         for path in self._names:
             if re.search(rf"(^|/){name}-[^/]*\.jsonl$", path):
-                parts = _FILE.search(path)
-                start = parts and datetime.strptime(parts[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-                found.append(File(path=path, start=start, written=self._written(path)))
+                found.append(File(path=path, start=_begun(path), written=self._written(path)))
         return found
 
     def _written(self, path: str) -> datetime | None:
@@ -236,6 +236,16 @@ def _fitting(value: Any, of: pa.Field, wrong: list[str]) -> Any:
         return value
     wrong.append(of.name)
     return None
+
+
+def _begun(path: str) -> datetime | None:
+    """When the name of a file says that it was begun; None where it says no time."""
+    if (parts := _FILE.search(path)) is None:
+        return None
+    try:
+        return datetime.strptime(parts[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _unreadable(place: str, error: Exception) -> CompileError:

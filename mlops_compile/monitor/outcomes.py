@@ -57,6 +57,8 @@ def _read(file: Path, names: tuple[str, str, str | None]) -> pa.Table:
     if file.suffix not in readers:
         hint = f"a file of feedback ends in {', '.join(readers)}"
         raise CompileError([problem("unreadable", f"{file} is of no known format", hint=hint)])
+    if not file.is_file():
+        raise CompileError([problem("unreadable", f"{file} is not there, or is no file")])
     try:
         if file.suffix == ".csv":
             texts = dict.fromkeys((name for name in names[:2] if name), pa.string())
@@ -81,20 +83,23 @@ def _read(file: Path, names: tuple[str, str, str | None]) -> pa.Table:
 
 
 def _truths(values: pa.ChunkedArray, reference: Reference) -> list[str | float | None]:
-    """Classes as the model has them, else the text that stands there; numbers, and None where there
-    is none."""
+    """Classes as the model has them, or finite numbers, else the text that stands there; None where
+    there is none."""
     if reference.classes:
         classes = {name.lower(): name for name in reference.classes}
         is_logical = {*classes} == {"true", "false"}
         return [_class(value, classes if is_logical else {}) for value in values.to_pylist()]
-    found: list[str | float | None] = []
-    for value in values.to_pylist():
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        found.append(number if math.isfinite(number) else None)
-    return found
+    return [_number(value) for value in values.to_pylist()]
+
+
+def _number(value: object) -> float | str | None:
+    if value is None:
+        return None
+    try:
+        number = float(str(value))
+    except ValueError:
+        return str(value)
+    return number if math.isfinite(number) else str(value)
 
 
 def _class(value: object, logical: Mapping[str, str]) -> str | None:
@@ -138,16 +143,19 @@ def _wrong(
 ) -> Iterator[Problem]:
     """The rows that are none, the first of them by number."""
     classes = {*reference.classes}
-    hint = f"a truth is one of {', '.join(reference.classes[:10])}" if classes else "numbers"
+    known = f"is one of {', '.join(reference.classes[:10])}" if classes else "is a finite number"
     count = 0
     for number, (one, truth, time) in enumerate(zip(ids, truths, times, strict=True), 1):
-        why = ""
+        why = hint = ""
         if not one or len(one) > _LONGEST:
             why = "has no id of a prediction"
-        elif truth is None or (classes and truth not in classes) or truth != truth:
+            hint = "the service's answer has it, as `id`"
+        elif truth is None or (isinstance(truth, str) and truth not in classes):
             why = f"has the truth {truth!r}" if truth is not None else "has no truth"
+            hint = f"a truth {known}"
         elif time is None:
-            why = "has no time, as 2026-11-26T12:00:00Z"
+            why = "has no time that can be read"
+            hint = "write it as 2026-11-26T12:00:00Z"
         count += bool(why)
         if why and count <= _MOST:
             yield problem("wrong-value", f"{file}: row {number} {why}", hint=hint)

@@ -101,7 +101,7 @@ class Section:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """A page: its title, how what it tells of ended (or whether it differs), a few facts, and
-    sections. `made_by` is the command that makes it."""
+    sections. `made_by` is the command that makes it, `made_from` what of."""
 
     title: str
     status: str
@@ -109,3 +109,4 @@ class Page:
     facts: tuple[tuple[str, Cell], ...]
     sections: tuple[Section, ...]
     made_by: str = "mlops-compile report"
+    made_from: str = "what is on record: nothing was measured anew"

@@ -34,6 +34,7 @@ def monitor_page(looked: Looked, shapes: tuple[Shape, ...], performance: Map) ->
         facts=(("Model", visible(looked.name)), ("Rows", f"{looked.rows:,}")),
         sections=tuple(section for section in found if section is not None),
         made_by="mlops-compile monitor",
+        made_from="the service's log and the reference in its bundle",
     )
 
 

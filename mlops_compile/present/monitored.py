@@ -71,7 +71,7 @@ def read_lines(looked: Looked) -> Iterator[str]:
         yield "there is no feedback"
         return
     told = {
-        "corrected": "corrections",
+        "corrected": "corrected",
         "repeated": "said again",
         "broken": "broken lines",
         "other": "that are no class of the model",

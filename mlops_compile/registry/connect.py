@@ -25,24 +25,12 @@ def registry_at(uri: str, secret: str, clock: Callable[[], float], by: str) -> I
         registry = Registry(_engine(uri, secret), clock, by)
         registry.make()
         yield registry
-    except (NoSuchModuleError, ImportError) as error:
-        name = str(getattr(error, "name", "") or "").partition(".")[0]
-        extra = _EXTRAS.get(name)
-        hint = f"python -m pip install {f'mlops_compile[{extra}]' if extra else 'its driver'}"
-        raise _refused(f"the driver of {uri.partition('://')[0]} is not installed", hint) from None
-    except ArgumentError:
-        hint = "for example sqlite:///registry.db or postgresql+psycopg://host/database"
-        raise _refused(f"{uri!r} is no URI of a database", hint) from None
     except DBAPIError as error:
         words = (str(error.orig).strip().splitlines() or [""])[0]
         for part in filter(None, (secret, secret.partition(":")[2])):
             words = words.replace(part, "...")
         hint = "is it reachable, and are the credentials right?"
         raise _refused(f"the registry cannot be used: {' '.join(words.split())}", hint) from None
-    except OSError as error:
-        message = f"the registry cannot lie there: {error.strerror}"
-        hint = "name another file in registry.uri"
-        raise _refused(message, hint) from None
     finally:
         if registry is not None:
             registry.close()
@@ -53,6 +41,23 @@ def _refused(message: str, hint: str) -> StoreError:
 
 
 def _engine(uri: str, secret: str) -> sa.Engine:
+    """The engine of a URI. StoreError where there is no such driver, and no place for its file."""
+    try:
+        return _made(uri, secret)
+    except (NoSuchModuleError, ImportError) as error:
+        name = str(getattr(error, "name", "") or "").partition(".")[0]
+        extra = _EXTRAS.get(name)
+        hint = f"python -m pip install {f'mlops_compile[{extra}]' if extra else 'its driver'}"
+        raise _refused(f"the driver of {uri.partition('://')[0]} is not installed", hint) from None
+    except ArgumentError:
+        hint = "for example sqlite:///registry.db or postgresql+psycopg://host/database"
+        raise _refused(f"{uri!r} is no URI of a database", hint) from None
+    except OSError as error:
+        message = f"the registry cannot lie there: {error.strerror}"
+        raise _refused(message, "name another file in registry.uri") from None
+
+
+def _made(uri: str, secret: str) -> sa.Engine:
     url = sa.make_url(uri)
     if url.get_backend_name() == "sqlite":
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
