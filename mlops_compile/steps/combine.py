@@ -14,7 +14,8 @@ from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.value import KeyPath, Map, Value, pick
 from mlops_compile.steps.columns import MARK
-from mlops_compile.steps.joins import Join, in_turn, right_of, span, time_of
+from mlops_compile.steps.joins import Join, in_turn, right_of, time_of
+from mlops_compile.steps.moments import span
 from mlops_compile.steps.tables import BATCH_ROWS, read_table, write_batches
 
 if TYPE_CHECKING:
@@ -273,8 +274,10 @@ def _as_of(
         rows = np.flatnonzero(~missing & (codes != _NONE))
         rows = rows[np.argsort(values[rows], kind="stable")]
         sides.append(pd.DataFrame({"time": values[rows], "code": codes[rows], "row": rows}))
-    tolerance: Any = span(join.as_of.tolerance)
-    if tolerance is not None and sides[0]["time"].dtype.kind == "i":
+    tolerance: Any = join.as_of.tolerance
+    if isinstance(tolerance, str):
+        tolerance = span(tolerance)
+    elif tolerance is not None and sides[0]["time"].dtype.kind == "i":
         tolerance = int(tolerance)
     found = pd.merge_asof(
         sides[0],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,19 +11,11 @@ from mlops_compile.ir.schema import key
 from mlops_compile.ir.source import ColumnFact, Misfit, Source
 from mlops_compile.ir.value import KeyPath, Map
 from mlops_compile.steps.columns import MARK
+from mlops_compile.steps.moments import span
 
 CARDINALITIES = ("one_to_one", "many_to_one", "one_to_many")
 _TIMES = ("timestamp", "timestamp_utc")
 _NUMBERS = ("int64", "float64")
-_SPAN = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*\Z")
-_UNITS: Mapping[str, int] = {
-    **dict.fromkeys(("us", "microseconds"), 1),
-    **dict.fromkeys(("ms", "milliseconds"), 1_000),
-    **dict.fromkeys(("s", "seconds"), 1_000_000),
-    **dict.fromkeys(("min", "minutes"), 60_000_000),
-    **dict.fromkeys(("h", "hours"), 3_600_000_000),
-    **dict.fromkeys(("d", "days"), 86_400_000_000),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +90,6 @@ def taken(join: Join, source: Source) -> tuple[str, ...]:
         return join.columns
     matched = {*right_of(join), time_of(join)}
     return tuple(fact.name for fact in source.columns if fact.name not in matched)
-
-
-def span(tolerance: float | str | None) -> float | None:
-    """A tolerance as a number, or as microseconds. ValueError for a text that is no time."""
-    if not isinstance(tolerance, str):
-        return tolerance
-    found = _SPAN.match(tolerance)
-    if not found or found[2] not in _UNITS:
-        raise ValueError(f"{tolerance!r} is no span of time")
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def in_turn(
@@ -312,5 +293,5 @@ def settings_problems(name: str, join: Join) -> Iterator[Problem]:
         try:
             span(join.as_of.tolerance)
         except ValueError as error:
-            hint = "a number and a unit: 7d, 12h, 30min, 10s, 5ms"
+            hint = "a number and a unit: 1w, 7d, 12h, 30min, 10s, 5ms"
             yield problem("wrong-type", str(error), (*where, "as_of", "tolerance"), hint)

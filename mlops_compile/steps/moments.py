@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-_SPAN = re.compile(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*(w|d|h|min|s)\s*\Z")
-_SECONDS = {"w": 7 * 86_400, "d": 86_400, "h": 3_600, "min": 60, "s": 1}
+_SPAN = re.compile(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*(w|d|h|min|s|ms|us)\s*\Z")
+_SECONDS = {"w": 7 * 86_400, "d": 86_400, "h": 3_600, "min": 60, "s": 1, "ms": 1e-3, "us": 1e-6}
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def span(text: str) -> int:
-    """The microseconds of `7d`, `12h`, `30min` or `1.5s`. ValueError for any other text."""
+    """The microseconds of `7d`, `12h`, `30min`, `1.5s`, `5ms`, `5us`. ValueError for any other."""
     match = _SPAN.match(text)
     if match is None:
         raise ValueError(f"{text!r} is no span of time")
