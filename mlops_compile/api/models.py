@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mlops_compile.api.registering import Place, check_held, opened
-from mlops_compile.api.running import BUNDLE_DIRECTORY, read_run
+from mlops_compile.api.running import BUNDLE_DIRECTORY, RECORD_FILE, read_run
 from mlops_compile.api.versions import find_version, is_words_of_version
 from mlops_compile.api.writing import written
 from mlops_compile.ir.digest import Digest
@@ -45,7 +45,9 @@ def find_bundle(model: str, place: Place) -> Digest:
     """The digest of a model's bundle. CompileError where there is none, or more than one;
     UsageError for a version that there is not."""
     state = place.state
-    if os.path.isdir(model):
+    is_run = os.path.isfile(os.path.join(model, RECORD_FILE))
+    # A directory that is no run may be called as a version is: it is where its bundle lies.
+    if is_run or (os.path.isdir(model) and not is_words_of_version(model, place)):
         record = read_run(Path(model))
         found = {r.output("bundle") for r in record.results if r.kind == "package" and r.outputs}
         if not found:

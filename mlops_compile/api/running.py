@@ -32,6 +32,7 @@ from mlops_compile.store.files import digest_file, write_atomic
 
 BUNDLE_DIRECTORY = "bundle"
 LOGS = "logs"
+RECORD_FILE = "record.json"
 TRIALS = "trials.csv"
 _GIB = 1 << 30
 
@@ -177,7 +178,7 @@ def _write_run(record: RunRecord, state: State, directory: Path) -> Path | None:
         if result.kind == "package" and "bundle" in dict(result.outputs):
             bundle = directory / BUNDLE_DIRECTORY
             state.store.blobs.checkout(result.output("bundle"), bundle)
-    write_atomic(directory / "record.json", encode_record(record).encode("utf-8"))
+    write_atomic(directory / RECORD_FILE, encode_record(record).encode("utf-8"))
     return bundle
 
 
@@ -211,9 +212,9 @@ def run_and_write(
 
 def read_run(directory: Path) -> RunRecord:
     """The record of a run directory; CompileError if it is none."""
-    file = directory / "record.json"
+    file = directory / RECORD_FILE
     if not file.is_file():
-        message = f"{directory} is not the directory of a run that ended: it has no record.json"
+        message = f"{directory} is not the directory of a run that ended: it has no {RECORD_FILE}"
         hint = "run again; what was made is in the store"
         raise CompileError([problem("no-run", message, hint=hint)])
     lock = read_lock(directory / LOCK_FILE)

@@ -48,7 +48,9 @@ class Looked:
 def headline(looked: Looked) -> str:
     """How it stands, in a sentence."""
     rows = f"{counted(looked.rows, 'row')} from {looked.start} to {looked.end}"
-    alerts = looked.alerts
+    alerts, others = looked.alerts, pick(looked.read, ("log", "other_models"))
+    if not looked.rows and others:
+        rows += f", and {others:,} that other models answered: is it this one that is served?"
     if not alerts:
         return f"no alert: {rows}"
     kinds = dict.fromkeys(TITLES[finding.kind].lower() for finding in alerts)
