@@ -129,6 +129,9 @@ def test_a_version_is_served_by_its_names_and_never_collected(project: Path) -> 
     assert (
         bundles[name] == bundles[f"{name}:1"] == bundles[f"{name}@champion"] != bundles[f"{name}:2"]
     )
+    for place in (name, "more"):  # where its bundle lies by now
+        good(project, "bundle", name, "-o", place)
+    assert (project / "more" / "bundle.json").read_text("utf-8") == bundles[name]
     again = good(project, "run", "--json", *SMALL).document
     assert {step["status"] for step in again["steps"]} == {"hit"}
 

@@ -17,7 +17,6 @@ from mlops_compile.api.locks import committed_lock
 from mlops_compile.api.operand import (
     CONF,
     CONF_DIR,
-    RECORD,
     Composer,
     Operand,
     is_text,
@@ -34,6 +33,7 @@ from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.origin import Origin, Setting, Settings
 from mlops_compile.ir.problem import CompileError
+from mlops_compile.ir.record import RECORD_FILE
 from mlops_compile.ir.sweep import SweepPoint
 from mlops_compile.ir.value import Map, leaves
 
@@ -203,5 +203,5 @@ def _texts_here(project: Path, points: Sequence[SweepPoint]) -> dict[str, bytes]
 def _is_foreign(folder: Path) -> bool:
     """Whether a folder holds nothing that people of the project write: it is hidden, that of a run,
     or holds packages."""
-    marks = ("pyvenv.cfg", RECORD)
+    marks = ("pyvenv.cfg", RECORD_FILE)
     return folder.name.startswith(".") or any((folder / mark).exists() for mark in marks)

@@ -18,6 +18,7 @@ from mlops_compile.api.state import State
 from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import Lock, decode, encode
 from mlops_compile.ir.problem import CompileError, Problem, StoreError, UsageError, problem
+from mlops_compile.ir.record import RECORD_FILE
 from mlops_compile.steps.acquire import is_copied
 from mlops_compile.store.collect import Collected, collect
 from mlops_compile.store.faults import Progress
@@ -169,7 +170,7 @@ def _beside(state: State, project: Path) -> Beside:
 
 def _tells(run: Path, names: frozenset[str]) -> bool:
     """Whether a run directory's documents tell of one of these digests."""
-    texts = [run / LOCK_FILE, run / "record.json"]
+    texts = [run / LOCK_FILE, run / RECORD_FILE]
     told = "".join(file.read_text("utf-8", "replace") for file in texts if file.is_file())
     return any(word in names for word in told.split('"'))
 

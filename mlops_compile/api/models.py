@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 
 from mlops_compile.api.registering import Place, check_held, opened
-from mlops_compile.api.running import BUNDLE_DIRECTORY, RECORD_FILE, read_run
+from mlops_compile.api.running import BUNDLE_DIRECTORY, read_run
 from mlops_compile.api.versions import find_version, is_words_of_version
 from mlops_compile.api.writing import written
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.problem import CompileError, problem
+from mlops_compile.ir.record import RECORD_FILE
 from mlops_compile.ir.value import pick
 from mlops_compile.store.blobs import MissingBlob, tree_digest
 from mlops_compile.store.files import copy_tree

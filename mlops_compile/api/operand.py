@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 GIT, CONF, REGISTRY = "git:", "conf:", "registry:"
 CONF_DIR = "conf"
-RECORD = "record.json"  # of a run that ended
 
 # The configs of words of a command line: flags of Hydra and overrides.
 Composer = Callable[[Sequence[str]], Sequence[Config]]

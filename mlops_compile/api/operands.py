@@ -13,7 +13,6 @@ from mlops_compile.api.git import files_at, has_git, is_at, is_shallow, names_at
 from mlops_compile.api.operand import (
     CONF,
     GIT,
-    RECORD,
     REGISTRY,
     Composer,
     Operand,
@@ -25,6 +24,7 @@ from mlops_compile.ir.interned import Interned
 from mlops_compile.ir.lock import Lock, parse_document, read_value
 from mlops_compile.ir.memo import Memo
 from mlops_compile.ir.problem import CompileError, problem
+from mlops_compile.ir.record import RECORD_FILE
 from mlops_compile.ir.sweep import Sweep, SweepPoint, decode_sweep, is_sweep
 
 _POINT = re.compile(r"(.+)#(\d+)\Z", re.DOTALL)
@@ -155,7 +155,7 @@ class Operands:
             hint = "name a lock file, or a directory below outputs/ or multirun/"
             raise refused(name, f"{path} holds no {LOCK_FILE}", hint)
         points, digest, swept = self._decoded(_content(name, file), str(file))
-        is_run = place is not None and any((place / one).is_file() for one in (RECORD, _SWEEP))
+        is_run = place is not None and any((place / one).is_file() for one in (RECORD_FILE, _SWEEP))
         found = _numbered_point(
             Operand(
                 name=name,
@@ -200,7 +200,7 @@ def _run_of(operand: Operand, place: Path, number: int | None) -> Path | None:
     """The directory of the run that an operand names, if that ended: of a point of a sweep, that
     below the sweep's which holds the same lock."""
     run = place if number is None else place / str(number)
-    if not (run / RECORD).is_file():
+    if not (run / RECORD_FILE).is_file():
         return None
     try:
         content = (run / LOCK_FILE).read_bytes()

@@ -20,7 +20,7 @@ from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import to_value
 from mlops_compile.ir.lock_format import check_format
 from mlops_compile.ir.problem import CompileError, problem
-from mlops_compile.ir.record import StepResult, result_of
+from mlops_compile.ir.record import RECORD_FILE, StepResult, result_of
 from mlops_compile.ir.value import Map, Value, parse
 from mlops_compile.present.board import Entry, best_of, objective_of
 from mlops_compile.present.facts import Point, Run, Sweep
@@ -29,7 +29,7 @@ from mlops_compile.present.run_page import run_page
 from mlops_compile.present.secret import Secret
 from mlops_compile.present.sweep_page import sweep_page
 
-_SWEEP, _RECORD, _EVALUATION = "sweep.json", "record.json", "evaluation.json"
+_SWEEP, _EVALUATION = "sweep.json", "evaluation.json"
 _BEGAN = re.compile(r"(\d{4}-\d\d-\d\d)[/\\](\d\d)-(\d\d)-(\d\d)(?!\d)")
 
 
@@ -51,7 +51,7 @@ def report(run: str | Path, file: str | Path | None = None) -> str:
 
 
 def _page(directory: Path, place: Path) -> str:
-    if (directory / _RECORD).is_file():
+    if (directory / RECORD_FILE).is_file():
         found = _run(directory)
         return render(run_page(found), found.secret)
     if (directory / _SWEEP).is_file():
@@ -60,7 +60,7 @@ def _page(directory: Path, place: Path) -> str:
         sweep = _launched(directory, numbered, place)
     else:
         message = f"{directory} is not the directory of a run or sweep that ended: it has neither"
-        message += f" {_RECORD} nor {_SWEEP}"
+        message += f" {RECORD_FILE} nor {_SWEEP}"
         hint = (
             "name one below outputs/ or multirun/; the same command takes up one that was cut off"
         )
@@ -161,7 +161,7 @@ def _numbered(directory: Path) -> dict[int, Path]:
     if not directory.is_dir():
         return {}
     found = {int(p.name): p for p in directory.iterdir() if p.name.isascii() and p.name.isdigit()}
-    return {n: path for n, path in sorted(found.items()) if (path / _RECORD).is_file()}
+    return {n: path for n, path in sorted(found.items()) if (path / RECORD_FILE).is_file()}
 
 
 def _launched(directory: Path, numbered: Mapping[int, Path], place: Path) -> Sweep:
@@ -208,7 +208,7 @@ def _overrides(directory: Path) -> tuple[str, ...]:
 
 def _best(directory: Path, number: int | None, places: Mapping[int, str]) -> Run | None:
     """The run of a point, where its directory is there."""
-    if number is None or not (directory / places[number] / _RECORD).is_file():
+    if number is None or not (directory / places[number] / RECORD_FILE).is_file():
         return None
     return _run(directory / places[number])
 

@@ -14,6 +14,7 @@ from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.digest import Digest
 from mlops_compile.ir.lock import Lock
 from mlops_compile.ir.problem import CompileError, Problem, StoreError
+from mlops_compile.ir.record import RECORD_FILE
 from mlops_compile.ir.version import Version
 from mlops_compile.steps.kinds import needs_of
 from mlops_compile.store.reach import Marks, reach
@@ -124,7 +125,7 @@ def _apart(runs: Iterable[Path]) -> tuple[list[Path], list[Path]]:
     """Directories of runs that ended, and of those that did not come to write their record."""
     found: tuple[list[Path], list[Path]] = ([], [])
     for directory in runs:
-        found[0 if (directory / "record.json").is_file() else 1].append(directory)
+        found[0 if (directory / RECORD_FILE).is_file() else 1].append(directory)
     return found
 
 

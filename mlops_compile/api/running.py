@@ -25,14 +25,13 @@ from mlops_compile.ir.config import LOCK_FILE
 from mlops_compile.ir.lock import Lock, encode
 from mlops_compile.ir.plan import own_name
 from mlops_compile.ir.problem import CompileError, ProblemsError, StepError, StoreError, problem
-from mlops_compile.ir.record import RunRecord, decode_record, encode_record, trials_csv
+from mlops_compile.ir.record import RECORD_FILE, RunRecord, decode_record, encode_record, trials_csv
 from mlops_compile.ir.value import Map, pretty
 from mlops_compile.store.blobs import MissingBlob
 from mlops_compile.store.files import digest_file, write_atomic
 
 BUNDLE_DIRECTORY = "bundle"
 LOGS = "logs"
-RECORD_FILE = "record.json"
 TRIALS = "trials.csv"
 _GIB = 1 << 30
 

@@ -18,6 +18,7 @@ Status: TypeAlias = Literal["ran", "hit", "failed", "skipped"]
 
 # What of the evaluation a record repeats; the rest is in the run's evaluation.json.
 SUMMARY = ("intervals", "segments")
+RECORD_FILE = "record.json"  # of a run directory, once the run ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

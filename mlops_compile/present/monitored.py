@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mlops_compile.ir.finding import Finding
-from mlops_compile.ir.value import Map
+from mlops_compile.ir.value import Map, pick
 from mlops_compile.present.review_markdown import escaped
 from mlops_compile.present.words import counted, number, visible
 
