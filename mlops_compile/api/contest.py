@@ -54,14 +54,12 @@ def contest(
     except ValueError as error:
         return Contest(old=None, recent=None, wins=False, why=f"they cannot be compared: {error}")
     sign = 1 if METRICS[old.metric].greater_is_better else -1
-    lost = sign * (old.old - old.new)
-    if lost > allowed * abs(old.old):
-        why = f"on the old test rows it is worse by more than {allowed:.0%}"
+    if sign * (old.old - old.new) > allowed * abs(old.old):
+        wins, why = False, f"on the old test rows it is worse by more than {allowed:.0%}"
     elif not new.better:
-        why = "on the recent rows it is not surely better"
+        wins, why = False, "on the recent rows it is not surely better"
     else:
-        why = f"on the recent rows {new.metric} is {new.new:.4g}, and was {new.old:.4g}"
-    wins = lost <= allowed * abs(old.old) and new.better
+        wins, why = True, f"on the recent rows {new.metric} is {new.new:.4g}, and was {new.old:.4g}"
     return Contest(old=old, recent=new, wins=wins, why=why)
 
 

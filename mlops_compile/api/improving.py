@@ -37,6 +37,7 @@ from mlops_compile.api.running import failure, resources_of, run_and_write
 from mlops_compile.api.versions import LEAST_ROWS, find_version, lock_of_version, output_of, promote
 from mlops_compile.api.writing import written
 from mlops_compile.compiler.check import check, check_improve, check_places
+from mlops_compile.compiler.spec import PLACES
 from mlops_compile.execute.observer import Observer
 from mlops_compile.ir.config import LOCK_FILE, Config
 from mlops_compile.ir.improved import Improved
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 CHALLENGER = "challenger"
 _ALIASES = {"promoted": CHAMPION, "review": CHALLENGER}
 _DECLINE = ("estimate", "performance", "segment")
+# Of the config, what no step of a plan follows from.
+_NO_CAUSES = (*PLACES, "monitor", "improve", "review", "env", "format")
 _SNAPSHOT, _RECENT = "snapshot.parquet", "recent.arrow"
 
 
@@ -77,9 +80,8 @@ class Loop:
     @property
     def causes(self) -> Value:
         """What of the config the next model follows from."""
-        places = ("store", "registry", "execution", "monitor", "improve", "review")
         held = self.asked.config.values
-        return Map({name: value for name, value in held.items() if name not in places})
+        return Map({name: value for name, value in held.items() if name not in _NO_CAUSES})
 
 
 def improve(
@@ -176,7 +178,7 @@ def _finish(loop: Loop) -> bool:
             continue
         with opened(loop.asked.place) as registry:
             events = registry.history(loop.name)
-        if not any(held.name in event.reason for event in events):
+        if not any(event.about.get("round") == held.name for event in events):
             _follow(loop, held, result)
             done = True
     return done
@@ -337,7 +339,13 @@ def _follow(loop: Loop, held: Round, result: Map) -> Map:
     why = f"improve, round {held.name}: {result['why']}"
     against = int(str(result["champion"]).rpartition(":")[2]) if alias == CHAMPION else None
     try:
-        promote(loop.asked.place, str(result["challenger"]), alias, why, against)
+        promote(
+            *(loop.asked.place, str(result["challenger"]), alias),
+            reason=why,
+            force=True,  # the contest has decided
+            against=against,
+            about=Map({"round": held.name}),
+        )
     except GateError as error:
         told = "; ".join(item.message for item in error.problems)
         result = Map({**result, "status": "kept", "why": f"{result['why']}, but {told}"})

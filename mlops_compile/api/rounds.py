@@ -37,7 +37,9 @@ class Round:
     @property
     def begun(self) -> Map | None:
         """What it works with, once its data is written. StoreError where its file is damaged."""
-        return self._read(_BEGUN, ("against", "config", "ids", "triggers", "told", "parts"))
+        return self._read(
+            _BEGUN, ("against", "config", "ids", "triggers", "told", "parts", "columns")
+        )
 
     def _read(self, name: str, keys: tuple[str, ...]) -> Map | None:
         file = self.directory / name

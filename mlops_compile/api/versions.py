@@ -25,7 +25,7 @@ from mlops_compile.ir.problem import (
     problem,
 )
 from mlops_compile.ir.schema import from_value
-from mlops_compile.ir.value import Map, Value, parse
+from mlops_compile.ir.value import Map, parse
 from mlops_compile.ir.version import CHAMPION, Version, What, is_version_name
 from mlops_compile.store.store import Store
 
@@ -87,11 +87,19 @@ def lock_of_version(version: Version, store: Store) -> Lock:
 
 
 def promote(
-    place: Place, words: str, alias: str, force: str, against: int | None = None
+    place: Place,
+    words: str,
+    alias: str,
+    *,
+    reason: str = "",
+    force: bool = False,
+    against: int | None = None,
+    about: Map | None = None,
 ) -> Promotion:
     """Let an alias mean a version, unless the one that it means is better on the version's own test
-    rows; with `force`, a reason, whatever the comparison says. GateError where it is refused, and
-    where somebody else changed the alias meanwhile."""
+    rows; with `force` whatever the comparison says. GateError where it is refused, where the alias
+    means neither the version nor the one of the number `against`, and where somebody else changed
+    it meanwhile. The history keeps the reason, what was compared, and what else is said `about`."""
     _check_alias(alias)
     with opened(place) as registry:
         version = find_version(words, registry)
@@ -105,17 +113,17 @@ def promote(
         if before == version:
             return Promotion(version=version, alias=alias, before=before, changed=False)
         check_held(version)
-        verdict, costs, about = None, Map(), {}
+        verdict, costs, told = None, Map(), dict(about or {})
         if before is not None:
             verdict, costs, why = _compared(place, before, version)
             refusal = why or _refusal(place, verdict, before, version)
             if refusal and not force:
                 hint = "--force REASON promotes it all the same, and the history keeps why"
                 raise GateError([problem("promotion", refusal, hint=hint)])
-            about = {"refused": refusal} if refusal else {}
-        told: dict[str, Value] = {**about, "costs": costs}
+            told |= {"refused": refusal} if refusal else {}
+        told |= {"costs": costs}
         told |= {"compared": verdict.to_dict()} if verdict else {}
-        _assign(registry, version, alias, revision, "promoted", force, Map(told))
+        _assign(registry, version, alias, revision, "promoted", reason, Map(told))
         return Promotion(
             version=version, alias=alias, before=before, changed=True, verdict=verdict, costs=costs
         )

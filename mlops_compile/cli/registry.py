@@ -94,7 +94,11 @@ def _history(call: Call, place: Place) -> int:
 
 def _promote(call: Call, place: Place) -> int:
     options = call.options
-    done = promote(place, options.version, options.alias, options.force or "")
+    done = promote(
+        *(place, options.version, options.alias),
+        reason=options.force or "",
+        force=bool(options.force),
+    )
     return _told(call, done)
 
 
