@@ -35,7 +35,6 @@ def run(call: Call) -> int:
         message = f"the bundle of {options.model} is no service: deploy.target was another"
         hint = f"its README.md says how it is used: mlops-compile bundle {options.model} -o DIR"
         raise UsageError([problem("usage", message, hint=hint)])
-    print(f"serving {directory} on http://{options.host}:{options.port}", file=call.err, flush=True)
     given = {
         "host": options.host,
         "port": options.port,

@@ -44,7 +44,9 @@ def main() -> int:
         from worker import listen, serve
 
         service = Service(own, found)
-        return asyncio.run(serve(service, listen(found.host, found.port), None))
+        listening = listen(found.host, found.port)
+        _say(own, found)
+        return asyncio.run(serve(service, listening, None))
     except bundle.Corrupt as error:
         return _refused(error, 1)
     except Unusable as error:
@@ -55,7 +57,17 @@ def _parent(first: bundle.Bundle, found: object) -> int:
     from parent import Parent
     from worker import listen
 
-    return asyncio.run(Parent(first, found, listen(found.host, found.port)).run())
+    listening = listen(found.host, found.port)
+    _say(first, found)
+    return asyncio.run(Parent(first, found, listening).run())
+
+
+def _say(served: bundle.Bundle, found: object) -> None:
+    """What is served, and where."""
+    host = f"[{found.host}]" if ":" in found.host else found.host
+    name, model = served.facts["name"], served.facts["model"][:12]
+    told = f"{name!r}, model {model}, is served on http://{host}:{found.port}"
+    print(told, file=sys.stderr, flush=True)
 
 
 def _worker(listening: str, control: str, shared: str) -> int:
