@@ -108,9 +108,11 @@ class Log:
             with self._files.open(file.path, "rb") as stream:
                 rest = b""
                 while block := stream.read(_BLOCK):
-                    whole, newline, rest = (rest + block).rpartition(b"\n")
-                    if newline:
-                        yield whole + b"\n"
+                    end = block.rfind(b"\n") + 1
+                    if end:
+                        yield b"".join((rest, memoryview(block)[:end]))
+                        rest = b""
+                    rest += block[end:]
         except FileNotFoundError:
             return  # the oldest are removed while others are written
         except OSError as error:

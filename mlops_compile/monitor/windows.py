@@ -66,8 +66,8 @@ def read_lines(
     def own(table: pa.Table) -> tuple[pa.Array, int, pa.Table]:
         """Ids of all lines, lines of other models in the window, and those of these models."""
         times = table["time"]
-        inside = table.filter(pc.and_(pc.greater_equal(times, low), pc.less(times, high)))
-        kept = inside.filter(pc.is_in(inside["model"], wanted))
+        inside = _where(table, pc.and_(pc.greater_equal(times, low), pc.less(times, high)))
+        kept = _where(inside, pc.is_in(inside["model"], wanted))
         packed = _packed(kept.drop_columns(["model"]))
         return table["id"].combine_chunks(), inside.num_rows - kept.num_rows, packed
 
@@ -80,7 +80,9 @@ def read_lines(
     table = table.unify_dictionaries().combine_chunks()
     order = np.argsort(table["time"].cast(pa.int64()).to_numpy(), kind="stable")
     whole = table.num_rows
-    table = table.take(pa.array(order[_last(table["id"], order)]))
+    places = order[_last(table["id"], order)]
+    if not np.array_equal(places, np.arange(whole)):
+        table = table.take(pa.array(places))
     return Lines(
         table=table,
         counts=counts,
@@ -89,6 +91,10 @@ def read_lines(
         ids=pa.chunked_array(ids, pa.string()).combine_chunks(),
         seen=frozenset(file.path for file in read),
     )
+
+
+def _where(table: pa.Table, mask: pa.ChunkedArray) -> pa.Table:
+    return table if pc.all(mask).as_py() else table.filter(mask)
 
 
 def _packed(table: pa.Table) -> pa.Table:
@@ -108,7 +114,10 @@ def _packed(table: pa.Table) -> pa.Table:
 
 def _last(ids: pa.ChunkedArray, order: Array) -> Array:
     """Which of the rows, in this order, no later one has the id of."""
-    codes = ids.combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)[order]
+    encoded = ids.combine_chunks().dictionary_encode()
+    if len(encoded.dictionary) == len(ids):
+        return np.ones(len(ids), dtype=bool)
+    codes = encoded.indices.to_numpy(zero_copy_only=False)[order]
     keep = np.zeros(len(codes), dtype=bool)
     _, places = np.unique(codes[::-1], return_index=True)
     keep[len(codes) - 1 - places] = True
