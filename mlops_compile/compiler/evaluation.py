@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mlops_compile.compiler.gates import Asked, settle_gates
+from mlops_compile.compiler.gates import Asked, metrics_of, settle_gates
 from mlops_compile.compiler.read import UNKNOWN, Reader, known
 from mlops_compile.compiler.spec import Data
 from mlops_compile.compiler.suggest import suggest
@@ -24,7 +24,7 @@ def settle_evaluation(reader: Reader, evaluate: Evaluate, task: str, data: Data)
     if metrics is None:
         metrics = USUAL[task] if known(task) else UNKNOWN
     elif not metrics:
-        hint = suggest("", fitting, _these(task))
+        hint = suggest("", fitting, metrics_of(task))
         reader.complain("missing-value", "must name a metric", ("evaluate", "metrics"), hint)
     for position, name in enumerate(metrics if known(metrics) else ()):
         where = ("evaluate", "metrics", str(position))
@@ -35,10 +35,6 @@ def settle_evaluation(reader: Reader, evaluate: Evaluate, task: str, data: Data)
     asked = Asked(evaluate=evaluate, data=data, task=task, metrics=metrics, fitting=fitting)
     gates = settle_gates(reader, asked)
     return replace(evaluate, primary=primary, metrics=metrics, gates=gates)
-
-
-def _these(task: str) -> str:
-    return f"metrics of a {task} task" if known(task) else "metrics"
 
 
 def _fits(
@@ -54,10 +50,10 @@ def _fits(
     if name in METRICS:
         message = f"{name} is a metric of {' and '.join(METRICS[name].tasks)}"
         message += f", and the task is {task}"
-        hint = f"{_these(task)}: {', '.join(fitting)}"
+        hint = f"{metrics_of(task)}: {', '.join(fitting)}"
         reader.complain("impossible", message, where, hint)
         return False
-    hint = suggest(name, fitting, _these(task))
+    hint = suggest(name, fitting, metrics_of(task))
     if name.lower() == "none" and where[1] == "primary":
         hint = "YAML's word for nothing is null"
     reader.complain("unknown-choice", f"there is no metric {name!r}", where, hint)

@@ -227,13 +227,13 @@ def _is_metric(reader: Reader, asked: Asked, name: str, where: KeyPath) -> bool:
         return False
     names = (*asked.fitting, *PARTS) if len(where) == len(_WHERE) + 1 else asked.fitting
     if name not in METRICS and name not in asked.fitting:
-        hint = nearest(name, names) or suggest(name, asked.fitting, _these(asked.task))
+        hint = nearest(name, names) or suggest(name, asked.fitting, metrics_of(asked.task))
         reader.complain("unknown-choice", "there is no such metric", where, hint, by_key=True)
         return False
     if name not in asked.fitting:
         message = f"{name} is a metric of {' and '.join(METRICS[name].tasks)}"
         message += f", and the task is {asked.task}"
-        hint = f"{_these(asked.task)}: {', '.join(asked.fitting)}"
+        hint = f"{metrics_of(asked.task)}: {', '.join(asked.fitting)}"
         reader.complain("impossible", message, where, hint, by_key=True)
         return False
     if known(asked.metrics) and name not in asked.metrics:
@@ -244,7 +244,8 @@ def _is_metric(reader: Reader, asked: Asked, name: str, where: KeyPath) -> bool:
     return True
 
 
-def _these(task: str) -> str:
+def metrics_of(task: str) -> str:
+    """What the metrics of a task are called."""
     return f"metrics of a {task} task" if known(task) else "metrics"
 
 

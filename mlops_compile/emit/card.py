@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlops_compile.emit.broken import broken
 from mlops_compile.emit.folded import folded
-from mlops_compile.emit.gates import at
 from mlops_compile.emit.render import environment
 from mlops_compile.emit.tested import tested
 from mlops_compile.ir.serving import ServingSpec
-from mlops_compile.ir.value import Map, Value, canonical, dotted, leaves, parse
+from mlops_compile.ir.value import Map, Value, canonical, dotted, found_at, leaves, parse
 from mlops_compile.steps.gates import gates_of
 from mlops_compile.steps.prepare import read_preparation
 from mlops_compile.steps.train import PREPARATION, read_meta
@@ -37,10 +36,10 @@ def card(work: Work, spec: ServingSpec, evaluation: Map) -> str:
 
 def sensitive_columns(params: Map) -> frozenset[str]:
     """The columns whose values are told nowhere."""
-    columns = at(params, ("data", "columns"))
+    columns = found_at(params, ("data", "columns"))
     if not isinstance(columns, Map):
         return frozenset()
-    return frozenset(name for name, column in columns.items() if at(column, ("sensitive",)))
+    return frozenset(name for name, column in columns.items() if found_at(column, ("sensitive",)))
 
 
 def _facts(work: Work, spec: ServingSpec, evaluation: Map) -> Table:
@@ -61,9 +60,9 @@ def _facts(work: Work, spec: ServingSpec, evaluation: Map) -> Table:
         "table": work.digests["table"].sha256,
         "classes": spec.contract.classes,
         "parts": [
-            _part(name, _map(at(evaluation, ("rows", name))))
+            _part(name, _map(found_at(evaluation, ("rows", name))))
             for name in ("train", "validation", "test")
-            if at(evaluation, ("rows", name, "rows"))
+            if found_at(evaluation, ("rows", name, "rows"))
         ],
         "split": _split(work),
         "fields": _fields(spec, _map(profile["columns"]), hidden),
@@ -112,7 +111,7 @@ def _part(name: str, facts: Map) -> Table:
 
 def _split(work: Work) -> list[tuple[str, str]]:
     facts = parse(work.inputs["facts"].read_bytes())
-    split = at(facts, ("split",))
+    split = found_at(facts, ("split",))
     return [(dotted(path), _text(value)) for path, value in leaves(split)]
 
 
@@ -125,7 +124,7 @@ def _fields(spec: ServingSpec, profile: Map, hidden: frozenset[str]) -> list[Tab
         {
             "name": field.name,
             "type": field.text,
-            "missing": at(profile, (field.name, "missing")),
+            "missing": found_at(profile, (field.name, "missing")),
             "held": "sensitive" if field.name in hidden else _held(profile.get(field.name)),
         }
         for field in spec.contract.request
@@ -134,11 +133,11 @@ def _fields(spec: ServingSpec, profile: Map, hidden: frozenset[str]) -> list[Tab
 
 def _held(facts: Value) -> str:
     """What a column holds, in a few words."""
-    quantiles, low, levels = (at(facts, (name,)) for name in ("quantiles", "low", "levels"))
+    quantiles, low, levels = (found_at(facts, (name,)) for name in ("quantiles", "low", "levels"))
     if isinstance(quantiles, tuple):
         return f"{shown(quantiles[0])} to {shown(quantiles[-1])}"
     if isinstance(low, str):
-        return f"{low} to {at(facts, ('high',))}"
+        return f"{low} to {found_at(facts, ('high',))}"
     if isinstance(levels, int):
         return "1 level" if levels == 1 else f"{levels} levels"
     return ""
@@ -148,8 +147,8 @@ def _columns(preparation: Map) -> Iterator[Table]:
     columns, features = preparation["columns"], preparation["features"]
     assert isinstance(columns, tuple) and isinstance(features, tuple)
     for column in columns:
-        name = at(column, ("name",))
-        made = [str(at(f, ("name",))) for f in features if at(f, ("column",)) == name]
+        name = found_at(column, ("name",))
+        made = [str(found_at(f, ("name",))) for f in features if found_at(f, ("column",)) == name]
         listed = ", ".join(made[:10]) + (f" and {len(made) - 10} more" if len(made) > 10 else "")
         operations = ", ".join(dict.fromkeys(_operations(column)))
         yield {"name": name, "operations": operations, "features": listed or "none"}
@@ -176,7 +175,7 @@ def _parameters(work: Work) -> Iterator[tuple[str, str, str]]:
     for port, note in (("calibration", "calibrate"), ("decision", "threshold")):
         if port in work.inputs:
             made = parse(work.inputs[port].read_bytes())
-            told = {name: at(made, (name,)) for name in ("method", "rule", "threshold")}
+            told = {name: found_at(made, (name,)) for name in ("method", "rule", "threshold")}
             for name, value in told.items():
                 if value is not None:
                     yield dotted((port, name)), _text(value), note
@@ -184,7 +183,7 @@ def _parameters(work: Work) -> Iterator[tuple[str, str, str]]:
 
 def _search(work: Work) -> Table | None:
     """What the search came to that chose the values, if there was one."""
-    won = at(work.params, ("search", "won"))
+    won = found_at(work.params, ("search", "won"))
     if not isinstance(won, Map):
         return None
     each = won["each"]
@@ -198,10 +197,10 @@ def _search(work: Work) -> Table | None:
 
 
 def _meaning(evaluation: Map) -> str:
-    level = at(evaluation, ("intervals", "level"))
+    level = found_at(evaluation, ("intervals", "level"))
     if not isinstance(level, float):
         return "Intervals were not asked for (`evaluate.bootstrap`)."
-    resamples = at(evaluation, ("intervals", "resamples"))
+    resamples = found_at(evaluation, ("intervals", "resamples"))
     return (
         f"Intervals hold {level * 100:g} % of {resamples} resamples of the test part's rows"
         "[^intervals]. They tell the noise of the test part, not that of training. The baseline"
@@ -216,11 +215,11 @@ def _metrics(evaluation: Map, parts: Map) -> Iterator[Table]:
     for name in map(str, names):
         yield {
             "name": name,
-            "test": shown(at(parts, ("test", "metrics", name))),
-            "interval": interval(at(evaluation, ("intervals", "metrics", name))),
-            "baseline": shown(at(parts, ("baseline", "metrics", name))),
-            "above": interval(at(evaluation, ("intervals", "above_baseline", name))),
-            "others": [shown(at(parts, (part, "metrics", name))) for part in others],
+            "test": shown(found_at(parts, ("test", "metrics", name))),
+            "interval": interval(found_at(evaluation, ("intervals", "metrics", name))),
+            "baseline": shown(found_at(parts, ("baseline", "metrics", name))),
+            "above": interval(found_at(evaluation, ("intervals", "above_baseline", name))),
+            "others": [shown(found_at(parts, (part, "metrics", name))) for part in others],
         }
 
 
@@ -236,7 +235,7 @@ def _folds(evaluation: Map) -> Iterator[Table]:
     names = evaluation["metrics"]
     assert isinstance(names, tuple)
     for row in folded(evaluation):
-        yield {**row, "cells": [shown(at(row["metrics"], (str(name),))) for name in names]}
+        yield {**row, "cells": [shown(found_at(row["metrics"], (str(name),))) for name in names]}
 
 
 def _calibration(evaluation: Map) -> Table | None:
@@ -250,7 +249,7 @@ def _segments(evaluation: Map) -> Iterator[Table]:
     names = evaluation["metrics"]
     assert isinstance(names, tuple)
     for column, facts in _map(evaluation.get("segments", Map())).items():
-        levels, few = _map(at(facts, ("levels",))), _map(at(facts, ("too_few",)))
+        levels, few = _map(found_at(facts, ("levels",))), _map(found_at(facts, ("too_few",)))
         levels_told = "1 level has" if few["levels"] == 1 else f"{few['levels']} levels have"
         told = f"{levels_told} too few rows to be measured, {few['rows']} in all"
         yield {
@@ -260,8 +259,8 @@ def _segments(evaluation: Map) -> Iterator[Table]:
             "levels": [
                 {
                     "name": level,
-                    "rows": at(own, ("rows",)),
-                    "cells": [shown(at(own, ("metrics", str(name)))) for name in names],
+                    "rows": found_at(own, ("rows",)),
+                    "cells": [shown(found_at(own, ("metrics", str(name)))) for name in names],
                 }
                 for level, own in levels.items()
             ],
@@ -269,15 +268,15 @@ def _segments(evaluation: Map) -> Iterator[Table]:
 
 
 def _importance(evaluation: Map, primary: str) -> Iterator[Table]:
-    columns = at(evaluation, ("permutation", "columns"))
+    columns = found_at(evaluation, ("permutation", "columns"))
     if isinstance(columns, Map):
-        losses = {name: at(own, (primary,)) for name, own in columns.items()}
+        losses = {name: found_at(own, (primary,)) for name, own in columns.items()}
         title = f"Loss of {primary} on the test part when a column's values are dealt anew"
         yield _ranked(title, "permutation", "column", "loss", losses)
     for sort, values in _map(evaluation.get("importance", Map())).items():
         title = f"The family's own, by {sort}, from the training part"
         yield _ranked(title, "importance", "feature", sort, dict(_map(values)))
-    features = at(evaluation, ("shap", "features"))
+    features = found_at(evaluation, ("shap", "features"))
     if isinstance(features, Map):
         title = "Mean absolute SHAP value on the test part"
         yield _ranked(title, "shap", "feature", "mean", dict(features))
@@ -295,18 +294,18 @@ def _ranked(title: str, note: str, of: str, unit: str, values: dict[str, Value])
 def _limits(evaluation: Map, judged: Map) -> Iterator[tuple[str, str]]:
     """What is not known of the model, and what was let pass; each with its footnote, or none."""
     parts = _map(evaluation["parts"])
-    rows = at(evaluation, ("rows", "test", "rows"))
+    rows = found_at(evaluation, ("rows", "test", "rows"))
     yield f"It was tested on {rows} rows that it was not trained on, and on no others.", "rows"
     if judged.get("allow_worse_than_baseline") is True:
         yield "It was allowed to be worse than the baseline.", ""
     for name, facts in parts.items():
-        for metric, why in _map(at(facts, ("not_computed",))).items():
+        for metric, why in _map(found_at(facts, ("not_computed",))).items():
             yield f"{metric} of the {name} part was not computed: {why}.", "parts"
-    for metric, why in _map(at(evaluation, ("intervals", "not_computed")) or Map()).items():
+    for metric, why in _map(found_at(evaluation, ("intervals", "not_computed")) or Map()).items():
         yield f"{metric} has no interval: {why}.", "intervals"
     for column, facts in _map(evaluation.get("segments", Map())).items():
-        for level, own in _map(at(facts, ("levels",))).items():
-            for metric, why in _map(at(own, ("not_computed",))).items():
+        for level, own in _map(found_at(facts, ("levels",))).items():
+            for metric, why in _map(found_at(own, ("not_computed",))).items():
                 yield f"{metric} where {column} is {level} was not computed: {why}.", "segments"
     unseen = (
         "A level that the training part does not have is answered as the preparation says of unseen"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mlops_compile.ir.problem import Problem, problem
-from mlops_compile.ir.value import KeyPath, Map, Value
+from mlops_compile.ir.value import Map, Value, found_at
 from mlops_compile.steps.gates import Bound, Gate, gates_of
 from mlops_compile.steps.metrics import METRICS
 
@@ -32,7 +32,7 @@ def _worse(primary: str, evaluation: Map) -> Iterator[Problem]:
     if not isinstance(mine, float) or not isinstance(other, float):
         return
     if mine < other if METRICS[primary].greater_is_better else mine > other:
-        classes = at(evaluation, ("rows", "test", "classes")) is not None
+        classes = found_at(evaluation, ("rows", "test", "classes")) is not None
         constant = "class shares answer" if classes else "mean answers"
         message = (
             f"the model is worse than the baseline: {primary} is {mine:.6g}, and {other:.6g}"
@@ -49,13 +49,13 @@ def _unmet(gate: Gate, evaluation: Map) -> Iterator[Problem]:
         case "segments":
             yield from _of_levels(gate, evaluation)
         case "calibration":
-            value = at(evaluation, ("calibration", gate.metric))
+            value = found_at(evaluation, ("calibration", gate.metric))
             yield from _judge(gate, gate.metric, value, "of the calibration")
         case "folds":
             yield from _of_folds(gate, evaluation)
         case _:
             value = _of_part(evaluation, gate.part, gate.metric)
-            baseline = _metric_of(at(evaluation, ("baselines", gate.part)), gate.metric)
+            baseline = _metric_of(found_at(evaluation, ("baselines", gate.part)), gate.metric)
             yield from _judge(gate, gate.metric, value, f"of the {gate.part} part", baseline)
 
 
@@ -71,9 +71,9 @@ def _of_test(gate: Gate, evaluation: Map) -> Iterator[Problem]:
         change = -bound.number if bound.change == "-" else bound.number
         bound, sort = Bound(sign=bound.sign, number=change), "above_baseline"
         what += " less the baseline's"
-    value = at(evaluation, ("intervals", sort, gate.metric, gate.end))
+    value = found_at(evaluation, ("intervals", sort, gate.metric, gate.end))
     if value is None:
-        value = at(evaluation, ("intervals", "not_computed", gate.metric))
+        value = found_at(evaluation, ("intervals", "not_computed", gate.metric))
     yield from _judge(replace(gate, bound=bound), what, value, "")
 
 
@@ -81,21 +81,21 @@ def _of_folds(gate: Gate, evaluation: Map) -> Iterator[Problem]:
     """The mean (against the mean of the folds' baselines) or the deviation over the folds, or each
     fold that falls short."""
     folds, metric = evaluation["folds"], gate.metric
-    each = at(folds, ("each",))
+    each = found_at(folds, ("each",))
     assert isinstance(each, tuple)
     if gate.end == "each":
         for number, fold in enumerate(each, start=1):
-            yield from _judge(gate, metric, at(fold, (metric,)), f"of fold {number}")
+            yield from _judge(gate, metric, found_at(fold, (metric,)), f"of fold {number}")
         return
-    value, baseline = at(folds, (gate.end, metric)), at(folds, ("baseline", metric))
+    value, baseline = found_at(folds, (gate.end, metric)), found_at(folds, ("baseline", metric))
     what = f"the {gate.end} of {metric} over {len(each)} folds"
     yield from _judge(gate, what, value, "", baseline)
 
 
 def _of_levels(gate: Gate, evaluation: Map) -> Iterator[Problem]:
-    column = at(evaluation, ("segments", gate.column))
+    column = found_at(evaluation, ("segments", gate.column))
     assert isinstance(column, Map)
-    levels, few = column["levels"], at(column, ("too_few", "named"))
+    levels, few = column["levels"], found_at(column, ("too_few", "named"))
     assert isinstance(levels, Map) and isinstance(few, Map)
     if gate.level is not None and gate.level not in levels:
         why = f"the test part has no row with {gate.column} {gate.level!r}"
@@ -110,7 +110,7 @@ def _of_levels(gate: Gate, evaluation: Map) -> Iterator[Problem]:
         yield _not_there(gate, f"no level of {gate.column} has {column['least_rows']} rows")
     for level in levels if gate.level is None else (gate.level,):
         value = _metric_of(levels[level], gate.metric)
-        baseline = _metric_of(at(levels, (level, "baseline")), gate.metric)
+        baseline = _metric_of(found_at(levels, (level, "baseline")), gate.metric)
         yield from _judge(gate, gate.metric, value, f"where {gate.column} is {level}", baseline)
 
 
@@ -142,19 +142,12 @@ def _not_there(gate: Gate, why: str) -> Problem:
 
 def _of_part(evaluation: Map, part: str, metric: str) -> Value:
     """A metric of a part, or why it has none."""
-    return _metric_of(at(evaluation, ("parts", part)), metric)
+    return _metric_of(found_at(evaluation, ("parts", part)), metric)
 
 
 def _metric_of(facts: Value, metric: str) -> Value:
-    value = at(facts, ("metrics", metric))
-    return at(facts, ("not_computed", metric)) if value is None else value
-
-
-def at(value: Value, path: KeyPath) -> Value:
-    """The part of a value at a path; None where there is none."""
-    for key in path:
-        value = value.get(key) if isinstance(value, Map) else None
-    return value
+    value = found_at(facts, ("metrics", metric))
+    return found_at(facts, ("not_computed", metric)) if value is None else value
 
 
 def _shown(value: float, bound: Bound, baseline: float | None) -> str:

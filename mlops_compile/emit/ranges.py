@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from mlops_compile.emit.gates import at
 from mlops_compile.ir.serving import Range, ServedColumn
-from mlops_compile.ir.value import Map, Value
+from mlops_compile.ir.value import Map, Value, found_at
 
 # Of a column with more levels than this, those that are unseen are not counted.
 _MOST_LEVELS = 10_000
@@ -43,7 +42,7 @@ def _range(column: ServedColumn, facts: Value, table: pa.Table) -> Range:
 
 def shown_levels(columns: tuple[ServedColumn, ...], profile: Map) -> Map:
     """The most frequent levels of a column, for who fills in a form."""
-    found = {column.name: at(profile, (column.name, "top")) for column in columns}
+    found = {column.name: found_at(profile, (column.name, "top")) for column in columns}
     return Map({name: tuple(sorted(top)) for name, top in found.items() if isinstance(top, Map)})
 
 
@@ -51,5 +50,5 @@ def edges(task: str, target: Value) -> tuple[float, ...]:
     """The edges between which scores are counted: of tenths, or of a number those of the data."""
     if task != "regression":
         return tuple(tenth / 10 for tenth in range(1, 11))
-    found = at(target, ("bins", "edges"))
+    found = found_at(target, ("bins", "edges"))
     return tuple(float(str(edge)) for edge in found) if isinstance(found, tuple) else ()

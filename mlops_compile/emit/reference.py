@@ -9,11 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops_compile.emit.gates import at
 from mlops_compile.ir.reference import SCORE, Calibration, ColumnReference, Reference
 from mlops_compile.ir.schema import from_value
 from mlops_compile.ir.serving import ServedColumn, ServingSpec
-from mlops_compile.ir.value import Map, Value
+from mlops_compile.ir.value import Map, Value, found_at
 from mlops_compile.steps.metrics import labels_of
 from mlops_compile.steps.monitoring import Kept, Monitor
 from mlops_compile.steps.segments import cuts
@@ -50,16 +49,16 @@ def reference(work: Work, spec: ServingSpec, evaluation: Map) -> Reference:
         score=_score(scores, classes, spec.threshold, kept),
         truth=_truth(truth, classes, contract.target, secret, kept),
         calibration=tuple(_calibration(scores, truth, len(classes))),
-        metrics=_map(at(evaluation, ("parts", "test", "metrics"))),
+        metrics=_map(found_at(evaluation, ("parts", "test", "metrics"))),
         segments=Map(dict(_segments(spec.columns, hidden, evaluation, table, train))),
         threshold=spec.threshold,
-        options=_map(at(work.params, ("evaluate", "options")) or Map()),
+        options=_map(found_at(work.params, ("evaluate", "options")) or Map()),
     )
 
 
 def _primary(params: Map, evaluation: Map) -> str:
     """The metric to judge by."""
-    stated = at(params, ("evaluate", "primary"))
+    stated = found_at(params, ("evaluate", "primary"))
     names = evaluation["metrics"]
     assert isinstance(names, tuple)
     return str(stated or names[0])

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlops_compile.emit.gates import at
 from mlops_compile.emit.preparation import (
     ColumnCode,
     carried,
@@ -23,11 +22,11 @@ from mlops_compile.emit.ranges import edges, ranges, shown_levels
 from mlops_compile.ir.contract import RequestField
 from mlops_compile.ir.schema import from_value, to_value
 from mlops_compile.ir.serving import Carried, DerivedColumn, Served, ServedColumn, ServingSpec
-from mlops_compile.ir.value import Map, Value, parse
+from mlops_compile.ir.value import Map, Value, found_at, parse
 from mlops_compile.steps.calibrations import read_calibration
 from mlops_compile.steps.deploy import Deploy
 from mlops_compile.steps.needs import family_of
-from mlops_compile.steps.prepare import read_preparation
+from mlops_compile.steps.prepare import features_of, read_preparation
 from mlops_compile.steps.tables import read_table
 from mlops_compile.steps.targets import TARGETS
 from mlops_compile.steps.threshold import read_threshold
@@ -67,7 +66,7 @@ def serving_spec(work: Work) -> ServingSpec:
         columns=columns,
         features=tuple(name for code in codes.values() for name in code.features),
         origins=tuple(name for name, code in codes.items() for _ in code.features),
-        made=_made(preparation),
+        made=features_of(preparation),
         example=_example(columns, profile["columns"]),
         requirements=tuple(sorted({**versions, **_versions(preparation)}.items())),
         max_records=deploy.max_records,
@@ -132,7 +131,7 @@ def _hidden(
 ) -> tuple[str, ...]:
     """The sensitive fields of a request, and the target where it is sensitive."""
     hidden = _sensitive(schema) & {column.name for column in columns}
-    if at(params, ("data", "columns", target, "sensitive")) is True:
+    if found_at(params, ("data", "columns", target, "sensitive")) is True:
         hidden |= {target}
     return tuple(sorted(hidden))
 
@@ -184,12 +183,6 @@ def _versions(preparation: Map) -> dict[str, str]:
     functions = preparation.get("functions", Map({"versions": Map()}))
     assert isinstance(functions, Map) and isinstance(functions["versions"], Map)
     return {name: str(version) for name, version in functions["versions"].items()}
-
-
-def _made(preparation: Map) -> tuple[tuple[str, str], ...]:
-    features = preparation["features"]
-    assert isinstance(features, tuple)
-    return tuple((str(f["name"]), str(f["sort"])) for f in features if isinstance(f, Map))
 
 
 def _kind(field: RequestField, schema: pa.Schema) -> str:

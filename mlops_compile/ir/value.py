@@ -211,6 +211,13 @@ def pick(value: Value, path: KeyPath) -> Value:
     return value
 
 
+def found_at(value: Value, path: KeyPath) -> Value:
+    """The part of a tree at a path; None where there is none."""
+    for key in path:
+        value = value.get(key) if isinstance(value, Map) else None
+    return value
+
+
 def dotted(path: KeyPath) -> str:
     """A path as people write it; keys that hold a dot or a space are quoted."""
     return ".".join(key if _plain_key(key) else json.dumps(key, ensure_ascii=False) for key in path)

@@ -35,7 +35,7 @@ def read_feedback(log: Log, reference: Reference) -> Feedback:
     """All feedback that there is."""
     schema, counts = feedback_schema(reference), Counts()
     tables = [table for file in log.files("feedback") for table in log.tables(file, schema, counts)]
-    found = pa.concat_tables(tables) if tables else schema_of_none(schema)
+    found = pa.concat_tables(tables) if tables else empty_table(schema)
     found = found.select(schema.names)
     lines = found.num_rows + counts.broken
     known = found.filter(pc.and_(pc.is_valid(found["truth"]), pc.is_valid(found["id"])))
@@ -54,7 +54,7 @@ def read_feedback(log: Log, reference: Reference) -> Feedback:
     )
 
 
-def schema_of_none(schema: pa.Schema) -> pa.Table:
+def empty_table(schema: pa.Schema) -> pa.Table:
     """A table of these columns, with times as such, that has no row."""
     fields = [pa.field(f.name, TIME) if f.name == "time" else f for f in schema]
     return pa.schema(fields).empty_table()

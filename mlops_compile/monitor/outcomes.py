@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,9 +48,16 @@ def outcomes(
     return f"feedback-import-{own}.jsonl", b"".join(line + b"\n" for line in lines), len(lines)
 
 
+def _texts(names: tuple[str, str, str | None], file: Path) -> pa.Table:
+    """A csv file, its ids and truths as they are written."""
+    texts = dict.fromkeys((name for name in names[:2] if name), pa.string())
+    options = pyarrow.csv.ConvertOptions(column_types=texts, strings_can_be_null=True)
+    return pyarrow.csv.read_csv(file, convert_options=options)
+
+
 def _read(file: Path, names: tuple[str, str, str | None]) -> pa.Table:
     readers = {
-        ".csv": pyarrow.csv.read_csv,
+        ".csv": partial(_texts, names),
         ".jsonl": pyarrow.json.read_json,
         ".ndjson": pyarrow.json.read_json,
         ".parquet": pyarrow.parquet.read_table,
@@ -60,12 +68,7 @@ def _read(file: Path, names: tuple[str, str, str | None]) -> pa.Table:
     if not file.is_file():
         raise CompileError([problem("unreadable", f"{file} is not there, or is no file")])
     try:
-        if file.suffix == ".csv":
-            texts = dict.fromkeys((name for name in names[:2] if name), pa.string())
-            options = pyarrow.csv.ConvertOptions(column_types=texts, strings_can_be_null=True)
-            table = pyarrow.csv.read_csv(file, convert_options=options)
-        else:
-            table = readers[file.suffix](file)
+        table = readers[file.suffix](file)
     except (OSError, pa.ArrowInvalid) as error:
         message = f"{file} cannot be read: {str(error).splitlines()[0]}"
         raise CompileError([problem("unreadable", message)]) from None

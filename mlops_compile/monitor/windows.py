@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from mlops_compile.ir.reference import ColumnReference, Reference
 from mlops_compile.ir.value import Map
-from mlops_compile.monitor.feedback import Feedback, read_feedback, schema_of_none, unknown_ids
+from mlops_compile.monitor.feedback import Feedback, empty_table, read_feedback, unknown_ids
 from mlops_compile.monitor.log import TIME, WRONG, Counts, Log, predictions_schema
 from mlops_compile.monitor.observed import Column, Window
 from mlops_compile.steps.metrics import labels_of
@@ -76,7 +76,7 @@ def read_lines(
             ids.append(names)
             others += more
             found.append(table)
-    table = pa.concat_tables(found) if found else _packed(schema_of_none(schema.append(WRONG)))
+    table = pa.concat_tables(found) if found else _packed(empty_table(schema.append(WRONG)))
     table = table.unify_dictionaries().combine_chunks()
     order = np.argsort(table["time"].cast(pa.int64()).to_numpy(), kind="stable")
     whole = table.num_rows

@@ -9,7 +9,7 @@ from mlops_compile.ir.value import Map, dotted
 from mlops_compile.present.blocks import Block, Figure, Section, Table, Text
 from mlops_compile.present.drawing import LINES, drawn
 from mlops_compile.present.facts import Run
-from mlops_compile.present.words import at, map_at, number, visible
+from mlops_compile.present.words import at, interval, map_at, number, visible
 from mlops_compile.steps.gates import Gate, gates_of
 from mlops_compile.steps.metrics import METRICS
 
@@ -30,13 +30,6 @@ def metrics_section(run: Run) -> Section | None:
     blocks += _gates(run)
     blocks += _not_computed(run.evaluation)
     return Section(name="metrics", title="Metrics", blocks=tuple(blocks)) if blocks else None
-
-
-def interval(value: object) -> str:
-    """`0.91 to 0.95`; a dash for none."""
-    if not isinstance(value, Map):
-        return "-"
-    return f"{number(value['low'])} to {number(value['high'])}"
 
 
 def _table(run: Run, test: Map) -> Table:

@@ -8,10 +8,10 @@ from mlops_compile.ir.value import Map, dotted, leaves
 from mlops_compile.present.blocks import Block, Cell, Page, Section, Table, Text
 from mlops_compile.present.facts import Run
 from mlops_compile.present.judged import figures, importances, segments
-from mlops_compile.present.measured import interval, metrics_section
+from mlops_compile.present.measured import metrics_section
 from mlops_compile.present.searched import search_section
 from mlops_compile.present.steps import failed_table, plan_figure, time_figure
-from mlops_compile.present.words import at, counted, map_at, number, value_text, visible
+from mlops_compile.present.words import at, counted, interval, map_at, number, value_text, visible
 
 _DIGITS = 12  # of a digest
 _PARTS = ("train", "validation", "test")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlops_compile.ir.value import Map, Value, canonical
+from mlops_compile.ir.value import Map, Value, canonical, found_at
 
 
 def visible(text: str) -> str:
@@ -64,11 +64,16 @@ def counted(count: int, name: str) -> str:
     return f"{count:,} {name if count == 1 else name + 's'}"
 
 
+def interval(value: object) -> str:
+    """`0.91 to 0.95`; a dash for none."""
+    if not isinstance(value, Map):
+        return "-"
+    return f"{number(value['low'])} to {number(value['high'])}"
+
+
 def at(value: Value, *path: str) -> Value:
     """The part of a value at a path; None where there is none."""
-    for key in path:
-        value = value.get(key) if isinstance(value, Map) else None
-    return value
+    return found_at(value, path)
 
 
 def map_at(value: Value, *path: str) -> Map:

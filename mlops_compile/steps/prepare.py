@@ -217,3 +217,10 @@ def read_preparation(path: Path) -> Map:
     value = parse(path.read_text("utf-8"))
     assert isinstance(value, Map)
     return value
+
+
+def features_of(preparation: Map) -> tuple[tuple[str, str], ...]:
+    """The names and sorts of the features, in order."""
+    features = preparation["features"]
+    assert isinstance(features, tuple)
+    return tuple((str(f["name"]), str(f["sort"])) for f in features if isinstance(f, Map))

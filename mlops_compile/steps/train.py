@@ -15,7 +15,7 @@ from mlops_compile.ir.problem import StepError, problem
 from mlops_compile.ir.value import Map, Value, parse, pretty
 from mlops_compile.steps.families.kind import Part, Training
 from mlops_compile.steps.needs import family_of
-from mlops_compile.steps.prepare import read_matrix, read_preparation
+from mlops_compile.steps.prepare import features_of, read_matrix, read_preparation
 from mlops_compile.steps.tables import read_table, schema_of
 from mlops_compile.steps.weights import by_class, class_weights, directions, row_weights
 
@@ -84,7 +84,7 @@ def fitting(work: Work) -> Fitting:
     preparation = read_preparation(work.inputs["preparation"])
     parts = {name: load_part(work, target, name) for name in ("train", "validation")}
     _check_classes(parts["train"].target, classes)
-    return Fitting(parts=parts, classes=classes, features=_features(preparation), kept={})
+    return Fitting(parts=parts, classes=classes, features=features_of(preparation), kept={})
 
 
 def read_target(path: Path) -> tuple[np.ndarray[Any, Any], tuple[str, ...]]:
@@ -116,13 +116,6 @@ def load_part(work: Work, target: np.ndarray[Any, Any], name: str) -> Part:
         target=target[rows],
         weights=row_weights(work, name, rows),
     )
-
-
-def _features(preparation: Map) -> tuple[tuple[str, str], ...]:
-    """The names and sorts of the features, in order."""
-    features = preparation["features"]
-    assert isinstance(features, tuple)
-    return tuple((str(f["name"]), str(f["sort"])) for f in features if isinstance(f, Map))
 
 
 def _check_classes(target: np.ndarray[Any, Any], classes: tuple[str, ...]) -> None:
