@@ -54,7 +54,8 @@ def _engine(uri: str, secret: str) -> sa.Engine:
         raise _refused(f"{uri!r} is no URI of a database", hint) from None
     except OSError as error:
         message = f"the registry cannot lie there: {error.strerror}"
-        raise _refused(message, "name another file in registry.uri") from None
+        hint = "name another file in registry.uri"
+        raise _refused(message, hint) from None
 
 
 def _made(uri: str, secret: str) -> sa.Engine:

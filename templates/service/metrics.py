@@ -106,15 +106,16 @@ def buckets(name: str, labels: tuple, edges: tuple[float, ...]) -> Iterator[Samp
 def total(directory: Path) -> dict[Sample, float]:
     """The sums over the processes of a directory, and over those that ended."""
     while True:
+        ended = _ended(directory)
+        found = {(name, _labels(labels)): value for name, labels, value in ended["values"]}
         try:
-            ended = _ended(directory)
-            found = {(name, _labels(labels)): value for name, labels, value in ended["values"]}
             for path in sorted(directory.glob("*.values")):
                 if path.name not in ended["files"]:
                     _add(found, _read(path))
-            return found
         except FileNotFoundError:  # a process ended while its numbers were read
             continue
+        if _ended(directory) == ended:  # else one did that was in neither
+            return found
 
 
 def end(directory: Path, process: int) -> None:
