@@ -436,6 +436,6 @@ def test_what_cannot_be_done_is_told(
     [("0", 0), ("500", 500), ("2k", 2048), ("1.5MiB", 1572864), ("3 GB", 3 << 30), ("1T", 1 << 40)],
 )
 def test_sizes_as_people_write_them(text: str, size: int) -> None:
-    from mlops_compile.cli.verbs import _size
+    from mlops_compile.cli.store_verbs import _size
 
     assert _size(text) == size

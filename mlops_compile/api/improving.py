@@ -171,17 +171,16 @@ def _improve(loop: Loop, observer: Callable[[Lock], Observer]) -> Improved:
 
 def _finish(loop: Loop) -> bool:
     """Do what a closed round decided, and was cut off before it did; whether there was any."""
-    done = False
-    for held, _ in rounds_of(loop.place, loop.causes):
-        result = held.result
-        if result is None or result["status"] not in _ALIASES:
-            continue
-        with opened(loop.asked.place) as registry:
-            events = registry.history(loop.name)
-        if not any(event.about.get("round") == held.name for event in events):
-            _follow(loop, held, result)
-            done = True
-    return done
+    closed = [(held, held.result) for held, _ in rounds_of(loop.place, loop.causes)]
+    decided = [(held, told) for held, told in closed if told and told["status"] in _ALIASES]
+    if not decided:
+        return False
+    with opened(loop.asked.place) as registry:
+        done = {event.about.get("round") for event in registry.history(loop.name)}
+    left = [(held, result) for held, result in decided if held.name not in done]
+    for held, result in left:
+        _follow(loop, held, result)
+    return bool(left)
 
 
 def _told(
